@@ -1,0 +1,1 @@
+"""The command line, the local stack and everything that joins both sides."""

@@ -1,0 +1,63 @@
+"""The command `sbiscope`: finds the subcommand's module, runs it, turns refusals into one line."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from schemas.refusal import Refusal
+
+# name → what it does. Each stands in deploy/commands/<name>.py with `arguments(parser)` and `run(options) -> int`,
+# imported only when asked for: a node needs the collector's dependencies alone.
+COMMANDS = {
+    "collect": "the agent: capture SBI messages from the kernel or a file and publish them",
+    "decode": "capture file to JSON lines of events or transactions, without Kafka",
+    "streams": "run the stream stages (Faust workers)",
+    "up": "start the local stack: Kafka, ClickHouse, workers",
+    "down": "stop the local stack",
+    "status": "show each part of the stack, its port, lag and row counts",
+    "query": "run one SQL query and print a table, JSON or CSV",
+    "report": "KPIs of a period as a terminal table and a self-contained HTML page",
+    "schema": "create topics, migrate ClickHouse, publish the Avro schemas",
+    "doctor": "say what this kernel and this machine can do, and what is missing",
+    "config": "check the configuration and show what is in force",
+}
+
+
+def parser_for(name: str) -> argparse.ArgumentParser:
+    """Return the argument parser of subcommand `name`, its module imported."""
+    parser = argparse.ArgumentParser(prog=f"sbiscope {name}", description=COMMANDS[name])
+    parser.add_argument("--config", metavar="FILE", help="TOML configuration (default: $SBISCOPE_CONFIG, else built-in values)")
+    importlib.import_module(f"deploy.commands.{name}").arguments(parser)
+    return parser
+
+
+def usage() -> str:
+    """Return the list of subcommands as help text."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {text}" for name, text in COMMANDS.items()]
+    return "\n".join(["usage: sbiscope COMMAND [OPTION ...]", "", *lines, "", "sbiscope COMMAND --help says more."])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one subcommand; 0 = done, 1 = refused (one line on standard error), 2 = wrong usage, 130 = interrupted."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in {"-h", "--help", "help"}:
+        print(usage())
+        return 0 if words else 2
+    name, rest = words[0], words[1:]
+    if name not in COMMANDS:
+        print(f"sbiscope: no command {name!r}; see sbiscope --help", file=sys.stderr)
+        return 2
+    try:
+        options = parser_for(name).parse_args(rest)
+        return int(importlib.import_module(f"deploy.commands.{name}").run(options))
+    except Refusal as refusal:
+        print(f"sbiscope {name}: {refusal}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader went away (| head): nothing is wrong
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0

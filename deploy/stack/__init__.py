@@ -1,0 +1,1 @@
+"""The local stack: a Kafka broker, the ClickHouse engine behind HTTP, the workers."""
