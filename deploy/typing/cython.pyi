@@ -9,7 +9,7 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 compiled: bool
 
-import builtins
+char: TypeAlias = builtins.int
 uchar: TypeAlias = builtins.int
 short: TypeAlias = builtins.int
 ushort: TypeAlias = builtins.int

@@ -1,0 +1,49 @@
+# Everything a developer types. `make demo` and `make test` need nothing before them.
+PYTHON ?= python3
+BIN := .venv/bin
+export PYTHON
+
+.PHONY: setup build demo demo-stop test check bench fuzz chaos lock format clean
+
+setup: ## .venv with the locked packages, the compiled decoder, what the system lacks
+	@deploy/install.sh
+
+build: ## compile the hot modules in place
+	@$(BIN)/python -m deploy.compile
+
+demo: setup ## the main job on real traffic
+	@$(BIN)/python -m deploy.demo
+
+demo-stop: ## end the stack that the demo left up
+	@$(BIN)/sbiscope down
+
+test: setup ## the whole suite, as CI runs it
+	@$(BIN)/python -m pytest -q
+
+check: setup ## style, types, import rules, shell and C formatting, compiled hot paths
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@deploy/check_foreign.sh
+
+format: ## rewrite Python and C in the house style
+	@$(BIN)/ruff format .
+	@clang-format -i bpf/*.c bpf/*.h
+
+bench: setup ## JSON lines: value, unit, baseline and ratio of the same run
+	@for file in tests/bench/bench_*.py; do $(BIN)/python -m tests.bench.$$(basename $$file .py) || exit 1; done
+
+fuzz: setup ## a million random cases; FUZZ_CASES=N for another number
+	@$(BIN)/python -m tests.fuzz.fuzz_observer --cases $(or $(FUZZ_CASES),1000000)
+
+chaos: setup ## kill workers, broker and engine at random; CHAOS_ROUNDS=N for another number
+	@$(BIN)/python -m tests.chaos --rounds $(or $(CHAOS_ROUNDS),30)
+
+lock: ## pin every dependency with hashes after a change of pyproject.toml
+	@$(BIN)/python -m pip install --quiet pip-tools
+	@$(BIN)/pip-compile --quiet --generate-hashes --all-extras --allow-unsafe --strip-extras --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-header -o deploy/requirements.lock pyproject.toml
+
+clean: ## what was built; the stack's data stays (.sbiscope)
+	@rm -rf build dist .venv *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find collector streams schemas deploy -name '*.so' -delete

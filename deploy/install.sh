@@ -1,0 +1,57 @@
+#!/bin/sh
+# Makes .venv with everything sbiscope needs, from the pinned, hashed lock. What the system lacks is installed with apt
+# where this runs as root (or sudo asks for nothing); else one line says which packages to install.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { echo "sbiscope setup: $*"; }
+
+as_root() {
+	if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+may_install() {
+	command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
+}
+
+# install WHY PACKAGE...: apt packages that must be there.
+install() {
+	why=$1
+	shift
+	if ! may_install; then
+		echo "sbiscope setup: $why is missing; install it and run again: sudo apt-get install $*" >&2
+		exit 1
+	fi
+	say "installing $* ($why)"
+	as_root apt-get update -qq
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+python=${PYTHON:-python3}
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+	{ echo "sbiscope setup: $python is older than 3.11; name a newer one: make PYTHON=python3.11" >&2 && exit 1; }
+"$python" -c 'import ensurepip, venv' 2>/dev/null || install "the venv module of Python" python3-venv
+headers=$("$python" -c 'import sysconfig, os; print(os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))')
+if ! command -v cc >/dev/null || [ "$headers" != True ]; then
+	if may_install; then
+		install "a C compiler with Python's headers, for the decoder" gcc libc6-dev python3-dev
+	else
+		say "no C compiler or no Python.h: nothing is compiled, decoding is 30 to 100 times slower (sudo apt-get install gcc libc6-dev python3-dev)"
+	fi
+fi
+java_major=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
+[ "${java_major:-0}" -ge 17 ] || install "Java 17 or newer, for Kafka" openjdk-17-jre-headless
+command -v mvn >/dev/null || install "Maven, which fetches Kafka" maven
+if [ "$(id -u)" = 0 ] && [ -e /sys/kernel/btf/vmlinux ] && [ ! -d /usr/lib/python3/dist-packages/bcc ]; then
+	install "bcc, which loads the kernel probes" python3-bpfcc
+fi
+
+stamp=.venv/.locked
+if ! cmp -s deploy/requirements.lock "$stamp"; then
+	say "installing the locked Python packages into .venv"
+	[ -x .venv/bin/python ] || "$python" -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/requirements.lock
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	cp deploy/requirements.lock "$stamp"
+fi
+.venv/bin/python -m deploy.compile
