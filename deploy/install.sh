@@ -51,7 +51,7 @@ if ! cmp -s deploy/requirements.lock "$stamp"; then
 	say "installing the locked Python packages into .venv"
 	[ -x .venv/bin/python ] || "$python" -m venv .venv
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/requirements.lock
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	SBISCOPE_PURE=1 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	cp deploy/requirements.lock "$stamp"
 fi
 .venv/bin/python -m deploy.compile
