@@ -6,6 +6,7 @@ fastavro writes such an event in 19 us, this in about 0.5 us (tests/bench); the 
 
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import cython
 
@@ -90,7 +91,7 @@ class Buffer:
 
     @cython.cfunc
     @cython.exceptval(-1)
-    def text(self, value: object) -> cython.int:
+    def text(self, value: Any) -> cython.int:
         """Append a string; raises TypeError or UnicodeEncodeError for what is none."""
         n: cython.Py_ssize_t = 0
         if cython.compiled:
@@ -125,7 +126,8 @@ class Buffer:
         n: cython.Py_ssize_t = self._length
         self._length = 0
         if cython.compiled:
-            return self._bytes[:n]
+            octets: bytes = self._bytes[:n]
+            return octets
         return bytes(self._store[:n])
 
 
@@ -143,12 +145,12 @@ class RecordEncoder:
 
     @cython.cfunc
     @cython.exceptval(-1)
-    def write(self, out: Buffer, values: tuple) -> cython.int:
+    def write(self, out: Buffer, values: tuple[Any, ...]) -> cython.int:
         """Append one record; raises ValueError where the number of values is not that of the schema's fields."""
         plan: cython.p_const_uchar = self._plan
         kind: cython.int
         i: cython.Py_ssize_t
-        value: object
+        value: Any
         if len(values) < self._size:
             raise ValueError(f"{len(values)} values for {self._size} fields")
         for i in range(self._size):
@@ -176,8 +178,8 @@ class RecordEncoder:
 
 @cython.cfunc
 @cython.exceptval(-1)
-def _write_strings(out: Buffer, value: tuple) -> cython.int:
-    item: object
+def _write_strings(out: Buffer, value: tuple[str, ...]) -> cython.int:
+    item: Any
     if value:
         out.long(len(value))
         for item in value:
@@ -188,7 +190,7 @@ def _write_strings(out: Buffer, value: tuple) -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(-1)
-def _write_map(out: Buffer, value: dict, kind: cython.int) -> cython.int:
+def _write_map(out: Buffer, value: dict[str, Any], kind: cython.int) -> cython.int:
     if value:
         out.long(len(value))
         for key, item in value.items():
@@ -201,7 +203,7 @@ def _write_map(out: Buffer, value: dict, kind: cython.int) -> cython.int:
     return 0
 
 
-def _kind(kind: object) -> int:
+def _kind(kind: str) -> int:
     """Return the plan's code of an Avro type, as `fields_of` names it; raises ValueError for one we never use."""
     kinds = {
         "string": STRING,
@@ -228,13 +230,13 @@ _EVENT = cython.declare(RecordEncoder, RecordEncoder("SbiEvent", "sbi_event_batc
 _HEADER = cython.declare(RecordEncoder, RecordEncoder("SbiEventBatch", "sbi_event_batch"))
 
 
-def encode_batch(header: BatchHeader, events: Sequence[tuple]) -> bytes:
+def encode_batch(header: BatchHeader, events: Sequence[tuple[Any, ...]]) -> bytes:
     """Return the binary form of an SbiEventBatch (no framing); `events` are tuples in the order of SbiEvent's fields.
 
     The events stand in one Avro array block. Raises TypeError, ValueError, OverflowError or UnicodeEncodeError for a
     value that does not fit its field: a bug of the caller.
     """
-    event: tuple
+    event: tuple[Any, ...]
     _BUFFER._length = 0
     _HEADER.write(_BUFFER, astuple(header))
     if events:

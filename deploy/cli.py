@@ -28,7 +28,9 @@ COMMANDS = {
 def parser_for(name: str) -> argparse.ArgumentParser:
     """Return the argument parser of subcommand `name`, its module imported."""
     parser = argparse.ArgumentParser(prog=f"sbiscope {name}", description=COMMANDS[name])
-    parser.add_argument("--config", metavar="FILE", help="TOML configuration (default: $SBISCOPE_CONFIG, else built-in values)")
+    parser.add_argument(
+        "--config", metavar="FILE", help="TOML configuration (default: $SBISCOPE_CONFIG, else built-in values)"
+    )
     importlib.import_module(f"deploy.commands.{name}").arguments(parser)
     return parser
 

@@ -32,7 +32,10 @@ def extensions(annotate: bool = False) -> list[Extension]:
         print("sbiscope: SBISCOPE_PURE is set; nothing is compiled, decoding is 30 to 100 times slower")
         return []
     if not (shutil.which("cc") or shutil.which("gcc")):
-        print("sbiscope: no C compiler (cc, gcc) found; nothing is compiled, decoding is 30 to 100 times slower", file=sys.stderr)
+        print(
+            "sbiscope: no C compiler (cc, gcc) found; nothing is compiled, decoding is 30 to 100 times slower",
+            file=sys.stderr,
+        )
         return []
     from Cython.Build import cythonize
 
@@ -40,7 +43,7 @@ def extensions(annotate: bool = False) -> list[Extension]:
     return list(cythonize(units, build_dir="build/cython", annotate=annotate, language_level=3, quiet=True))
 
 
-class BuildExt(build_ext):
+class BuildExt(build_ext):  # type: ignore[misc]  # setuptools ships no types
     """setuptools' build_ext with the modules of COMPILED."""
 
     def initialize_options(self) -> None:

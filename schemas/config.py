@@ -116,19 +116,26 @@ def load(path: str | None = None, environment: dict[str, str] | None = None) -> 
     for name in document:
         if name not in sections:
             raise Refusal("unknown configuration section", f"[{name}] in {path}", f"known: {', '.join(sections)}")
-    return Config(**{name: _section(cast(type, section.type), name, document.get(name, {}), env) for name, section in sections.items()})
+    return Config(
+        **{
+            name: _section(cast("type", section.type), name, document.get(name, {}), env)
+            for name, section in sections.items()
+        }
+    )
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text())
     except OSError as error:
-        raise Refusal("cannot read the configuration", f"{path}: {error.strerror}", "name an existing file with --config") from error
+        raise Refusal(
+            "cannot read the configuration", f"{path}: {error.strerror}", "name an existing file with --config"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Refusal("the configuration is not TOML", f"{path}: {error}", "mend that line") from error
 
 
-def _section(kind: type, name: str, table: object, env: dict[str, str]) -> Any:  # noqa: ANN401 (one of the dataclasses above)
+def _section(kind: type, name: str, table: object, env: dict[str, str]) -> Any:
     if not isinstance(table, dict):
         raise Refusal("a configuration section must be a table", f"{name} = {table!r}", f"write [{name}]")
     known = {f.name: f for f in fields(kind)}
@@ -155,12 +162,14 @@ def _parsed(one: Field[Any], variable: str, text: str) -> str | int | bool:
         try:
             return int(text)
         except ValueError as error:
-            raise Refusal("a configuration value has the wrong type", f"{variable}={text!r}", "write a whole number") from error
+            raise Refusal(
+                "a configuration value has the wrong type", f"{variable}={text!r}", "write a whole number"
+            ) from error
     return text
 
 
 def _checked(one: Field[Any], name: str, value: object) -> str | int | bool:
-    wanted = cast(type, one.type)
+    wanted = cast("type", one.type)
     if type(value) is not wanted:
         raise Refusal("a configuration value has the wrong type", f"{name} = {value!r}", f"write a {wanted.__name__}")
     return cast("str | int | bool", value)

@@ -28,7 +28,7 @@ def enum_symbols(schema: str, enum: str) -> tuple[str, ...]:
     return tuple(names[enum]["symbols"])
 
 
-def _collect(kind: Any, names: dict[str, Any]) -> None:  # noqa: ANN401 (JSON)
+def _collect(kind: Any, names: dict[str, Any]) -> None:
     if isinstance(kind, list):
         for member in kind:
             _collect(member, names)
@@ -39,7 +39,7 @@ def _collect(kind: Any, names: dict[str, Any]) -> None:  # noqa: ANN401 (JSON)
             _collect(inner, names)
 
 
-def _kind(kind: Any, names: dict[str, Any]) -> str:  # noqa: ANN401 (JSON)
+def _kind(kind: Any, names: dict[str, Any]) -> str:
     if isinstance(kind, list):
         return "|".join(_kind(member, names) for member in kind)
     if isinstance(kind, dict):

@@ -2,7 +2,7 @@
 
 import builtins
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, overload
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -24,10 +24,13 @@ size_t: TypeAlias = builtins.int
 bint: TypeAlias = bool
 double: TypeAlias = float
 void: TypeAlias = None
-p_const_uchar: TypeAlias = bytes
-p_const_char: TypeAlias = bytes
-p_uchar: TypeAlias = bytearray
+p_const_uchar: TypeAlias = Any  # indexed like bytes, moved like a number
+p_const_char: TypeAlias = Any
+p_uchar: TypeAlias = Any
 
+@overload
+def declare(kind: type[_T], value: Any = ..., visibility: str = ...) -> _T: ...
+@overload
 def declare(kind: Any = ..., value: Any = ..., visibility: str = ...) -> Any: ...
 def cast(kind: Any, value: Any, typecheck: bool = ...) -> Any: ...
 def address(value: Any) -> Any: ...
