@@ -1,0 +1,104 @@
+"""The one place that opens ClickHouse clients, and tells the user's mistakes, bad rows and a server that is away apart."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from clickhouse_connect import get_client
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import Error
+from urllib3.exceptions import HTTPError
+
+from schemas.refusal import Refusal
+
+# What clickhouse-connect raises, whatever went wrong; OSError covers sockets and TLS.
+FAILURES = (Error, HTTPError, OSError)
+
+# Error codes that are the rows' fault: the same bytes fail for ever (ClickHouse src/Common/ErrorCodes.cpp).
+BAD_ROWS = frozenset({
+    6,    # CANNOT_PARSE_TEXT
+    8,    # THERE_IS_NO_COLUMN
+    20,   # NUMBER_OF_COLUMNS_DOESNT_MATCH
+    26,   # CANNOT_PARSE_QUOTED_STRING
+    27,   # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+    33,   # CANNOT_READ_ALL_DATA
+    36,   # BAD_ARGUMENTS
+    38,   # CANNOT_PARSE_DATE
+    41,   # CANNOT_PARSE_DATETIME
+    44,   # ILLEGAL_COLUMN
+    50,   # UNKNOWN_TYPE
+    53,   # TYPE_MISMATCH
+    69,   # ARGUMENT_OUT_OF_BOUND
+    70,   # CANNOT_CONVERT_TYPE
+    72,   # CANNOT_PARSE_NUMBER
+    117,  # INCORRECT_DATA
+    131,  # TOO_LARGE_STRING_SIZE
+    190,  # SIZES_OF_ARRAYS_DONT_MATCH
+    321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+    349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+    636,  # CANNOT_EXTRACT_TABLE_STRUCTURE
+    691,  # UNKNOWN_ELEMENT_OF_ENUM
+    1001, # STD_EXCEPTION: what the server's Avro reader throws
+})
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A ClickHouse server and who we are there.
+
+    `url` is http://host:port, https://host:port (then `ca_location` may name the certificate authority's file),
+    or chdb:///directory: the engine in this process, for tests and tools.
+    """
+
+    url: str
+    database: str
+    user: str = "default"
+    password: str = field(default="", repr=False)
+    ca_location: str = ""
+
+
+def connect(account: Account, database: str | None = None) -> Client:
+    """Return a client of `account`, its default database `database` (default: the account's).
+
+    Raises Refusal when the server is away or refuses the account. Requests carry no session: they may overlap.
+    """
+    chosen = account.database if database is None else database
+    parts = urlsplit(account.url)
+    try:
+        if parts.scheme == "chdb":
+            return get_client(interface="chdb", path=parts.path, database=chosen)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise Refusal("not a ClickHouse address", account.url, "write http://host:8123 or https://host:8443")
+        secure = parts.scheme == "https"
+        return get_client(
+            host=parts.hostname, port=parts.port or (8443 if secure else 8123), secure=secure, username=account.user,
+            password=account.password, database=chosen, ca_cert=account.ca_location or None, client_name="sbiscope",
+            compress="lz4", autogenerate_session_id=False, connect_timeout=5, send_receive_timeout=300, query_retries=1,
+        )
+    except FAILURES as error:
+        raise away(account, error) from error
+
+
+def away(account: Account, error: BaseException) -> Refusal:
+    """Return the refusal that says why `account`'s server could not be used."""
+    return Refusal("ClickHouse cannot be used", f"{account.url} as {account.user}: {said(error)}", "is it up, are user and password right?")
+
+
+def is_bad_rows(error: BaseException) -> bool:
+    """Tell whether `error` is the rows' fault and would come back for ever; all else is retried."""
+    return isinstance(error, Error) and error.code in BAD_ROWS
+
+
+def said(error: BaseException) -> str:
+    """Return what the server said of an error: one line, without stack trace, version and our own address."""
+    text = str(error).strip()
+    found = re.search(r"(?:Code: \d+\. )?DB::Exception: (.*)", text, re.DOTALL)
+    text = found.group(1) if found else text
+    text = re.sub(r"\s*\(version [^()]*(\([^()]*\))?[^()]*\)\s*$", "", text)
+    return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
+
+
+def rows(client: Client, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    """Return the rows of one query, `parameters` bound to its {name:Type} places."""
+    return [tuple(row) for row in client.query(sql, parameters=parameters).result_rows]
