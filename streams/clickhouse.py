@@ -1,4 +1,4 @@
-"""The one place that opens ClickHouse clients, and tells the user's mistakes, bad rows and a server that is away apart."""
+"""The one place that opens ClickHouse clients, and tells bad rows from a server that is away."""
 
 import re
 from dataclasses import dataclass, field
@@ -82,7 +82,8 @@ def connect(account: Account, database: str | None = None) -> Client:
 
 def away(account: Account, error: BaseException) -> Refusal:
     """Return the refusal that says why `account`'s server could not be used."""
-    return Refusal("ClickHouse cannot be used", f"{account.url} as {account.user}: {said(error)}", "is it up, are user and password right?")
+    seen = f"{account.url} as {account.user}: {said(error)}"
+    return Refusal("ClickHouse cannot be used", seen, "is it up, are user and password right?")
 
 
 def is_bad_rows(error: BaseException) -> bool:

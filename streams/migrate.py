@@ -1,8 +1,8 @@
-"""Which migrations has a ClickHouse had, and how are the others applied: forward only, each once, starters concurrent or killed.
+"""Which migrations has a ClickHouse had, and how are the others applied: forward only, each once.
 
-Every statement may be run again without harm (`IF NOT EXISTS`, `OR REPLACE`), so a migration that was interrupted is
-resumed by running it from its start, and is recorded after its last statement. A lock with a lease keeps two starters
-from doing so at the same time; should a lease run out under a slow statement, doing it twice is harmless too.
+Starters may come together or be killed. Every statement may be run again without harm (`IF NOT EXISTS`, `OR REPLACE`),
+so an interrupted migration is resumed by running it from its start, and is recorded after its last statement. A lock
+with a lease keeps two starters apart; should a lease run out under a slow statement, doing it twice is harmless too.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ FOLDER = Path(__file__).parent.parent / "schemas" / "clickhouse"
 LEASE_S = 20
 TABLE_ALREADY_EXISTS = 57
 UNKNOWN_TABLE = 60
+CREATED_AS = "SELECT create_table_query FROM system.tables WHERE database = {database:String} AND name = {table:String}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Migration:
 
 
 def migrations(folder: Path = FOLDER) -> list[Migration]:
-    """Return the migrations of `folder` in the order of their numbers, which are 1, 2, 3 …"""
+    """Return the migrations of `folder` in the order of their numbers, without holes."""
     found = []
     for path in sorted(folder.glob("[0-9][0-9][0-9][0-9]_*.sql")):
         number, _, name = path.stem.partition("_")
@@ -98,13 +99,12 @@ def migrate(client: Client, form: Form, holder: str, todo: list[Migration] | Non
 
 
 def _missing(client: Client, form: Form, todo: list[Migration]) -> list[Migration]:
-    had = dict(rows(client, f"SELECT number, digest FROM {form.database}.migrations FINAL"))
+    had = dict(rows(client, form.fill("SELECT number, digest FROM ${database}.migrations FINAL")))
     for migration in todo:
         if had.get(migration.number, migration.digest) != migration.digest:
-            raise Refusal(
-                "a migration was changed after it was applied", f"{migration.number:04}_{migration.name}.sql in {form.database}",
-                "put the file back and write a new one with the next number",
-            )
+            seen = f"{migration.number:04}_{migration.name}.sql in {form.database}"
+            advice = "put the file back and write a new one with the next number"
+            raise Refusal("a migration was changed after it was applied", seen, advice)
     return [migration for migration in todo if migration.number not in had]
 
 
@@ -117,7 +117,7 @@ def _record(client: Client, form: Form, migration: Migration, holder: str) -> No
 
 @contextmanager
 def _lock(client: Client, form: Form, holder: str) -> Iterator[Callable[[], None]]:
-    """Hold the table `migrating`: creating it succeeds for one starter only; its comment says until when and by whom."""
+    """Hold the table `migrating`: only one starter can create it; its comment says until when and by whom."""
     name = f"{form.database}.migrating"
     while not _created(client, name, _lease(client, holder)):
         until = _held_until(client, form.database)
@@ -168,8 +168,7 @@ def _held_until(client: Client, database: str) -> int | None:
 def retain(client: Client, form: Form, days: dict[str, int]) -> None:
     """Set how many days after its insertion a row of each table is kept; 0 = for ever. Configuration, not schema."""
     for table, kept in days.items():
-        sql = "SELECT create_table_query FROM system.tables WHERE database = {database:String} AND name = {table:String}"
-        ((written,),) = rows(client, sql, {"database": form.database, "table": table})
+        ((written,),) = rows(client, CREATED_AS, {"database": form.database, "table": table})
         target = form.fill(f"ALTER TABLE ${{database}}.{table} ${{on_cluster}}")
         if kept and f" toIntervalDay({kept}) " not in f"{written} ":
             client.command(f"{target} MODIFY TTL toDateTime(stored_at) + toIntervalDay({kept})")
