@@ -15,6 +15,11 @@ from schemas.refusal import Refusal
 # What clickhouse-connect raises, whatever went wrong; OSError covers sockets and TLS.
 FAILURES = (Error, HTTPError, OSError)
 
+# What a reader may use. readonly=1 also denies the table functions that read files or the network.
+READER_LIMITS = {
+    "readonly": 1, "max_execution_time": 60, "max_result_rows": 10_000_000, "max_memory_usage": 4_000_000_000,
+}
+
 # Error codes that are the rows' fault: the same bytes fail for ever (ClickHouse src/Common/ErrorCodes.cpp).
 BAD_ROWS = frozenset({
     6,    # CANNOT_PARSE_TEXT
@@ -48,7 +53,8 @@ class Account:
     """A ClickHouse server and who we are there.
 
     `url` is http://host:port, https://host:port (then `ca_location` may name the certificate authority's file),
-    or chdb:///directory: the engine in this process, for tests and tools.
+    or chdb:///directory: the engine in this process, for tests and tools. `limited`: the account may write, so every
+    request asks for the reader's limits itself; an account that is a reader on the server must not ask for any.
     """
 
     url: str
@@ -56,6 +62,7 @@ class Account:
     user: str = "default"
     password: str = field(default="", repr=False)
     ca_location: str = ""
+    limited: bool = False
 
 
 def connect(account: Account, database: str | None = None) -> Client:
@@ -63,18 +70,20 @@ def connect(account: Account, database: str | None = None) -> Client:
 
     Raises Refusal when the server is away or refuses the account. Requests carry no session: they may overlap.
     """
+    settings = READER_LIMITS if account.limited else {}
     chosen = account.database if database is None else database
     parts = urlsplit(account.url)
     try:
         if parts.scheme == "chdb":
-            return get_client(interface="chdb", path=parts.path, database=chosen)
+            return get_client(interface="chdb", path=parts.path, database=chosen, settings=settings)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise Refusal("not a ClickHouse address", account.url, "write http://host:8123 or https://host:8443")
         secure = parts.scheme == "https"
         return get_client(
             host=parts.hostname, port=parts.port or (8443 if secure else 8123), secure=secure, username=account.user,
             password=account.password, database=chosen, ca_cert=account.ca_location or None, client_name="sbiscope",
-            compress="lz4", autogenerate_session_id=False, connect_timeout=5, send_receive_timeout=300, query_retries=1,
+            compress="lz4", settings=settings, autogenerate_session_id=False, connect_timeout=5,
+            send_receive_timeout=300, query_retries=1,
         )
     except FAILURES as error:
         raise away(account, error) from error
@@ -96,6 +105,7 @@ def said(error: BaseException) -> str:
     text = str(error).strip()
     found = re.search(r"(?:Code: \d+\. )?DB::Exception: (.*)", text, re.DOTALL)
     text = found.group(1) if found else text
+    text = re.sub(r"(\. Expected one of: | In scope )(?s:.*?)(\([A-Z_]+\))?\s*$", r" \2", text)
     text = re.sub(r"\s*\(version [^()]*(\([^()]*\))?[^()]*\)\s*$", "", text)
     return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
 

@@ -4,6 +4,7 @@
 CREATE OR REPLACE VIEW ${database}.exchanges_between ${on_cluster} AS
 SELECT
     * EXCEPT (trust, most_trusted),
+    multiIf(outcome IN ('success', 'redirect', 'business'), 'success', outcome = 'unknown', 'unknown', 'failure') AS verdict,
     if(vantage = 'server', client_duration_us - duration_us, NULL) AS network_us
 FROM
 (
@@ -22,7 +23,7 @@ FROM
     )
 )
 WHERE (trust, node) = most_trusted
-COMMENT 'Each exchange of a period once: exchanges_between(start=…, stop=…); reads that period only. Columns of transactions, and vantages (where it was seen), client_duration_us (duration at the client end), network_us (what network and queues took)';
+COMMENT 'Each exchange of a period once: exchanges_between(start=…, stop=…); reads that period only. Columns of transactions, and verdict (success: success, redirect, business; unknown; failure: the rest), vantages (where it was seen), client_duration_us (duration at the client end), network_us (what network and queues took)';
 
 CREATE OR REPLACE VIEW ${database}.exchanges ${on_cluster} AS
 SELECT * FROM ${database}.exchanges_between(start = toDateTime64('1900-01-01 00:00:00', 6, 'UTC'), stop = toDateTime64('2299-12-31 00:00:00', 6, 'UTC'))

@@ -1,0 +1,1 @@
+"""What a report says of a period, and how it is shown."""

@@ -1,0 +1,71 @@
+"""The report as one HTML page: charts as inline SVG, nothing loaded, nothing executed, all text escaped."""
+
+import base64
+import hashlib
+import math
+from collections.abc import Iterable
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from streams.report import chart, units
+from streams.report.content import Figures, Report
+from streams.report.inert import visible
+
+FOLDER = Path(__file__).parent
+TITLES = {
+    "nf": "producer NF", "consumer": "consumer NF", "instance": "producer instance", "operation": "operation",
+    "service": "service", "slice": "slice", "dnn": "data network", "plmn": "PLMN", "site": "site", "node": "node",
+}
+
+
+def page(report: Report) -> str:
+    """Return the page. Its style is the only thing the content security policy admits, by digest."""
+    style = (FOLDER / "page.css").read_text()
+    pairs = {(one.consumer, one.producer): one.figures for one in report.pairs}
+    busiest = max((figures.requests for figures in pairs.values()), default=1)
+    charts = [make(report.moments, report.step_us) for make in (chart.traffic, chart.success, chart.latency)]
+    return _environment(busiest).get_template("page.html").render(
+        report=report, geometry=chart, charts=charts, sites=sorted({one.site for one in report.coverage}), by_title=TITLES[report.by], matrix=pairs,
+        consumers=_order(consumer for consumer, _ in pairs), producers=_order(producer for _, producer in pairs),
+        style=Markup(style), style_digest=Markup(_digest(style)),  # noqa: S704 (our own file and its digest)
+    )
+
+
+def _environment(busiest: int) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": units.count, "percent": units.percent, "duration": units.duration, "size": units.size,
+        "moment": units.moment, "span": units.span, "mood": mood, "shown": shown,
+        "heat": lambda figures: heat(figures, busiest),
+    }
+    return environment
+
+
+def shown(text: str | None) -> str:
+    """Return captured text as the page shows it; None is a word of ours."""
+    return "(not known)" if text is None else visible(text)
+
+
+def mood(ratio: float | None) -> str:
+    """Return how a success ratio is coloured: fine from 99 %, fair from 95 %, else poor."""
+    if ratio is None:
+        return "none"
+    return "fine" if ratio >= 0.99 else "fair" if ratio >= 0.95 else "poor"
+
+
+def heat(figures: Figures, busiest: int) -> int:
+    """Return 1 to 4, by the square root of the requests against the busiest pair."""
+    return 1 + min(3, int(4 * math.sqrt(figures.requests / max(busiest, 1))))
+
+
+def _order(names: Iterable[str | None]) -> list[str | None]:
+    return sorted(set(names), key=lambda name: (name is None, name or ""))
+
+
+def _digest(style: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
