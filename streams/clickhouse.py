@@ -17,7 +17,8 @@ FAILURES = (Error, HTTPError, OSError)
 
 # What a reader may use. readonly=1 also denies the table functions that read files or the network.
 READER_LIMITS = {
-    "readonly": 1, "max_execution_time": 60, "max_result_rows": 10_000_000, "max_memory_usage": 4_000_000_000,
+    "max_execution_time": 60, "max_result_rows": 10_000_000, "max_memory_usage": 4_000_000_000,
+    "readonly": 1,  # last: behind it no setting may be changed
 }
 
 # Error codes that are the rows' fault: the same bytes fail for ever (ClickHouse src/Common/ErrorCodes.cpp).

@@ -167,8 +167,8 @@ def _across(full: int, steps: Sequence[Step]) -> tuple[Tick, ...]:
     days = moment(steps[0].start_us)[:10] != moment(steps[-1].start_us)[:10]
     every = max(1, math.ceil(len(steps) * 120 / full))
     shown = slice(5, 16) if days else slice(11, None)
-    ticks = [Tick(_x(full, place, len(steps)), moment(steps[place].start_us)[shown]) for place in range(0, len(steps), every)]
-    return tuple(tick for tick in ticks if tick.at < full - 70)  # the last would be cut
+    places = [place for place in range(0, len(steps), every) if _x(full, place, len(steps)) < full - 70]
+    return tuple(Tick(_x(full, place, len(steps)), moment(steps[place].start_us)[shown]) for place in places)
 
 
 def _up(low: float, high: float, text: Callable[[float], str]) -> tuple[Tick, ...]:

@@ -133,7 +133,7 @@ class Report:
         if total.unknown:
             said.append(f"{total.unknown:,} ended as unknown: what became of them was not seen; they are in no ratio.")
         if unreadable:
-            said.append(f"In {unreadable:,} of {sightings:,} sightings header fields could not be read and are left empty.")
+            said.append(f"In {unreadable:,} of {sightings:,} sightings header fields could not be read: left empty.")
         if gaps:
             said.append(f"In {gaps:,} sightings bytes are known to be missing.")
         if orphans:

@@ -48,7 +48,8 @@ def as_markdown(report: Report) -> str:
     """Return the main tables as Markdown."""
     total = report.total
     ratio = f"success **{percent(total.success_ratio)}**"
-    figures = f"**{count(total.requests)}** requests, {ratio}, {count(total.failed)} failed, {count(total.unknown)} unknown."
+    fate = f"{count(total.failed)} failed, {count(total.unknown)} unknown"
+    figures = f"**{count(total.requests)}** requests, {ratio}, {fate}."
     parts = [
         "# SBI report", "", f"{moment(report.start_us)} to {moment(report.stop_us)} UTC", "", figures, "",
         *(f"- {markdown(sentence)}" for sentence in report.completeness()),

@@ -92,7 +92,7 @@ def measure(client: Client, start_us: int | None, stop_us: int | None, by: str, 
         lines=tuple(Line(row[2] or None, _figures(row)) for row in of[LINE]),
         operations=tuple(Line(row[3], _figures(row)) for row in of[OPERATION]),
         pairs=tuple(Pair(row[4], row[5], _figures(row)) for row in of[PAIR]),
-        causes=tuple(Cause(row[3], row[6], row[7], row[8], failed) for row in of[CAUSE] if (failed := _figures(row).failed)),
+        causes=tuple(Cause(row[3], row[6], row[7], row[8], n) for row in of[CAUSE] if (n := _figures(row).failed)),
         coverage=tuple(Coverage(*row) for row in coverage),
         logical_requests=total[9], seen_at_both_ends=total[10],
     )

@@ -27,7 +27,8 @@ def page(report: Report) -> str:
     busiest = max((figures.requests for figures in pairs.values()), default=1)
     charts = [make(report.moments, report.step_us) for make in (chart.traffic, chart.success, chart.latency)]
     return _environment(busiest).get_template("page.html").render(
-        report=report, geometry=chart, charts=charts, sites=sorted({one.site for one in report.coverage}), by_title=TITLES[report.by], matrix=pairs,
+        report=report, geometry=chart, charts=charts, by_title=TITLES[report.by], matrix=pairs,
+        sites=sorted({one.site for one in report.coverage}),
         consumers=_order(consumer for consumer, _ in pairs), producers=_order(producer for _, producer in pairs),
         style=Markup(style), style_digest=Markup(_digest(style)),  # noqa: S704 (our own file and its digest)
     )

@@ -31,12 +31,12 @@ def terminal(report: Report) -> str:
     return "\n".join(parts) + "\n"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
-    """Return aligned lines; the first `left` columns are text, the others numbers."""
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: Sequence[bool]) -> list[str]:
+    """Return aligned lines; `texts` tells which columns are text, the others are numbers."""
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = []
     for row in [head, ["-" * width for width in widths], *rows]:
-        cells = [text.ljust(width) if place < left else text.rjust(width)
+        cells = [text.ljust(width) if texts[place] else text.rjust(width)
                  for place, (text, width) in enumerate(zip(row, widths, strict=True))]
         lines.append("  ".join(cells).rstrip())
     return lines
@@ -46,7 +46,7 @@ def _section(title: str, lines: Sequence[Line]) -> list[str]:
     if not lines:
         return []
     rows = [[_name(line.name), *_cells(line.figures)] for line in lines]
-    return ["", title, *table(["", *HEAD], rows)]
+    return ["", title, *table(["", *HEAD], rows, [True] + [False] * len(HEAD))]
 
 
 def _causes(report: Report) -> list[str]:
@@ -55,7 +55,9 @@ def _causes(report: Report) -> list[str]:
          "–" if one.cause is None else _name(one.cause), count(one.count)]
         for one in report.causes[:10]
     ]
-    return ["", "Why they fail", *table(["", "outcome", "status", "cause", "count"], rows, left=4)] if rows else []
+    if not rows:
+        return []
+    return ["", "Why they fail", *table(["", "outcome", "status", "cause", "count"], rows, [True] * 4 + [False])]
 
 
 def _cells(figures: Figures) -> list[str]:
