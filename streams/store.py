@@ -1,0 +1,43 @@
+"""How a container of rows gets into a ClickHouse table: one synchronous insert, bad rows told from an outage."""
+
+from clickhouse_connect.driver.client import Client
+
+from streams.clickhouse import FAILURES, is_bad_rows, rows, said
+from streams.reframe import Layout
+from streams.sink import BadRows
+
+SETTINGS = {
+    "async_insert": 0,                              # the return of the insert is the receipt
+    "throw_on_max_partitions_per_insert_block": 0,  # captures of many days may come in one block
+    "input_format_avro_allow_missing_fields": 1,    # an older writer lacks columns of today
+}
+
+
+class Table:
+    """The entrance of one table; its columns are asked for once a writer's schema."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        """`client`: one that this table alone uses, its database chosen."""
+        self._client = client
+        self._name = name
+        self._columns: dict[Layout, list[str]] = {}
+
+    def store(self, layout: Layout, container: bytes) -> None:
+        """Insert `container`; returns when it is stored. Raises BadRows, or what the client raised in an outage."""
+        try:
+            columns = self._columns.get(layout) or self._shared(layout)
+            self._client.raw_insert(self._name, columns, container, settings=SETTINGS, fmt="Avro")
+        except FAILURES as error:
+            if is_bad_rows(error):
+                raise BadRows(said(error)) from error
+            self._columns.clear()  # the table may have changed
+            raise
+
+    def _shared(self, layout: Layout) -> list[str]:
+        """Return the columns that both sides have: a newer writer's further fields are read past."""
+        sql = "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = {table:String}"
+        ours = {name for (name,) in rows(self._client, sql, {"table": self._name})}
+        if not ours:
+            raise ConnectionError(f"there is no table {self._name} yet: sbiscope schema creates it")
+        self._columns[layout] = [name for name in layout.columns if name in ours]
+        return self._columns[layout]

@@ -1,0 +1,179 @@
+"""streams/migrate.py and the migrations: applied once, whatever interrupts; the tables are what Avro says."""
+
+import json
+import threading
+from pathlib import Path
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from schemas.fields import fields_of
+from schemas.refusal import Refusal
+from streams import migrate as module
+from streams.clickhouse import Account, connect, rows
+from streams.migrate import FOLDER, Form, Migration, migrate, migrations, retain
+from tests import engine
+
+ALL = migrations()
+PLAIN = {"int": "Int32", "long": "Int64", "boolean": "Bool", "string": "String", "double": "Float64", "enum": "String"}
+REPEATABLE = ("CREATE DATABASE IF NOT EXISTS", "CREATE TABLE IF NOT EXISTS", "CREATE MATERIALIZED VIEW IF NOT EXISTS",
+              "CREATE OR REPLACE VIEW")
+
+
+def ledger(account: Account) -> list[int]:
+    client = connect(account)
+    return [number for (number,) in rows(client, "SELECT number FROM migrations ORDER BY number")]  # no FINAL
+
+
+def hold(client: Client, account: Account, comment: str) -> None:
+    client.command(f"CREATE TABLE {account.database}.migrating (nothing UInt8) ENGINE = Memory COMMENT '{comment}'")
+
+
+@pytest.mark.parametrize("migration", ALL, ids=lambda one: one.name)
+@pytest.mark.parametrize("form", [Form("sbiscope"), Form("sbiscope", "core")], ids=["one server", "cluster"])
+def test_every_statement_may_run_again(migration: Migration, form: Form) -> None:
+    for statement in migration.statements(form):
+        assert statement.startswith(REPEATABLE)
+        assert "$" not in statement
+        assert statement.count("ON CLUSTER core") == (1 if form.cluster else 0)
+        assert ("ReplicatedReplacing" in statement) == ("ReplacingMergeTree" in statement and bool(form.cluster))
+
+
+@pytest.mark.parametrize("name", ["a b", "x; DROP TABLE y", "1a", "ä", "a" * 65])
+def test_a_database_name_is_a_name(name: str) -> None:
+    with pytest.raises(Refusal, match="not a name"):
+        Form(name)
+
+
+@pytest.mark.stack
+def test_each_is_applied_once() -> None:
+    account = engine.empty()
+    client = connect(account, "default")
+    assert migrate(client, Form(account.database), "first") == ALL
+    assert migrate(client, Form(account.database), "second") == []
+    assert ledger(account) == [one.number for one in ALL]
+
+
+@pytest.mark.stack
+def test_concurrent_starters_apply_each_once() -> None:
+    account = engine.empty()
+    done: list[int] = []
+
+    def start(number: int) -> None:
+        applied = migrate(connect(account, "default"), Form(account.database), f"starter-{number}")
+        done.extend(one.number for one in applied)
+
+    starters = [threading.Thread(target=start, args=[number]) for number in range(7)]
+    for starter in starters:
+        starter.start()
+    for starter in starters:
+        starter.join()
+    assert sorted(done) == [one.number for one in ALL]
+    assert ledger(account) == [one.number for one in ALL]
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("applied", range(1, 9))
+def test_one_interrupted_at_any_statement_is_finished_by_the_next(applied: int) -> None:
+    account = engine.empty()
+    client, form = connect(account, "default"), Form(account.database)
+    statements = [statement for one in ALL for statement in one.statements(form)]
+    for statement in statements[:applied]:  # a killed starter left statements done, nothing recorded, its lock held
+        client.command(statement)
+    hold(client, account, "1 dead:1")
+    assert migrate(client, form, "next") == ALL
+    assert rows(client, f"EXISTS TABLE {account.database}.migrating") == [(0,)]
+
+
+@pytest.mark.stack
+def test_a_living_starter_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    account = engine.empty()
+    client, form = connect(account, "default"), Form(account.database)
+    for statement in ALL[0].statements(form):
+        client.command(statement)
+    hold(client, account, "4000000000 alive:1")
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            client.command(f"DROP TABLE {account.database}.migrating SYNC")
+
+    monkeypatch.setattr(module.time, "sleep", wait)
+    assert migrate(client, form, "second") == ALL
+    assert len(waits) == 3
+
+
+@pytest.mark.stack
+def test_a_changed_file_is_refused_and_a_newer_one_left_alone() -> None:
+    account = engine.empty()
+    client, form = connect(account, "default"), Form(account.database)
+    migrate(client, form, "first")
+    changed = [*ALL[:-1], Migration(ALL[-1].number, ALL[-1].name, ALL[-1].text + "-- changed\n")]
+    with pytest.raises(Refusal, match="changed after it was applied"):
+        migrate(client, form, "second", changed)
+    assert migrate(client, form, "older release", ALL[:-1]) == []
+
+
+@pytest.mark.stack
+def test_retention_follows_the_configuration() -> None:
+    account, client = engine.migrated()
+    form = Form(account.database)
+
+    def written() -> str:
+        return str(rows(client, module.CREATED_AS, {"database": account.database, "table": "transactions"}))
+
+    retain(client, form, {"transactions": 30})
+    assert "TTL toDateTime(stored_at) + toIntervalDay(30)" in written()
+    retain(client, form, {"transactions": 7})
+    assert "toIntervalDay(7)" in written()
+    assert "toIntervalDay(30)" not in written()
+    retain(client, form, {"transactions": 0})
+    assert "TTL" not in written()
+
+
+def column_type(kind: str) -> str:
+    if kind.startswith("null|"):
+        return f"Nullable({column_type(kind[5:])})"
+    if kind.startswith("array<"):
+        return f"Array({column_type(kind[6:-1])})"
+    return PLAIN[kind]
+
+
+def docs(schema: str, record: str) -> dict[str, str]:
+    document = json.loads((Path(FOLDER).parent / f"{schema}.avsc").read_text())
+    found = document if document["name"] == record else document["fields"][-1]["type"]["items"]
+    return {field["name"]: field["doc"] for field in found["fields"]}
+
+
+COLUMNS = """SELECT name, type, comment FROM system.columns
+    WHERE database = currentDatabase() AND table = {table:String} ORDER BY position"""
+TABLES = [("transactions", "sbi_transaction_batch", "SbiTransaction")]
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(("table", "schema", "record"), TABLES)
+def test_the_columns_are_the_fields_of_the_schema(table: str, schema: str, record: str) -> None:
+    _, client = engine.migrated()
+    columns = rows(client, COLUMNS, {"table": table})
+    described = docs(schema, record)
+    assert [name for name, _, _ in columns] == [*described, "stored_at"]
+    assert {name: comment for name, _, comment in columns if name in described} == described
+    entrance = {name: kind for name, kind, _ in rows(client, COLUMNS, {"table": f"{table}_arriving"})}
+    bare = {name: kind.replace("LowCardinality(", "(").replace("((", "(") for name, kind, _ in columns}
+    for name, kind in fields_of(schema, record):
+        wanted = column_type(kind)
+        if name.endswith("_us") and name != "duration_us":
+            wanted = wanted.replace("Int64", "DateTime64(6, 'UTC')")
+        assert entrance[name] == wanted, name
+        assert bare[name].replace("(", "").replace(")", "") == wanted.replace("(", "").replace(")", ""), name
+
+
+@pytest.mark.stack
+def test_every_table_and_column_is_described() -> None:
+    _, client = engine.migrated()
+    bare = "SELECT name FROM system.tables WHERE database = currentDatabase() AND comment = ''"
+    assert rows(client, bare) == []
+    silent = """SELECT table, name FROM system.columns WHERE database = currentDatabase() AND comment = ''
+        AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree')"""
+    assert rows(client, silent) == []
