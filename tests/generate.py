@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
+from clickhouse_connect.driver.client import Client
+
+from streams.reframe import Layout
+from streams.store import Table
 
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 BATCH = fastavro.parse_schema(json.loads((SCHEMAS / "sbi_transaction_batch.avsc").read_text()))
@@ -130,6 +134,12 @@ def encode_batch(rows: Sequence[dict[str, Any]], input_partition: int = 0, first
     batch = {"input_partition": input_partition, "first_number": first_number, "transactions": rows}
     fastavro.schemaless_writer(out, BATCH, batch)
     return out.getvalue()
+
+
+def insert(client: Client, bodies: Sequence[bytes]) -> None:
+    """Insert batches as the sink does."""
+    layout = Layout(json.loads((SCHEMAS / "sbi_transaction_batch.avsc").read_text()))
+    Table(client, "transactions_arriving").store(layout, layout.container(map(layout.rows, bodies)))
 
 
 def _names() -> list[str]:

@@ -10,9 +10,12 @@ import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from schemas.refusal import Refusal
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 FORMATS = ("table", "csv", "json", "jsonl")
 TABLE_ROWS = 10_000   # a table is laid out in memory; the other formats stream
@@ -37,12 +40,23 @@ def run(options: argparse.Namespace) -> int:
     client = connect(reader(load(options.config)))
     try:
         with client.query_rows_stream(sql, parameters=parameters) as stream:
-            write(options.format, stream.source.column_names, stream, sys.stdout)
+            names = stream.source.column_names or _described(client, sql, parameters)
+            write(options.format, names, stream, sys.stdout)
     except FAILURES as error:
         raise Refusal("the query failed", said(error)) from error
     finally:
         client.close()
     return 0
+
+
+def _described(client: "Client", sql: str, parameters: dict[str, str]) -> list[str]:
+    """Return the column names of a query without rows, whose answer names none; nothing for SHOW and its like."""
+    from streams.clickhouse import FAILURES, rows
+
+    try:
+        return [row[0] for row in rows(client, f"DESCRIBE TABLE (\n{sql.rstrip().rstrip(';')}\n)", parameters)]
+    except FAILURES:
+        return []
 
 
 def _bound(text: str) -> tuple[str, str]:
@@ -70,6 +84,8 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> 
         kinds = [kind and not isinstance(value, (int, float, Decimal)) for kind, value in zip(kinds, row, strict=True)]
         shown.append([visible(_text(value)) for value in row])
     out.writelines(line + "\n" for line in table([visible(name) for name in names], shown, kinds))
+    if not shown:
+        out.write("(no rows)\n")
     if more:
         out.write(f"(the first {TABLE_ROWS:,} rows; --format csv or jsonl gives all)\n")
 

@@ -137,7 +137,7 @@ class Report:
         if gaps:
             said.append(f"In {gaps:,} sightings bytes are known to be missing.")
         if orphans:
-            said.append(f"{orphans:,} responses came without a request that we saw; they are counted here only.")
+            said.append(f"Responses that came without a request that we saw: {orphans:,}; they are counted here only.")
         nodes = len({(one.site, one.node) for one in self.coverage})
         plural = "s" * (nodes != 1)
         twice = f"{self.seen_at_both_ends:,} exchanges were seen at more than one end and are counted once."

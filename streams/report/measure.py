@@ -1,5 +1,7 @@
 """The one place where a report asks ClickHouse: two queries, every exchange once, values bound as parameters."""
 
+from typing import Any
+
 from clickhouse_connect.driver.client import Client
 
 from schemas.refusal import Refusal
@@ -31,7 +33,7 @@ SELECT
     countIf(outcome = 'hidden_failure'), countIf(outcome = 'unanswered'), countIf(outcome = 'late'),
     countIf(outcome = 'reset'), countIf(retransmission),
     sum(ifNull(request_body_bytes, 0) + ifNull(response_body_bytes, 0)),
-    quantilesExact(0.5, 0.9, 0.95, 0.99, 1)(duration_us)
+    if(count(duration_us) = 0, [], quantilesExact(0.5, 0.9, 0.95, 0.99, 1)(duration_us))
 FROM
 (
     SELECT
@@ -98,11 +100,10 @@ def measure(client: Client, start_us: int | None, stop_us: int | None, by: str, 
     )
 
 
-def _figures(row: tuple[object, ...]) -> Figures:
-    """Return the figures that stand behind the keys of a row; without any answer the quantiles are not numbers."""
+def _figures(row: tuple[Any, ...]) -> Figures:
+    """Return the figures that stand behind the keys of a row; without any answer there are no quantiles."""
     *counts, quantiles = row[11:]
-    answered = [None if one is None or one != one else int(one) for one in quantiles]  # type: ignore[attr-defined]
-    return Figures(*counts, *answered)  # type: ignore[arg-type]
+    return Figures(*counts, *(quantiles or [None] * 5))
 
 
 def _step_s(seconds: float) -> int:

@@ -25,7 +25,8 @@ def page(report: Report) -> str:
     style = (FOLDER / "page.css").read_text()
     pairs = {(one.consumer, one.producer): one.figures for one in report.pairs}
     busiest = max((figures.requests for figures in pairs.values()), default=1)
-    charts = [make(report.moments, report.step_us) for make in (chart.traffic, chart.success, chart.latency)]
+    makers = (chart.traffic, chart.success, chart.latency) if report.moments else ()
+    charts = [make(report.moments, report.step_us) for make in makers]
     return _environment(busiest).get_template("page.html").render(
         report=report, geometry=chart, charts=charts, by_title=TITLES[report.by], matrix=pairs,
         sites=sorted({one.site for one in report.coverage}),
