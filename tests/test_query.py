@@ -88,6 +88,19 @@ def test_values_are_bound_never_pasted(ask: object) -> None:
 
 
 @pytest.mark.stack
+def test_the_cookbook_runs_by_name(ask: object) -> None:
+    assert callable(ask)
+    assert "traffic_by_nf_pair" in ask("--cookbook", "list")[1]
+    (row,) = json.loads(ask("--cookbook", "cardinality", "--format", "json")[1])
+    assert row["exchanges"] == 23
+    later = ask("--cookbook", "cardinality", "--format", "json", "--param", "start=2290-01-01 00:00:00")[1]
+    assert json.loads(later)[0]["exchanges"] == 0
+    both, unbound = ["SELECT 1", "--cookbook", "cardinality"], ["--cookbook", "subscriber_day"]
+    for words in (["--cookbook", "x"], both, unbound, []):
+        assert ask(*words)[0] == 1
+
+
+@pytest.mark.stack
 @pytest.mark.parametrize("form", ["json", "jsonl", "csv", "table"])
 def test_no_rows_are_no_rows(ask: object, form: str) -> None:
     assert callable(ask)

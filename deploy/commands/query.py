@@ -23,7 +23,8 @@ TABLE_ROWS = 10_000   # a table is laid out in memory; the other formats stream
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what `query` takes."""
-    parser.add_argument("sql", metavar="SQL", help="one statement; - reads it from standard input")
+    parser.add_argument("sql", metavar="SQL", nargs="?", help="one statement; - reads it from standard input")
+    parser.add_argument("--cookbook", metavar="NAME", help="run a query of the cookbook instead; 'list' shows them")
     parser.add_argument("--format", choices=FORMATS, default="table", help="table (default), csv, json, jsonl")
     bind = "bind VALUE to {NAME:Type} in the SQL; may be repeated"
     parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=bind)
@@ -34,9 +35,12 @@ def run(options: argparse.Namespace) -> int:
     from deploy.accounts import reader
     from schemas.config import load
     from streams.clickhouse import FAILURES, connect, said
+    from streams.cookbook import PERIOD
 
-    sql = sys.stdin.read() if options.sql == "-" else options.sql
-    parameters = dict(_bound(text) for text in options.param)
+    if options.cookbook == "list":
+        return _list()
+    sql = _chosen(options)
+    parameters = PERIOD | dict(_bound(text) for text in options.param)
     client = connect(reader(load(options.config)))
     try:
         with client.query_rows_stream(sql, parameters=parameters) as stream:
@@ -47,6 +51,28 @@ def run(options: argparse.Namespace) -> int:
     finally:
         client.close()
     return 0
+
+
+def _list() -> int:
+    from streams.cookbook import recipes
+
+    for recipe in recipes().values():
+        print(f"{recipe.name:<32} {recipe.tells}")
+    return 0
+
+
+def _chosen(options: argparse.Namespace) -> str:
+    """Return the SQL to run: given, read, or from the cookbook."""
+    from streams.cookbook import recipes
+
+    if (options.sql is None) == (options.cookbook is None):
+        raise Refusal("no query", "", "give either SQL or --cookbook NAME")
+    if options.cookbook is not None:
+        recipe = recipes().get(options.cookbook)
+        if recipe is None:
+            raise Refusal("no such query in the cookbook", options.cookbook, "--cookbook list shows them")
+        return recipe.sql
+    return sys.stdin.read() if options.sql == "-" else str(options.sql)
 
 
 def _described(client: "Client", sql: str, parameters: dict[str, str]) -> list[str]:

@@ -1,0 +1,122 @@
+"""Rows a second into ClickHouse: batches reframed undecoded, beside decoding them and inserting columns; JSON lines.
+
+    python -m tests.bench.bench_sink [ROWS] [URL]
+
+URL: a ClickHouse server's (with user and password in SBISCOPE_CLICKHOUSE_USER, …_PASSWORD); default: the engine in this
+process, whose own work then counts as ours: the CPU of the client alone is measured without it.
+"""
+
+import io
+import json
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+
+import fastavro
+from clickhouse_connect.driver.client import Client
+
+from streams.clickhouse import Account, connect, rows
+from streams.migrate import Form, migrate
+from streams.sink import TARGETS, Gathering
+from streams.store import Table
+from tests import generate
+
+ROWS, MESSAGE, BLOCK, ROUNDS = 100_000, 200, 20_000, 3
+SCHEMA = json.loads((generate.SCHEMAS / "sbi_transaction_batch.avsc").read_text())
+TICKS = {name for name in generate.NAMES if name.endswith("_us") and name != "duration_us"}
+
+
+def batches(count: int) -> list[bytes]:
+    """Return `count` rows as messages of MESSAGE rows; ten thousand different ones, repeated under new numbers."""
+    pool = list(generate.transactions(10_000))
+    starts = [(first, first % 10_000) for first in range(0, count, MESSAGE)]
+    return [generate.encode_batch(pool[place : place + MESSAGE], 0, first + 1) for first, place in starts]
+
+
+def reframed(client: Client, messages: list[bytes]) -> None:
+    """The sink's way."""
+    feed(messages, Table(client, TARGETS["transactions"].table).store)
+
+
+def feed(messages: list[bytes], store: Callable[..., None]) -> None:
+    """Gather and store in blocks, as the worker does."""
+    sink = Gathering(TARGETS["transactions"])
+    sink.assign(0, b"")
+    for offset, body in enumerate(messages):
+        sink.take(0, offset, body, SCHEMA, body)
+        if sink.rows >= BLOCK:
+            sink.store(store)
+    sink.store(store)
+
+
+def decoded(client: Client, messages: list[bytes]) -> None:
+    """The baseline: fastavro decodes, clickhouse-connect inserts columns, integers for times, types given."""
+    where = "database = currentDatabase() AND table = 'transactions'"
+    kinds = dict(rows(client, f"SELECT name, type FROM system.columns WHERE {where}"))
+    block: list[dict[str, object]] = []
+    for place, body in enumerate(messages, 1):
+        block += fastavro.schemaless_reader(io.BytesIO(body), PLAIN, None)["transactions"]
+        if len(block) >= BLOCK or place == len(messages):
+            columns = [[row[name] for row in block] for name in generate.NAMES]
+            client.insert(
+                "transactions", columns, column_names=generate.NAMES, column_oriented=True,
+                column_type_names=[kinds[name] for name in generate.NAMES],
+            )
+            block = []
+
+
+def _plain_schema() -> object:
+    """Return the schema without logical types: times stay integers, the fastest the baseline can be."""
+    text = json.dumps(SCHEMA).replace('"logicalType": "timestamp-micros"', '"note": ""')
+    return fastavro.parse_schema(json.loads(text))
+
+
+PLAIN = _plain_schema()
+
+
+def measured(run: Callable[[], None]) -> tuple[float, float]:
+    """Return wall and CPU seconds of `run`."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def line(name: str, value: float, unit: str, baseline: str, baseline_value: float) -> None:
+    """Print one result."""
+    result = {"name": name, "value": round(value, 2), "unit": unit, "baseline": baseline}
+    result |= {"baseline_value": round(baseline_value, 2), "ratio": round(value / baseline_value, 2)}
+    print(json.dumps(result), flush=True)
+
+
+def main(count: int = ROWS, url: str = "") -> None:
+    """Run both ways in turn and print the medians."""
+    user = os.environ.get("SBISCOPE_CLICKHOUSE_USER", "default")
+    password = os.environ.get("SBISCOPE_CLICKHOUSE_PASSWORD", "")
+    account = Account(url or f"chdb://{tempfile.mkdtemp()}", "bench_sink", user, password)
+    migrator = connect(account, "default")
+    migrator.command(f"DROP DATABASE IF EXISTS {account.database}")
+    migrate(migrator, Form(account.database), "bench")
+    client, messages = connect(account), batches(count)
+    ours, theirs, alone = [], [], []
+    for _ in range(ROUNDS):
+        for ways, way in ((ours, reframed), (theirs, decoded)):
+            client.command("TRUNCATE TABLE transactions")
+            ways.append(measured(lambda way=way: way(client, messages)))
+        alone.append(measured(lambda: feed(messages, lambda *_: None)))
+    stored = "SELECT sum(bytes_on_disk) / sum(rows) FROM system.parts WHERE active AND table = 'transactions'"
+    size = rows(client, stored)
+    wall, cpu = (statistics.median(one[place] for one in ours) for place in (0, 1))
+    their_wall, their_cpu = (statistics.median(one[place] for one in theirs) for place in (0, 1))
+    line("sink rows a second", count / wall, "rows/s", "decode + column insert", count / their_wall)
+    line("sink CPU a row", cpu / count * 1e6, "us", "decode + column insert", their_cpu / count * 1e6)
+    line("sink CPU a row without the insert", statistics.median(one[1] for one in alone) / count * 1e6, "us",
+         "decode + column insert", their_cpu / count * 1e6)
+    line("stored bytes a row", float(size[0][0]), "B", "Avro", sum(map(len, messages)) / count)
+    client.command(f"DROP DATABASE {account.database}")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else ROWS, sys.argv[2] if len(sys.argv) > 2 else "")
