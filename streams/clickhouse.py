@@ -17,36 +17,40 @@ FAILURES = (Error, HTTPError, OSError)
 
 # What a reader may use. readonly=1 also denies the table functions that read files or the network.
 READER_LIMITS = {
-    "max_execution_time": 60, "max_result_rows": 10_000_000, "max_memory_usage": 4_000_000_000,
+    "max_execution_time": 60,
+    "max_result_rows": 10_000_000,
+    "max_memory_usage": 4_000_000_000,
     "readonly": 1,  # last: behind it no setting may be changed
 }
 
 # Error codes that are the rows' fault: the same bytes fail for ever (ClickHouse src/Common/ErrorCodes.cpp).
-BAD_ROWS = frozenset({
-    6,    # CANNOT_PARSE_TEXT
-    8,    # THERE_IS_NO_COLUMN
-    20,   # NUMBER_OF_COLUMNS_DOESNT_MATCH
-    26,   # CANNOT_PARSE_QUOTED_STRING
-    27,   # CANNOT_PARSE_INPUT_ASSERTION_FAILED
-    33,   # CANNOT_READ_ALL_DATA
-    36,   # BAD_ARGUMENTS
-    38,   # CANNOT_PARSE_DATE
-    41,   # CANNOT_PARSE_DATETIME
-    44,   # ILLEGAL_COLUMN
-    50,   # UNKNOWN_TYPE
-    53,   # TYPE_MISMATCH
-    69,   # ARGUMENT_OUT_OF_BOUND
-    70,   # CANNOT_CONVERT_TYPE
-    72,   # CANNOT_PARSE_NUMBER
-    117,  # INCORRECT_DATA
-    131,  # TOO_LARGE_STRING_SIZE
-    190,  # SIZES_OF_ARRAYS_DONT_MATCH
-    321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
-    349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
-    636,  # CANNOT_EXTRACT_TABLE_STRUCTURE
-    691,  # UNKNOWN_ELEMENT_OF_ENUM
-    1001, # STD_EXCEPTION: what the server's Avro reader throws
-})
+BAD_ROWS = frozenset(
+    {
+        6,  # CANNOT_PARSE_TEXT
+        8,  # THERE_IS_NO_COLUMN
+        20,  # NUMBER_OF_COLUMNS_DOESNT_MATCH
+        26,  # CANNOT_PARSE_QUOTED_STRING
+        27,  # CANNOT_PARSE_INPUT_ASSERTION_FAILED
+        33,  # CANNOT_READ_ALL_DATA
+        36,  # BAD_ARGUMENTS
+        38,  # CANNOT_PARSE_DATE
+        41,  # CANNOT_PARSE_DATETIME
+        44,  # ILLEGAL_COLUMN
+        50,  # UNKNOWN_TYPE
+        53,  # TYPE_MISMATCH
+        69,  # ARGUMENT_OUT_OF_BOUND
+        70,  # CANNOT_CONVERT_TYPE
+        72,  # CANNOT_PARSE_NUMBER
+        117,  # INCORRECT_DATA
+        131,  # TOO_LARGE_STRING_SIZE
+        190,  # SIZES_OF_ARRAYS_DONT_MATCH
+        321,  # VALUE_IS_OUT_OF_RANGE_OF_DATA_TYPE
+        349,  # CANNOT_INSERT_NULL_IN_ORDINARY_COLUMN
+        636,  # CANNOT_EXTRACT_TABLE_STRUCTURE
+        691,  # UNKNOWN_ELEMENT_OF_ENUM
+        1001,  # STD_EXCEPTION: what the server's Avro reader throws
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +85,20 @@ def connect(account: Account, database: str | None = None) -> Client:
             raise Refusal("not a ClickHouse address", account.url, "write http://host:8123 or https://host:8443")
         secure = parts.scheme == "https"
         return get_client(
-            host=parts.hostname, port=parts.port or (8443 if secure else 8123), secure=secure, username=account.user,
-            password=account.password, database=chosen, ca_cert=account.ca_location or None, client_name="sbiscope",
-            compress="lz4", settings=settings, autogenerate_session_id=False, connect_timeout=5,
-            send_receive_timeout=300, query_retries=1,
+            host=parts.hostname,
+            port=parts.port or (8443 if secure else 8123),
+            secure=secure,
+            username=account.user,
+            password=account.password,
+            database=chosen,
+            ca_cert=account.ca_location or None,
+            client_name="sbiscope",
+            compress="lz4",
+            settings=settings,
+            autogenerate_session_id=False,
+            connect_timeout=5,
+            send_receive_timeout=300,
+            query_retries=1,
         )
     except FAILURES as error:
         raise away(account, error) from error

@@ -110,7 +110,9 @@ def _missing(client: Client, form: Form, todo: list[Migration]) -> list[Migratio
 
 def _record(client: Client, form: Form, migration: Migration, holder: str) -> None:
     client.insert(
-        "migrations", [[migration.number, migration.name, migration.digest, holder]], database=form.database,
+        "migrations",
+        [[migration.number, migration.name, migration.digest, holder]],
+        database=form.database,
         column_names=["number", "name", "digest", "applied_by"],
     )
 

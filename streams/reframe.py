@@ -99,7 +99,7 @@ class Layout:
             cut = min(drop, count)
             drop -= cut
             if cut < count:
-                kept.append((count - cut, records[self._offset(records, cut):] if cut else records))
+                kept.append((count - cut, records[self._offset(records, cut) :] if cut else records))
         return Rows(rows.input_partition, max(rows.first_number, number + 1), tuple(kept))
 
     def _offset(self, records: memoryview, count: int) -> int:

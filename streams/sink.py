@@ -68,8 +68,8 @@ class Gathering:
     waiting: list[Arrived] = field(default_factory=list)
     rows: int = 0
     size: int = 0
-    repeated: int = 0   # rows dropped because their number was taken before
-    skipped: int = 0    # rows missing before a number that jumped
+    repeated: int = 0  # rows dropped because their number was taken before
+    skipped: int = 0  # rows missing before a number that jumped
     poisoned_in_a_row: int = 0
     _last: dict[int, dict[int, int]] = field(default_factory=dict)
     _layouts: dict[int, tuple[Mapping[str, Any], Layout]] = field(default_factory=dict)

@@ -7,9 +7,9 @@ from streams.reframe import Layout
 from streams.sink import BadRows
 
 SETTINGS = {
-    "async_insert": 0,                              # the return of the insert is the receipt
+    "async_insert": 0,  # the return of the insert is the receipt
     "throw_on_max_partitions_per_insert_block": 0,  # captures of many days may come in one block
-    "input_format_avro_allow_missing_fields": 1,    # an older writer lacks columns of today
+    "input_format_avro_allow_missing_fields": 1,  # an older writer lacks columns of today
 }
 
 

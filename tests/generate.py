@@ -96,35 +96,75 @@ def _exchange(chance: random.Random, kind: Kind, key: str, stream: int) -> dict[
     about_session = kind.service == "nsmf-pdusession"
     resource = kind.resource.replace("{supi}", supi or "").replace("{nfInstanceID}", digest("nf", connection))
     return {
-        "transaction_id": digest(key), "request_event_id": digest(key, "request"), "connection_id": digest(connection),
-        "exchange_key": digest(key, "exchange"), "request_key": digest(key, "logical"), "site": "lab", "node": "n1",
-        "shard": 0, "incarnation": "boot-1", "vantage": "server", "tls": False, "http_version": "h2",
-        "client_address": f"10.0.0.{connection}", "client_port": 40_000 + connection,
-        "server_address": f"10.0.1.{sum(kind.producer.encode()) % 250}", "server_port": 7777, "stream_id": stream,
-        "deadline_ms": 10_000, "max_rsp_time_ms": 10_000, "request_header_state": "exact", "request_ended": "complete",
-        "missing": [], "inferred": [], "request_header_bytes": 120, "request_body_bytes": chance.randrange(900),
-        "method": kind.method, "path": f"/{kind.service}/v1{resource}", "authority": f"{kind.producer}.5gc.example",
-        "service": kind.service, "operation": kind.operation, "operation_source": "catalogue", "api_version": "v1",
-        "resource": kind.resource, "consumer_nf": kind.consumer, "consumer_nf_source": "user_agent",
-        "producer_nf": kind.producer, "producer_nf_source": "service", "supi": supi, "supi_source": supi and "path",
-        "snssai": "1-000001" if about_session else None, "dnn": "internet" if about_session else None, "plmn": "99970",
-        "user_agent": kind.consumer, "retransmission": chance.random() < 0.003,
+        "transaction_id": digest(key),
+        "request_event_id": digest(key, "request"),
+        "connection_id": digest(connection),
+        "exchange_key": digest(key, "exchange"),
+        "request_key": digest(key, "logical"),
+        "site": "lab",
+        "node": "n1",
+        "shard": 0,
+        "incarnation": "boot-1",
+        "vantage": "server",
+        "tls": False,
+        "http_version": "h2",
+        "client_address": f"10.0.0.{connection}",
+        "client_port": 40_000 + connection,
+        "server_address": f"10.0.1.{sum(kind.producer.encode()) % 250}",
+        "server_port": 7777,
+        "stream_id": stream,
+        "deadline_ms": 10_000,
+        "max_rsp_time_ms": 10_000,
+        "request_header_state": "exact",
+        "request_ended": "complete",
+        "missing": [],
+        "inferred": [],
+        "request_header_bytes": 120,
+        "request_body_bytes": chance.randrange(900),
+        "method": kind.method,
+        "path": f"/{kind.service}/v1{resource}",
+        "authority": f"{kind.producer}.5gc.example",
+        "service": kind.service,
+        "operation": kind.operation,
+        "operation_source": "catalogue",
+        "api_version": "v1",
+        "resource": kind.resource,
+        "consumer_nf": kind.consumer,
+        "consumer_nf_source": "user_agent",
+        "producer_nf": kind.producer,
+        "producer_nf_source": "service",
+        "supi": supi,
+        "supi_source": supi and "path",
+        "snssai": "1-000001" if about_session else None,
+        "dnn": "internet" if about_session else None,
+        "plmn": "99970",
+        "user_agent": kind.consumer,
+        "retransmission": chance.random() < 0.003,
     }
 
 
 def _times(chance: random.Random, fate: Fate, request_us: int) -> dict[str, Any]:
     ended = request_us + chance.randrange(80)
     asked = {
-        "outcome": fate.outcome, "version": fate.version, "status": fate.status, "cause": fate.cause,
-        "request_us": request_us, "request_end_us": ended,
+        "outcome": fate.outcome,
+        "version": fate.version,
+        "status": fate.status,
+        "cause": fate.cause,
+        "request_us": request_us,
+        "request_end_us": ended,
     }
     if fate.status is None:
         return asked
     duration = int(chance.lognormvariate(8.2, 0.8))
     return asked | {
-        "response_event_id": digest(request_us, chance.random()), "response_us": ended + duration,
-        "response_end_us": ended + duration + 40, "duration_us": duration, "response_header_state": "exact",
-        "response_ended": "complete", "response_header_bytes": 60, "response_body_bytes": chance.randrange(3_000),
+        "response_event_id": digest(request_us, chance.random()),
+        "response_us": ended + duration,
+        "response_end_us": ended + duration + 40,
+        "duration_us": duration,
+        "response_header_state": "exact",
+        "response_ended": "complete",
+        "response_header_bytes": 60,
+        "response_body_bytes": chance.randrange(3_000),
     }
 
 

@@ -48,9 +48,11 @@ def test_counts_equal_counts_by_hand(client: Client) -> None:
         assert row["unknown"] == outcomes[row["operation"], "unknown"]
         assert row["succeeded"] == sum(outcomes[row["operation"], outcome] for outcome in ("success", "business"))
     assert sum(row["failures"] for row in run(client, "failing_causes")) == sum(
-        row["outcome"] not in {"success", "business", "unknown"} for row in POOL)
+        row["outcome"] not in {"success", "business", "unknown"} for row in POOL
+    )
     assert sum(row["unanswered"] for row in run(client, "unanswered_by_producer")) == sum(
-        row["outcome"] == "unanswered" for row in POOL)
+        row["outcome"] == "unanswered" for row in POOL
+    )
     (cardinality,) = run(client, "cardinality")
     assert cardinality["exchanges"] == len(POOL)
     assert cardinality["subscribers"] == len({row["supi"] for row in POOL} - {None})

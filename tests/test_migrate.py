@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from deploy.commands import schema
+from schemas.config import ClickHouse
 from schemas.fields import fields_of
 from schemas.refusal import Refusal
 from streams import migrate as module
@@ -16,8 +18,12 @@ from tests import engine
 
 ALL = migrations()
 PLAIN = {"int": "Int32", "long": "Int64", "boolean": "Bool", "string": "String", "double": "Float64", "enum": "String"}
-REPEATABLE = ("CREATE DATABASE IF NOT EXISTS", "CREATE TABLE IF NOT EXISTS", "CREATE MATERIALIZED VIEW IF NOT EXISTS",
-              "CREATE OR REPLACE VIEW")
+REPEATABLE = (
+    "CREATE DATABASE IF NOT EXISTS",
+    "CREATE TABLE IF NOT EXISTS",
+    "CREATE MATERIALIZED VIEW IF NOT EXISTS",
+    "CREATE OR REPLACE VIEW",
+)
 
 
 def ledger(account: Account) -> list[int]:
@@ -140,8 +146,8 @@ def column_type(kind: str) -> str:
     return PLAIN[kind]
 
 
-def docs(schema: str, record: str) -> dict[str, str]:
-    document = json.loads((Path(FOLDER).parent / f"{schema}.avsc").read_text())
+def docs(name: str, record: str) -> dict[str, str]:
+    document = json.loads((Path(FOLDER).parent / f"{name}.avsc").read_text())
     found = document if document["name"] == record else document["fields"][-1]["type"]["items"]
     return {field["name"]: field["doc"] for field in found["fields"]}
 
@@ -177,3 +183,14 @@ def test_every_table_and_column_is_described() -> None:
     silent = """SELECT table, name FROM system.columns WHERE database = currentDatabase() AND comment = ''
         AND table IN (SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree')"""
     assert rows(client, silent) == []
+
+
+@pytest.mark.stack
+def test_the_command_says_what_it_did() -> None:
+    account = engine.empty()
+    wanted = ClickHouse(transactions_days=5)
+    done = [f"clickhouse: applied {one.number:04}_{one.name}" for one in ALL]
+    assert list(schema.clickhouse(account, wanted)) == done
+    assert list(schema.clickhouse(account, wanted)) == [f"clickhouse: {account.database} is up to date"]
+    written = rows(connect(account), module.CREATED_AS, {"database": account.database, "table": "transactions"})
+    assert "toIntervalDay(5)" in str(written)

@@ -15,24 +15,37 @@ SCHEMA = json.loads((generate.SCHEMAS / "sbi_transaction_batch.avsc").read_text(
 LAYOUT = Layout(SCHEMA)
 POOL = list(generate.transactions(40))
 
-ITEM = {"type": "record", "name": "Row", "fields": [
-    {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["a", "b"]}},
-    {"name": "other", "type": ["null", "Kind"], "default": None},
-    {"name": "text", "type": "string"},
-    {"name": "number", "type": "long", "default": 0},
-]}
-SMALL = {"type": "record", "name": "Batch", "namespace": "t", "fields": [
-    {"name": "input_partition", "type": "int"},
-    {"name": "note", "type": "string"},
-    {"name": "flag", "type": "boolean"},
-    {"name": "first_number", "type": "long"},
-    {"name": "rows", "type": {"type": "array", "items": ITEM}},
-]}
+ITEM = {
+    "type": "record",
+    "name": "Row",
+    "fields": [
+        {"name": "kind", "type": {"type": "enum", "name": "Kind", "symbols": ["a", "b"]}},
+        {"name": "other", "type": ["null", "Kind"], "default": None},
+        {"name": "text", "type": "string"},
+        {"name": "number", "type": "long", "default": 0},
+    ],
+}
+SMALL = {
+    "type": "record",
+    "name": "Batch",
+    "namespace": "t",
+    "fields": [
+        {"name": "input_partition", "type": "int"},
+        {"name": "note", "type": "string"},
+        {"name": "flag", "type": "boolean"},
+        {"name": "first_number", "type": "long"},
+        {"name": "rows", "type": {"type": "array", "items": ITEM}},
+    ],
+}
 PARSED = fastavro.parse_schema(SMALL)
-row = st.fixed_dictionaries({
-    "kind": st.sampled_from("ab"), "other": st.sampled_from(["a", "b", None]), "text": st.text(max_size=8),
-    "number": st.integers(-2**63, 2**63 - 1),
-})
+row = st.fixed_dictionaries(
+    {
+        "kind": st.sampled_from("ab"),
+        "other": st.sampled_from(["a", "b", None]),
+        "text": st.text(max_size=8),
+        "number": st.integers(-(2**63), 2**63 - 1),
+    }
+)
 batches_of_rows = st.lists(st.lists(row, max_size=6), max_size=6)
 
 
@@ -77,8 +90,8 @@ def test_any_batches_give_the_same_rows(
 def test_a_cut_leaves_what_comes_after_that_number(rows: list[dict[str, object]], number: int) -> None:
     layout = Layout(SMALL)
     left = layout.after(layout.rows(body(rows, first=1)), number)
-    assert read(layout.container([left])) == rows[max(number, 0):]
-    assert left.count == len(rows[max(number, 0):])
+    assert read(layout.container([left])) == rows[max(number, 0) :]
+    assert left.count == len(rows[max(number, 0) :])
 
 
 @settings(max_examples=300, deadline=None)
@@ -102,11 +115,14 @@ def test_every_cut_of_a_batch_is_malformed_or_shorter() -> None:
             continue
 
 
-@pytest.mark.parametrize(("tail", "counts"), [
-    (b"\x03\x04\x01\x02\x02\x01\x00", [(2, b"\x01\x02"), (1, b"\x01")]),  # 2 records in 2 octets; then 1 to the end
-    (b"\x01\x02\x09\x03\x04\x08\x07\x00", [(1, b"\x09"), (2, b"\x08\x07")]),
-    (b"\x00", []),
-])
+@pytest.mark.parametrize(
+    ("tail", "counts"),
+    [
+        (b"\x03\x04\x01\x02\x02\x01\x00", [(2, b"\x01\x02"), (1, b"\x01")]),  # 2 records in 2 octets; then 1 to the end
+        (b"\x01\x02\x09\x03\x04\x08\x07\x00", [(1, b"\x09"), (2, b"\x08\x07")]),
+        (b"\x00", []),
+    ],
+)
 def test_arrays_of_several_sized_blocks(tail: bytes, counts: list[tuple[int, bytes]]) -> None:
     head = body([])[:-1]
     taken = [(count, bytes(records)) for count, records in Layout(SMALL).rows(head + tail).blocks]

@@ -29,9 +29,17 @@ from tests import engine, generate
 
 SUCCESS = {"success", "redirect", "business"}
 HOSTILE = [
-    "<script>alert(1)</script>", "\"><img src=x onerror=alert(1)>", "{{ 7 * 7 }}", "'; DROP TABLE transactions; --",
-    "=cmd|'/c calc'!A1", "@SUM(1)", "\x1b]0;owned\x07\x1b[2J", "a\r\nb", "\u202eevil",
-    "</style><svg onload=alert(1)>", "| x | y |",
+    "<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "{{ 7 * 7 }}",
+    "'; DROP TABLE transactions; --",
+    "=cmd|'/c calc'!A1",
+    "@SUM(1)",
+    "\x1b]0;owned\x07\x1b[2J",
+    "a\r\nb",
+    "\u202eevil",
+    "</style><svg onload=alert(1)>",
+    "| x | y |",
 ]
 
 
@@ -171,7 +179,9 @@ def test_what_both_ends_saw_counts_once_and_tells_the_network_time() -> None:
     pool = list(generate.transactions(23))
     client_end = {"vantage": "client", "node": "n2"}
     ends = [
-        row | client_end | {"transaction_id": f"c{place}", "request_us": row["request_us"] - 400}
+        row
+        | client_end
+        | {"transaction_id": f"c{place}", "request_us": row["request_us"] - 400}
         | ({"duration_us": row["duration_us"] + 700} if row["duration_us"] else {})
         for place, row in enumerate(pool)
     ]
@@ -243,33 +253,63 @@ def test_the_command_writes_a_file_or_says_what_is_wrong(
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     assert main(["report", "--by", "slice"]) == 0
     assert "23 requests" in capsys.readouterr().out
-    for words in (["--from", "soon"], ["--from", "2030-01-01"], ["--from", "2020-01-02", "--to", "2020-01-01"],
-                  ["--output", str(tmp_path / "no" / "dir")]):
+    for words in (
+        ["--from", "soon"],
+        ["--from", "2030-01-01"],
+        ["--from", "2020-01-02", "--to", "2020-01-01"],
+        ["--output", str(tmp_path / "no" / "dir")],
+    ):
         assert main(["report", *words]) == 1
         said = capsys.readouterr().err
         assert said.startswith("sbiscope report: ")
         assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize(("text", "microseconds"), [
-    ("1970-01-01", 0), ("1970-01-01T00:00:01.000001", 1_000_001), ("1970-01-01T01:00:00+01:00", 0),
-    ("1h", 10**15 - 3_600_000_000), ("2d", 10**15 - 172_800_000_000), (None, None),
-])
+@pytest.mark.parametrize(
+    ("text", "microseconds"),
+    [
+        ("1970-01-01", 0),
+        ("1970-01-01T00:00:01.000001", 1_000_001),
+        ("1970-01-01T01:00:00+01:00", 0),
+        ("1h", 10**15 - 3_600_000_000),
+        ("2d", 10**15 - 172_800_000_000),
+        (None, None),
+    ],
+)
 def test_times_are_utc_and_exact(text: str | None, microseconds: int | None) -> None:
     assert parsed(text, 10**15) == microseconds
 
 
-@pytest.mark.parametrize(("value", "text"), [
-    (0, "0 µs"), (999, "999 µs"), (1_000, "1.00 ms"), (9_994, "9.99 ms"), (12_345, "12.3 ms"), (99_960, "100 ms"),
-    (999_499, "999 ms"), (999_500, "1.00 s"), (61_000_000, "61.0 s"), (None, "–"),
-])
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 µs"),
+        (999, "999 µs"),
+        (1_000, "1.00 ms"),
+        (9_994, "9.99 ms"),
+        (12_345, "12.3 ms"),
+        (99_960, "100 ms"),
+        (999_499, "999 ms"),
+        (999_500, "1.00 s"),
+        (61_000_000, "61.0 s"),
+        (None, "–"),
+    ],
+)
 def test_durations_have_three_digits(value: int | None, text: str) -> None:
     assert units.duration(value) == text
 
 
-@pytest.mark.parametrize(("ratio", "text"), [
-    (1.0, "100 %"), (0.99999999, "99.99 %"), (0.0, "0 %"), (1e-9, "0.01 %"), (0.5, "50.00 %"), (None, "–"),
-])
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (1.0, "100 %"),
+        (0.99999999, "99.99 %"),
+        (0.0, "0 %"),
+        (1e-9, "0.01 %"),
+        (0.5, "50.00 %"),
+        (None, "–"),
+    ],
+)
 def test_a_ratio_is_never_rounded_to_all_or_nothing(ratio: float | None, text: str) -> None:
     assert units.percent(ratio) == text
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 FORMATS = ("table", "csv", "json", "jsonl")
-TABLE_ROWS = 10_000   # a table is laid out in memory; the other formats stream
+TABLE_ROWS = 10_000  # a table is laid out in memory; the other formats stream
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -95,7 +95,8 @@ def latency(moments: Sequence[Moment], step_us: int) -> Chart:
     """Return the percentiles of the duration in each step."""
     steps = filled(moments, step_us)
     wanted: tuple[tuple[str, str, Callable[[Figures], int | None]], ...] = (
-        ("p99", "99 %", lambda figures: figures.p99_us), ("p95", "95 %", lambda figures: figures.p95_us),
+        ("p99", "99 %", lambda figures: figures.p99_us),
+        ("p95", "95 %", lambda figures: figures.p95_us),
         ("p50", "median", lambda figures: figures.p50_us),
     )
     columns = [[of(one.figures) if one.figures else None for one in steps] for _, _, of in wanted]

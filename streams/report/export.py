@@ -51,7 +51,12 @@ def as_markdown(report: Report) -> str:
     fate = f"{count(total.failed)} failed, {count(total.unknown)} unknown"
     figures = f"**{count(total.requests)}** requests, {ratio}, {fate}."
     parts = [
-        "# SBI report", "", f"{moment(report.start_us)} to {moment(report.stop_us)} UTC", "", figures, "",
+        "# SBI report",
+        "",
+        f"{moment(report.start_us)} to {moment(report.stop_us)} UTC",
+        "",
+        figures,
+        "",
         *(f"- {markdown(sentence)}" for sentence in report.completeness()),
         *_section(f"By {report.by}", list(report.lines[:50])),
         *_section("Operations that fail most", report.failing()),
@@ -63,9 +68,17 @@ def as_markdown(report: Report) -> str:
 def _section(title: str, lines: list[Line]) -> list[str]:
     head = ["", "requests", "success", "failed", "unanswered", "unknown", "median", "95 %", "99 %"]
     rows = [
-        [markdown(line.name or "(not known)"), count(line.figures.requests), percent(line.figures.success_ratio),
-         count(line.figures.failed), count(line.figures.unanswered), count(line.figures.unknown),
-         duration(line.figures.p50_us), duration(line.figures.p95_us), duration(line.figures.p99_us)]
+        [
+            markdown(line.name or "(not known)"),
+            count(line.figures.requests),
+            percent(line.figures.success_ratio),
+            count(line.figures.failed),
+            count(line.figures.unanswered),
+            count(line.figures.unknown),
+            duration(line.figures.p50_us),
+            duration(line.figures.p95_us),
+            duration(line.figures.p99_us),
+        ]
         for line in lines
     ]
     written = [f"| {' | '.join(row)} |" for row in [head, ["---", *["---:"] * 8], *rows]]

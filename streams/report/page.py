@@ -14,9 +14,18 @@ from streams.report.content import Figures, Report
 from streams.report.inert import visible
 
 FOLDER = Path(__file__).parent
+MATRIX = 20  # rows and columns of the NF matrix at most
 TITLES = {
-    "nf": "producer NF", "consumer": "consumer NF", "instance": "producer instance", "operation": "operation",
-    "service": "service", "slice": "slice", "dnn": "data network", "plmn": "PLMN", "site": "site", "node": "node",
+    "nf": "producer NF",
+    "consumer": "consumer NF",
+    "instance": "producer instance",
+    "operation": "operation",
+    "service": "service",
+    "slice": "slice",
+    "dnn": "data network",
+    "plmn": "PLMN",
+    "site": "site",
+    "node": "node",
 }
 
 
@@ -27,22 +36,41 @@ def page(report: Report) -> str:
     busiest = max((figures.requests for figures in pairs.values()), default=1)
     makers = (chart.traffic, chart.success, chart.latency) if report.moments else ()
     charts = [make(report.moments, report.step_us) for make in makers]
-    return _environment(busiest).get_template("page.html").render(
-        report=report, geometry=chart, charts=charts, by_title=TITLES[report.by], matrix=pairs,
-        sites=sorted({one.site for one in report.coverage}),
-        consumers=_order(consumer for consumer, _ in pairs), producers=_order(producer for _, producer in pairs),
-        style=Markup(style), style_digest=Markup(_digest(style)),  # noqa: S704 (our own file and its digest)
+    return (
+        _environment(busiest)
+        .get_template("page.html")
+        .render(
+            report=report,
+            geometry=chart,
+            charts=charts,
+            by_title=TITLES[report.by],
+            matrix=pairs,
+            sites=sorted({one.site for one in report.coverage}),
+            consumers=_order(one.consumer for one in report.pairs),
+            producers=_order(one.producer for one in report.pairs),
+            style=Markup(style),
+            style_digest=Markup(_digest(style)),  # noqa: S704 (our own file and its digest)
+        )
     )
 
 
 def _environment(busiest: int) -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        loader=FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "count": units.count, "percent": units.percent, "duration": units.duration, "size": units.size,
-        "moment": units.moment, "span": units.span, "mood": mood, "shown": shown,
+        "count": units.count,
+        "percent": units.percent,
+        "duration": units.duration,
+        "size": units.size,
+        "moment": units.moment,
+        "span": units.span,
+        "mood": mood,
+        "shown": shown,
         "heat": lambda figures: heat(figures, busiest),
     }
     return environment
@@ -66,7 +94,9 @@ def heat(figures: Figures, busiest: int) -> int:
 
 
 def _order(names: Iterable[str | None]) -> list[str | None]:
-    return sorted(set(names), key=lambda name: (name is None, name or ""))
+    """Return the first MATRIX names, in alphabetical order, the unknown one last; they come busiest first."""
+    busiest = list(dict.fromkeys(names))[:MATRIX]
+    return sorted(busiest, key=lambda name: (name is None, name or ""))
 
 
 def _digest(style: str) -> str:

@@ -36,8 +36,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: Sequence[bo
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
     lines = []
     for row in [head, ["-" * width for width in widths], *rows]:
-        cells = [text.ljust(width) if texts[place] else text.rjust(width)
-                 for place, (text, width) in enumerate(zip(row, widths, strict=True))]
+        cells = [
+            text.ljust(width) if texts[place] else text.rjust(width)
+            for place, (text, width) in enumerate(zip(row, widths, strict=True))
+        ]
         lines.append("  ".join(cells).rstrip())
     return lines
 
@@ -51,8 +53,13 @@ def _section(title: str, lines: Sequence[Line]) -> list[str]:
 
 def _causes(report: Report) -> list[str]:
     rows = [
-        [_name(one.operation), one.outcome, "–" if one.status is None else str(one.status),
-         "–" if one.cause is None else _name(one.cause), count(one.count)]
+        [
+            _name(one.operation),
+            one.outcome,
+            "–" if one.status is None else str(one.status),
+            "–" if one.cause is None else _name(one.cause),
+            count(one.count),
+        ]
         for one in report.causes[:10]
     ]
     if not rows:
@@ -62,8 +69,12 @@ def _causes(report: Report) -> list[str]:
 
 def _cells(figures: Figures) -> list[str]:
     return [
-        count(figures.requests), percent(figures.success_ratio), count(figures.failed), count(figures.unanswered),
-        count(figures.unknown), *map(duration, (figures.p50_us, figures.p95_us, figures.p99_us, figures.max_us)),
+        count(figures.requests),
+        percent(figures.success_ratio),
+        count(figures.failed),
+        count(figures.unanswered),
+        count(figures.unknown),
+        *map(duration, (figures.p50_us, figures.p95_us, figures.p99_us, figures.max_us)),
     ]
 
 

@@ -62,7 +62,10 @@ def decoded(client: Client, messages: list[bytes]) -> None:
         if len(block) >= BLOCK or place == len(messages):
             columns = [[row[name] for row in block] for name in generate.NAMES]
             client.insert(
-                "transactions", columns, column_names=generate.NAMES, column_oriented=True,
+                "transactions",
+                columns,
+                column_names=generate.NAMES,
+                column_oriented=True,
                 column_type_names=[kinds[name] for name in generate.NAMES],
             )
             block = []
@@ -112,8 +115,13 @@ def main(count: int = ROWS, url: str = "") -> None:
     their_wall, their_cpu = (statistics.median(one[place] for one in theirs) for place in (0, 1))
     line("sink rows a second", count / wall, "rows/s", "decode + column insert", count / their_wall)
     line("sink CPU a row", cpu / count * 1e6, "us", "decode + column insert", their_cpu / count * 1e6)
-    line("sink CPU a row without the insert", statistics.median(one[1] for one in alone) / count * 1e6, "us",
-         "decode + column insert", their_cpu / count * 1e6)
+    line(
+        "sink CPU a row without the insert",
+        statistics.median(one[1] for one in alone) / count * 1e6,
+        "us",
+        "decode + column insert",
+        their_cpu / count * 1e6,
+    )
     line("stored bytes a row", float(size[0][0]), "B", "Avro", sum(map(len, messages)) / count)
     client.command(f"DROP DATABASE {account.database}")
 

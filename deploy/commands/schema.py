@@ -1,0 +1,50 @@
+"""`sbiscope schema`: bring topics, tables and published Avro schemas to what this release uses; may be run again."""
+
+import argparse
+import os
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from schemas.refusal import Refusal
+
+if TYPE_CHECKING:
+    from schemas.config import ClickHouse
+    from streams.clickhouse import Account
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `schema` takes: nothing but the configuration."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do each part and say what was done."""
+    from deploy.accounts import writer
+    from schemas.config import load
+
+    config = load(options.config)
+    for line in clickhouse(writer(config), config.clickhouse):
+        print(line)
+    return 0
+
+
+def clickhouse(account: "Account", wanted: "ClickHouse") -> Iterator[str]:
+    """Migrate the database of `account`, set how long its rows are kept, and yield what was done, a line each.
+
+    Raises Refusal when the server is away or refuses a statement.
+    """
+    from streams.clickhouse import FAILURES, connect, said
+    from streams.migrate import Form, migrate, retain
+
+    form = Form(account.database)
+    client = connect(account, "default")
+    try:
+        applied = migrate(client, form, f"{os.uname().nodename}:{os.getpid()}")
+        retain(client, form, {"transactions": wanted.transactions_days})
+    except FAILURES as error:
+        advice = f"the account {account.user} needs all rights on the database {account.database}"
+        raise Refusal("a migration failed", said(error), advice) from error
+    finally:
+        client.close()
+    yield from (f"clickhouse: applied {one.number:04}_{one.name}" for one in applied)
+    if not applied:
+        yield f"clickhouse: {account.database} is up to date"
