@@ -33,3 +33,15 @@ def migrated() -> tuple[Account, Client]:
     migrate(client, Form(account.database), "tests")
     client.close()
     return account, connect(account)
+
+
+@cache
+def _shared() -> tuple[Account, Client]:
+    return migrated()
+
+
+def emptied() -> tuple[Account, Client]:
+    """Return one migrated database, its transactions gone: quicker than a fresh one, for tests that keep no client."""
+    account, client = _shared()
+    client.command("TRUNCATE TABLE transactions")
+    return account, client

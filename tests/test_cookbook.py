@@ -62,7 +62,7 @@ def test_counts_equal_counts_by_hand(client: Client) -> None:
 
 @pytest.mark.stack
 def test_hops_of_one_request_are_one_request_and_the_same_key_later_is_another() -> None:
-    _, client = engine.migrated()
+    _, client = engine.emptied()
     first = next(row for row in POOL if row["duration_us"]) | {"deadline_ms": 1_000}
     start, end = first["request_us"], first["response_end_us"]
 
@@ -86,7 +86,7 @@ def test_hops_of_one_request_are_one_request_and_the_same_key_later_is_another()
 
 @pytest.mark.stack
 def test_a_missed_heartbeat_is_found() -> None:
-    _, client = engine.migrated()
+    _, client = engine.emptied()
     beat = next(row for row in POOL if row["service"] == "nnrf-nfm") | {"request_key": None}
     start = beat["request_us"]
     log = [

@@ -79,7 +79,7 @@ def test_concurrent_starters_apply_each_once() -> None:
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("applied", range(1, 9))
+@pytest.mark.parametrize("applied", [1, 2, 4, 7])
 def test_one_interrupted_at_any_statement_is_finished_by_the_next(applied: int) -> None:
     account = engine.empty()
     client, form = connect(account, "default"), Form(account.database)

@@ -44,7 +44,7 @@ HOSTILE = [
 
 
 def stored(many: Sequence[dict[str, Any]]) -> tuple[Client, str]:
-    account, client = engine.migrated()
+    account, client = engine.emptied()
     body = generate.encode_batch(many)
     generate.insert(client, [body])
     return client, account.database

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.refusal import Refusal
-from streams.clickhouse import rows
+from streams.clickhouse import connect, rows
 from streams.reframe import Layout
 from streams.sink import POISON_LIMIT, TARGETS, BadRows, Gathering
 from streams.store import Table
@@ -143,7 +143,7 @@ def test_while_the_store_is_away_everything_waits() -> None:
 
 @pytest.mark.stack
 def test_reframed_rows_equal_decoded_rows_in_the_real_engine() -> None:
-    _, client = engine.migrated()
+    _, client = engine.emptied()
     sink = gathering()
     for number, start in enumerate(range(0, 60, 7)):
         send(sink, POOL[start : start + 7], start + 1, number)
@@ -162,7 +162,7 @@ def test_reframed_rows_equal_decoded_rows_in_the_real_engine() -> None:
 
 @pytest.mark.stack
 def test_a_higher_version_replaces_and_a_repeat_does_nothing() -> None:
-    _, client = engine.migrated()
+    _, client = engine.emptied()
     store = Table(client, TARGET.table).store
     late = POOL[0] | {"version": 5, "outcome": "late"}
     for first, batch in enumerate(([late], [POOL[0]], POOL[:3], POOL[:3]), 1):
@@ -174,7 +174,7 @@ def test_a_higher_version_replaces_and_a_repeat_does_nothing() -> None:
 
 @pytest.mark.stack
 def test_poison_in_the_real_engine_goes_alone_and_the_rest_is_stored() -> None:
-    _, client = engine.migrated()
+    _, client = engine.emptied()
     sink = gathering()
     for number in range(23):
         body = generate.encode_batch([POOL[number]], 0, number + 1)
@@ -188,7 +188,7 @@ def test_poison_in_the_real_engine_goes_alone_and_the_rest_is_stored() -> None:
 
 @pytest.mark.stack
 def test_writers_of_yesterday_and_of_tomorrow_store_into_the_table_of_today() -> None:
-    _, client = engine.migrated()
+    _, client = engine.emptied()
     older, newer = copy.deepcopy(SCHEMA), copy.deepcopy(SCHEMA)
     fields = older["fields"][-1]["type"]["items"]["fields"]
     fields.remove(next(field for field in fields if field["name"] == "cause"))
@@ -207,7 +207,7 @@ def test_writers_of_yesterday_and_of_tomorrow_store_into_the_table_of_today() ->
 
 @pytest.mark.stack
 def test_times_no_calendar_has_are_stored_and_stop_nothing() -> None:
-    _, client = engine.migrated()
+    _, client = engine.emptied()
     odd = [-(2**62), -1, 0, 2**53, 2**62]
     sink = gathering()
     send(sink, [named(number) | {"request_us": at} for number, at in enumerate(odd)], 1)
@@ -220,9 +220,8 @@ def test_times_no_calendar_has_are_stored_and_stop_nothing() -> None:
 @pytest.mark.stack
 def test_without_a_table_it_waits_for_the_schema() -> None:
     account = engine.empty()
-    _, client = engine.migrated()
-    client.command(f"CREATE DATABASE {account.database}")
-    client.database = account.database
+    connect(account, "default").command(f"CREATE DATABASE {account.database}")
+    client = connect(account)
     sink = gathering()
     send(sink, [named(1)], 1)
     with pytest.raises(ConnectionError, match="sbiscope schema"):

@@ -33,24 +33,20 @@ def page(report: Report) -> str:
     """Return the page. Its style is the only thing the content security policy admits, by digest."""
     style = (FOLDER / "page.css").read_text()
     pairs = {(one.consumer, one.producer): one.figures for one in report.pairs}
-    busiest = max((figures.requests for figures in pairs.values()), default=1)
     makers = (chart.traffic, chart.success, chart.latency) if report.moments else ()
-    charts = [make(report.moments, report.step_us) for make in makers]
-    return (
-        _environment(busiest)
-        .get_template("page.html")
-        .render(
-            report=report,
-            geometry=chart,
-            charts=charts,
-            by_title=TITLES[report.by],
-            matrix=pairs,
-            sites=sorted({one.site for one in report.coverage}),
-            consumers=_order(one.consumer for one in report.pairs),
-            producers=_order(one.producer for one in report.pairs),
-            style=Markup(style),
-            style_digest=Markup(_digest(style)),  # noqa: S704 (our own file and its digest)
-        )
+    busiest = max((figures.requests for figures in pairs.values()), default=1)
+    template = _environment(busiest).get_template("page.html")
+    return template.render(
+        report=report,
+        geometry=chart,
+        charts=[make(report.moments, report.step_us) for make in makers],
+        by_title=TITLES[report.by],
+        matrix=pairs,
+        sites=sorted({one.site for one in report.coverage}),
+        consumers=_order(one.consumer for one in report.pairs),
+        producers=_order(one.producer for one in report.pairs),
+        style=Markup(style),  # noqa: S704 (our own file)
+        style_digest=_digest(style),
     )
 
 
