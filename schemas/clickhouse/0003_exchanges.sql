@@ -1,6 +1,7 @@
 -- Each exchange once. Its sightings carry one exchange_key; they are one exchange when they lie within five seconds
 -- (nodes' clocks differ) and were made at other ends or on other nodes. The server end counts, else the wire, else the
--- client end; two sightings at one end of one node are two exchanges: the client's port was used again.
+-- client end; two sightings at one end of one node are two exchanges: the client's port was used again. (Hashed, 128 bits
+-- sort in two thirds of the time that the text takes.)
 CREATE OR REPLACE VIEW ${database}.exchanges_between ${on_cluster} AS
 SELECT
     * EXCEPT (trust, most_trusted),
@@ -18,7 +19,7 @@ FROM
     WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')}
     WINDOW sightings AS
     (
-        PARTITION BY exchange_key ORDER BY toUnixTimestamp64Micro(request_us)
+        PARTITION BY sipHash128(exchange_key) ORDER BY toUnixTimestamp64Micro(request_us)
         RANGE BETWEEN 5000000 PRECEDING AND 5000000 FOLLOWING
     )
 )

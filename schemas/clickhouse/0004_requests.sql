@@ -20,7 +20,7 @@ FROM
         (
             SELECT
                 *,
-                coalesce(request_key, transaction_id) AS logical,
+                sipHash128(coalesce(request_key, transaction_id)) AS logical,
                 ifNull(response_end_us, request_us + toIntervalMillisecond(deadline_ms)) AS until,
                 count() OVER before AS earlier,
                 earlier = 0 OR request_us > max(until) OVER before AS outermost
