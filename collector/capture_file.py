@@ -8,7 +8,10 @@ from typing import Any
 import cython
 
 from collector.message import Counters
-from collector.packets import LINK_TYPES, Packets
+from collector.packets import LINK_TYPES
+
+# link type, time_ns, bytes that hold it, where it begins in them, bytes captured, bytes it had on the wire
+Packet = Callable[[int, int, bytes, int, int, int], object]
 
 PCAP_UNITS = {0xA1B2C3D4: 1_000_000, 0xA1B23C4D: 1_000_000_000}  # magic number → parts of a second
 UNKNOWN = cython.declare(cython.int, 0)
@@ -33,6 +36,7 @@ MAX_RECORD = cython.declare(cython.Py_ssize_t, 16_777_216)  # longer: no packet 
 MAX_RESOLUTION = 10**18
 MAX_OFFSET_S = 2**32
 SECOND = cython.declare(cython.longlong, 1_000_000_000)
+MAX_SECONDS = cython.declare(cython.ulonglong, 4_900_000_000)  # the year 2125: int64 nanoseconds end in 2262
 
 
 class CaptureError(ValueError):
@@ -58,10 +62,12 @@ class Interface:
     @cython.cfunc
     @cython.exceptval(check=False)
     def time_ns(self, ticks: cython.ulonglong) -> cython.longlong:
-        """Return the time of `ticks`, in nanoseconds since the epoch, rounded down."""
+        """Return the time of `ticks`, in nanoseconds since the epoch, rounded down; beyond MAX_SECONDS -1."""
         scale: cython.ulonglong = self.per_second
         seconds: cython.ulonglong = ticks // scale
         rest: cython.ulonglong = ticks % scale
+        if seconds > MAX_SECONDS:
+            return -1
         while scale > 10_000_000_000:  # so that rest * 10^9 stays within 64 bits: nothing is told below a nanosecond
             if scale % 10 == 0:
                 scale //= 10
@@ -76,7 +82,7 @@ class Interface:
 @cython.final
 @cython.cclass
 class CaptureFile:
-    """Takes the bytes of one file in any pieces and gives each packet to `packets`."""
+    """Takes the bytes of one file in any pieces and gives each packet to `packet`."""
 
     now_ns = cython.declare(cython.longlong, visibility="readonly")
     _packet: Any
@@ -89,13 +95,11 @@ class CaptureFile:
     _big: cython.bint
     _interfaces: list[Interface]
 
-    def __init__(
-        self, packets: Packets, tick: Callable[[int], None], loss: Counters, tick_ns: int = 100_000_000
-    ) -> None:
+    def __init__(self, packet: Packet, tick: Callable[[int], None], loss: Counters, tick_ns: int = 100_000_000) -> None:
         """`tick` is told each multiple of `tick_ns` that packet time reaches, of several passed at once the last."""
         self._loss = loss
         self.now_ns = 0
-        self._packet = packets.packet
+        self._packet = packet
         self._tick = tick
         self._tick_ns = tick_ns
         self._next_ns = -1
@@ -229,6 +233,9 @@ class CaptureFile:
         captured: cython.Py_ssize_t,
         original: cython.Py_ssize_t,
     ) -> cython.int:
+        if time_ns < 0:
+            self._loss.add("absurd_time")
+            return 0
         if time_ns >= self._next_ns:
             self._advance(time_ns)
         if time_ns > self.now_ns:

@@ -14,14 +14,14 @@ class Half(enum.IntEnum):
 class Ended(enum.IntEnum):
     """How a half ended; every stream that starts ends exactly once per half that was seen. Names as in Avro."""
 
-    COMPLETE = 0   # END_STREAM seen (RFC 9113 5.1), or the HTTP/1.1 framing says so
-    RESET = 1      # RST_STREAM (RFC 9113 6.4)
-    GOAWAY = 2     # above the last stream id of a GOAWAY (RFC 9113 6.8)
-    CLOSED = 3     # the connection ended first
-    GAP = 4        # bytes of it are missing
-    TIMEOUT = 5    # nothing more came for the configured time
+    COMPLETE = 0  # END_STREAM seen (RFC 9113 5.1), or the HTTP/1.1 framing says so
+    RESET = 1  # RST_STREAM (RFC 9113 6.4)
+    GOAWAY = 2  # above the last stream id of a GOAWAY (RFC 9113 6.8)
+    CLOSED = 3  # the connection ended first
+    GAP = 4  # bytes of it are missing
+    TIMEOUT = 5  # nothing more came for the configured time
     MALFORMED = 6  # its frames or header block break the RFC
-    EVICTED = 7    # the observer's bound on streams or connections was reached
+    EVICTED = 7  # the observer's bound on streams or connections was reached
 
 
 class HeaderState(enum.IntEnum):
@@ -66,10 +66,10 @@ class Endpoints:
 class Limits:
     """Bounds of the observer; what exceeds one is evicted or cut, and counted."""
 
-    max_streams: int = 1_000           # open streams a connection
-    max_header_bytes: int = 65_536     # a header block, CONTINUATION included
-    max_table_bytes: int = 65_536      # one dynamic table
-    body_bytes: int = 16_384           # body prefix kept of a half
+    max_streams: int = 1_000  # open streams a connection
+    max_header_bytes: int = 65_536  # a header block, CONTINUATION included
+    max_table_bytes: int = 65_536  # one dynamic table
+    body_bytes: int = 16_384  # body prefix kept of a half
 
 
 @dataclass(slots=True)

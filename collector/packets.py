@@ -1,12 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """Which TCP segment a captured packet holds: link header, VLAN tags, IPv4 or IPv6 with its extension headers."""
 
+from collections.abc import Callable
 from typing import Any
 
 import cython
 
 from collector.message import Counters
-from collector.tcp import Tracker
+
+# ends, sequence number, acknowledged, flags, payload, bytes cut off it, time_ns, packet number (collector.tcp)
+Segment = Callable[[bytes, int, int, int, bytes, int, int, int], None]
 
 # Link types as the capture formats number them (LINKTYPE_*): NULL, Ethernet, raw IP (two BSD numbers and the common
 # one), LOOP, Linux cooked v1, raw IPv4, raw IPv6, Linux cooked v2.
@@ -29,7 +32,7 @@ FIN_SYN_RST = cython.declare(cython.int, 0x07)
 @cython.final
 @cython.cclass
 class Packets:
-    """Reads packet after packet and gives `tracker` each TCP segment that has payload, SYN, FIN or RST.
+    """Reads packet after packet and gives `segment` each TCP segment that has payload, SYN, FIN or RST.
 
     Other protocols are none of ours and pass uncounted; what may have held SBI and cannot be read is counted.
     """
@@ -38,10 +41,10 @@ class Packets:
     _loss: Any
     _segment: Any
 
-    def __init__(self, tracker: Tracker, loss: Counters) -> None:
+    def __init__(self, segment: Segment, loss: Counters) -> None:
         self.count = 0
         self._loss = loss
-        self._segment = tracker.segment
+        self._segment = segment
 
     @cython.ccall
     @cython.exceptval(-1)

@@ -1,0 +1,41 @@
+"""From connections to batches: takes finished messages, gives them their meaning, gathers them under the watermark."""
+
+from collections.abc import Callable
+
+from collector.batch import Batch, Batcher, Event
+from collector.connections import Connections
+from collector.meaning import Meaning
+
+
+class Pipeline:
+    """One shard of the collector between its source and its sink; pure, driven by the source's clock."""
+
+    def __init__(
+        self, connections: Connections, meaning: Meaning, batcher: Batcher, put: Callable[[Batch], None]
+    ) -> None:
+        """`put` takes each batch as it is due; it may wait (a full queue holds the source back)."""
+        self._connections = connections
+        self._meaning = meaning
+        self._batcher = batcher
+        self._put = put
+
+    def tick(self, now_ns: int) -> None:
+        """Everything until `now_ns` was given to the connections: let out what is due."""
+        self._connections.advance(now_ns)
+        events = self._events()
+        watermark_ns = self._connections.watermark_ns(now_ns)
+        for batch in self._batcher.add(events, watermark_ns // 1_000, self._loss(), now_ns // 1_000_000):
+            self._put(batch)
+
+    def finish(self, now_ns: int) -> None:
+        """End in order at `now_ns`: everything open ends, the final batch leaves."""
+        self._connections.finish(now_ns)
+        for batch in self._batcher.finish(self._events(), now_ns // 1_000, self._loss()):
+            self._put(batch)
+
+    def _events(self) -> list[Event]:
+        event = self._meaning.event
+        return [event(endpoints, message) for endpoints, message in self._connections.take()]
+
+    def _loss(self) -> dict[str, int]:
+        return self._connections.counters.by_reason
