@@ -1,6 +1,7 @@
 """How a container of rows gets into a ClickHouse table: one synchronous insert, bad rows told from an outage."""
 
 from clickhouse_connect.driver.client import Client
+from zstandard import ZstdCompressor
 
 from streams.clickhouse import FAILURES, is_bad_rows, rows, said
 from streams.reframe import Layout
@@ -16,17 +17,21 @@ SETTINGS = {
 class Table:
     """The entrance of one table; its columns are asked for once a writer's schema."""
 
-    def __init__(self, client: Client, name: str) -> None:
-        """`client`: one that this table alone uses, its database chosen."""
+    def __init__(self, client: Client, name: str, compressed: bool = False) -> None:
+        """`client`: one that this table alone uses, its database chosen; `compressed`: for one across a network."""
         self._client = client
         self._name = name
+        self._compressor = ZstdCompressor(1) if compressed else None
         self._columns: dict[Layout, list[str]] = {}
 
     def store(self, layout: Layout, container: bytes) -> None:
         """Insert `container`; returns when it is stored. Raises BadRows, or what the client raised in an outage."""
         try:
             columns = self._columns.get(layout) or self._shared(layout)
-            self._client.raw_insert(self._name, columns, container, settings=SETTINGS, fmt="Avro")
+            if self._compressor:
+                container = self._compressor.compress(container)
+            encoding = "zstd" if self._compressor else None
+            self._client.raw_insert(self._name, columns, container, SETTINGS, "Avro", encoding)
         except FAILURES as error:
             if is_bad_rows(error):
                 raise BadRows(said(error)) from error
