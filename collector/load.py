@@ -1,0 +1,58 @@
+"""How far a capture is loaded already: what the topic says, read from the headers of the shard's partition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from schemas.refusal import Refusal
+
+CONTACT_S = 10.0
+SILENCE_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """The last batch of an incarnation that the topic holds."""
+
+    sequence: int
+    final: bool
+
+
+NOTHING = Loaded(0, final=False)
+
+
+def last_loaded(
+    settings: Mapping[str, str | int | float | bool], topic: str, partition: int, incarnation: str
+) -> Loaded:
+    """Return the last batch of `incarnation` in the partition, NOTHING if there is none.
+
+    Reads the partition through, headers only; raises Refusal if Kafka cannot be read.
+    """
+    consumer = Consumer({"group.id": "sbiscope-load", "enable.auto.commit": False, "logger": None, **settings})
+    try:
+        begin, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=CONTACT_S)
+        if begin == end:
+            return NOTHING
+        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
+        return _scan(consumer, end, incarnation)
+    except KafkaException as error:
+        raise Refusal("cannot read what is loaded", error.args[0].str(), "check that Kafka runs") from error
+    finally:
+        consumer.close()
+
+
+def _scan(consumer: Consumer, end: int, incarnation: str) -> Loaded:
+    wanted = incarnation.encode()
+    last = NOTHING
+    at = -1
+    while at < end - 1:
+        message = consumer.poll(SILENCE_S)
+        if message is None or message.error():
+            seen = message.error().str() if message else f"silent for {SILENCE_S:g} s"
+            raise Refusal("cannot read what is loaded", seen, "check that Kafka runs, then repeat the command")
+        at = message.offset()
+        headers = dict(message.headers() or ())
+        if headers.get("incarnation") == wanted:
+            last = Loaded(int(headers["sequence"]), headers["final"] == b"1")
+    return last

@@ -1,0 +1,138 @@
+"""The Kafka sink: batches to sbi.events, idempotent, in order, from a bounded queue, each delivery counted."""
+
+from collections.abc import Callable, Mapping
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from collector.avro import encode_batch
+from collector.batch import Batch
+from collector.message import Counters
+from collector.shard import shard_key, shard_partition
+from schemas.refusal import Refusal
+
+CONTACT_S = 10.0
+WAIT_S = 0.1
+ADVICE = "check that Kafka runs and that its address and credentials are right"
+
+
+class Publisher:
+    """Publishes the batches of one shard.
+
+    `patient`: a full queue holds the caller back and a failed delivery is a Refusal (a capture: it can be loaded
+    again, and then goes on); otherwise both are counted and the stream goes on (live: memory is bounded, time is not).
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, str | int | float | bool],
+        topic: str,
+        frame: Callable[[bytes], bytes],
+        loss: Counters,
+        queue_bytes: int,
+        patient: bool,
+    ) -> None:
+        """Make contact with Kafka; `frame` puts the schema's mark before a batch. Raises Refusal if it fails."""
+        self.delivered_batches = 0
+        self.delivered_events = 0
+        self._topic = topic
+        self._frame = frame
+        self._loss = loss
+        self._patient = patient
+        self._failure: Refusal | None = None
+        self._producer = Producer(
+            {
+                "linger.ms": 5,
+                "compression.type": "lz4",
+                "enable.idempotence": True,
+                "acks": "all",
+                "message.max.bytes": 8_000_000,
+                "queue.buffering.max.kbytes": max(1_024, queue_bytes // 1_024),
+                "message.timeout.ms": 60_000 if patient else 300_000,
+                "error_cb": self._on_error,
+                "logger": None,
+                **({"enable.gapless.guarantee": True} if patient else {}),
+                **settings,
+            }
+        )
+        self._partitions = self._contact()
+
+    def put(self, batch: Batch) -> None:
+        """Queue a batch. Raises Refusal once Kafka has refused one (patient only)."""
+        header = batch.header
+        key = shard_key(header.site, header.node, header.shard)
+        value = self._frame(encode_batch(header, batch.events))
+        headers = [
+            ("incarnation", header.incarnation.encode()),
+            ("sequence", str(header.sequence).encode()),
+            ("final", b"1" if header.final else b"0"),
+        ]
+        events = len(batch.events)
+
+        def delivered(error: KafkaError | None, _: Message) -> None:
+            self._on_delivery(error, events)
+
+        while True:
+            try:
+                self._producer.produce(
+                    self._topic,
+                    value,
+                    key,
+                    partition=shard_partition(key, self._partitions),
+                    headers=headers,
+                    on_delivery=delivered,
+                )
+                break
+            except BufferError:
+                if not self._patient:
+                    self._loss.add("publisher_queue_events", events)
+                    break
+                self._producer.poll(WAIT_S)
+                self._check()
+            except KafkaException as error:
+                self._on_delivery(error.args[0], events)
+                break
+        self._producer.poll(0)
+        self._check()
+
+    def close(self, wait_s: float = 90.0) -> None:
+        """Wait until all is delivered. Raises Refusal if it is not (patient only)."""
+        left = self._producer.flush(wait_s)
+        if left:
+            self._fail(f"{left} batches not acknowledged in {wait_s:g} s")
+        self._check()
+
+    def partition(self, key: bytes) -> int:
+        """Return the partition that `key` goes to."""
+        return shard_partition(key, self._partitions)
+
+    def _contact(self) -> int:
+        try:
+            topic = self._producer.list_topics(self._topic, CONTACT_S).topics[self._topic]
+        except KafkaException as error:
+            raise Refusal("cannot reach Kafka", error.args[0].str(), ADVICE) from error
+        if topic.error or not topic.partitions:
+            seen = topic.error.str() if topic.error else "it has no partitions"
+            raise Refusal("cannot use the topic", f"{self._topic}: {seen}", "create it with: sbiscope schema")
+        return len(topic.partitions)
+
+    def _on_delivery(self, error: KafkaError | None, events: int) -> None:
+        if error is None:
+            self.delivered_batches += 1
+            self.delivered_events += events
+        else:
+            self._loss.add("kafka_failed_events", events)
+            self._fail(error.str())
+
+    def _on_error(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._fail(error.str())
+
+    def _fail(self, seen: str) -> None:
+        if self._patient and self._failure is None:
+            self._failure = Refusal(
+                "Kafka did not take the batches", seen, "mend it and repeat the command: it goes on"
+            )
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise self._failure
