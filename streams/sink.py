@@ -1,7 +1,7 @@
 """How messages become rows: gathered into blocks, each number once, stored undecoded, bad ones set aside.
 
-Nothing here talks to Kafka or ClickHouse: what stores is handed in. A block is stored before anybody commits its
-offsets; stored again after a crash it does no harm, since every table behind it keeps one row a key.
+Nothing here talks to Kafka or ClickHouse: what stores is handed in. A block carries what may be committed once it is
+stored, and nothing else may; stored again after a crash it does no harm, since every table keeps one row a key.
 """
 
 import json
@@ -62,7 +62,7 @@ Store = Callable[[Layout, bytes], None]
 
 @dataclass(slots=True)
 class Gathering:
-    """What has arrived and is not stored yet, and the last row number taken of each pair of partitions."""
+    """What has arrived and is in no block yet, and the last row number taken of each pair of partitions."""
 
     target: Target
     waiting: list[Arrived] = field(default_factory=list)
@@ -71,21 +71,25 @@ class Gathering:
     repeated: int = 0  # rows dropped because their number was taken before
     skipped: int = 0  # rows missing before a number that jumped
     poisoned_in_a_row: int = 0
+    _next: dict[int, int] = field(default_factory=dict)
     _last: dict[int, dict[int, int]] = field(default_factory=dict)
     _layouts: dict[int, tuple[Mapping[str, Any], Layout]] = field(default_factory=dict)
 
     def assign(self, partition: int, state: bytes) -> None:
-        """Begin or go on with an input partition; `state` as `state()` gave it, empty at the very first."""
+        """Begin or go on with an input partition; `state` as its last block had it, empty at the very first."""
         self._last[partition] = {int(key): number for key, number in json.loads(state or b"{}").items()}
 
-    def state(self, partition: int) -> bytes:
-        """Return the last number taken from each partition of the stage before, for the checkpoint."""
-        return json.dumps(self._last.get(partition, {}), sort_keys=True).encode()
+    def revoke(self) -> None:
+        """Forget everything: other workers may have the partitions now, and begin behind what was committed."""
+        self.waiting, self.rows, self.size = [], 0, 0
+        self._next.clear()
+        self._last.clear()
 
     def take(
         self, partition: int, offset: int, value: bytes, schema: Mapping[str, Any], body: bytes
     ) -> Poisoned | None:
         """Add one message (`value`: its bytes as they were, `body`: unframed); a malformed one comes back."""
+        self._next[partition] = offset + 1
         try:
             layout = self._layout(schema)
             rows = layout.rows(body)
@@ -118,16 +122,32 @@ class Gathering:
         numbers[rows.input_partition] = max(rows.last_number, last or 0)
         return left
 
-    def store(self, store: Store) -> list[Poisoned]:
-        """Store all that waits, one container a writer's schema, and return what cannot be stored.
+    def seal(self) -> "Block":
+        """Hand over all that waits, with what may be committed when it is stored; gathering begins anew."""
+        states = {one: json.dumps(self._last.get(one, {}), sort_keys=True).encode() for one in self._next}
+        block = Block(self, self.waiting, self._next, states)
+        self.waiting, self.rows, self.size, self._next = [], 0, 0, {}
+        return block
 
-        What `store` raises goes through, and all still waits. Raises Refusal when nothing but bad messages came for
-        long: then the table or the writer is wrong, not they.
+
+@dataclass(slots=True)
+class Block:
+    """Messages stored together; after it `offsets` (the next of each partition) and `states` may be committed."""
+
+    gathering: Gathering
+    messages: list[Arrived]
+    offsets: dict[int, int]
+    states: dict[int, bytes]
+
+    def store(self, store: Store) -> list[Poisoned]:
+        """Store all messages, one container a writer's schema, and return those that cannot be stored.
+
+        What `store` raises goes through: call again. Raises Refusal when nothing but bad messages came for long: then
+        the table or the writer is wrong, not they.
         """
         poisoned: list[Poisoned] = []
-        for layout in dict.fromkeys(one.layout for one in self.waiting):
-            poisoned += self._stored([one for one in self.waiting if one.layout is layout], layout, store)
-        self.waiting, self.rows, self.size = [], 0, 0
+        for layout in dict.fromkeys(one.layout for one in self.messages):
+            poisoned += self._stored([one for one in self.messages if one.layout is layout], layout, store)
         return poisoned
 
     def _stored(self, many: list[Arrived], layout: Layout, store: Store) -> list[Poisoned]:
@@ -139,13 +159,13 @@ class Gathering:
                 half = len(many) // 2
                 return self._stored(many[:half], layout, store) + self._stored(many[half:], layout, store)
             return [self._poisoned(many[0], str(bad))]
-        self.poisoned_in_a_row = 0
+        self.gathering.poisoned_in_a_row = 0
         return []
 
     def _poisoned(self, one: Arrived, reason: str) -> Poisoned:
-        self.poisoned_in_a_row += 1
-        if self.poisoned_in_a_row > POISON_LIMIT:
-            seen = f"{self.poisoned_in_a_row} messages of {self.target.topic} in a row, the last: {reason}"
+        self.gathering.poisoned_in_a_row += 1
+        if self.gathering.poisoned_in_a_row > POISON_LIMIT:
+            seen = f"{POISON_LIMIT + 1} messages of {self.gathering.target.topic} in a row, the last: {reason}"
             advice = "compare the table with the writer's schema"
             raise Refusal("the sink stops: no message can be stored", seen, advice)
         return Poisoned(one.partition, one.offset, one.value, reason)

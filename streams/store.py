@@ -1,17 +1,23 @@
-"""How a container of rows gets into a ClickHouse table: one synchronous insert, bad rows told from an outage."""
+"""How rows get into a ClickHouse table: one synchronous insert, bad rows told from an outage, an outage sat out."""
+
+import asyncio
+from collections.abc import Callable
 
 from clickhouse_connect.driver.client import Client
 from zstandard import ZstdCompressor
 
 from streams.clickhouse import FAILURES, is_bad_rows, rows, said
 from streams.reframe import Layout
-from streams.sink import BadRows
+from streams.sink import BadRows, Block, Poisoned, Store
 
 SETTINGS = {
     "async_insert": 0,  # the return of the insert is the receipt
     "throw_on_max_partitions_per_insert_block": 0,  # captures of many days may come in one block
     "input_format_avro_allow_missing_fields": 1,  # an older writer lacks columns of today
 }
+
+
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
 
 
 class Table:
@@ -46,3 +52,23 @@ class Table:
             raise ConnectionError(f"there is no table {self._name} yet: sbiscope schema creates it")
         self._columns[layout] = [name for name in layout.columns if name in ours]
         return self._columns[layout]
+
+
+async def insist(block: Block, store: Store, tell: Callable[[str], None]) -> list[Poisoned]:
+    """Store `block`, trying again for ever while the server is away; `tell` hears when an outage begins and ends.
+
+    Returns the messages that cannot be stored. Kafka is the buffer: whoever calls takes no more than it can hold.
+    """
+    pause = FIRST_PAUSE_S
+    while True:
+        try:
+            poisoned = await asyncio.to_thread(block.store, store)
+        except FAILURES as error:
+            if pause == FIRST_PAUSE_S:
+                tell(f"ClickHouse is away, rows wait in Kafka: {said(error)}")
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+        else:
+            if pause > FIRST_PAUSE_S:
+                tell("ClickHouse is back")
+            return poisoned

@@ -1,5 +1,6 @@
 """streams/sink.py, store.py: whatever comes, each good row is stored once, each bad message comes back."""
 
+import asyncio
 import copy
 import io
 import itertools
@@ -13,9 +14,10 @@ from hypothesis import strategies as st
 
 from schemas.refusal import Refusal
 from streams.clickhouse import connect, rows
+from streams.migrate import Form, migrate
 from streams.reframe import Layout
 from streams.sink import POISON_LIMIT, TARGETS, BadRows, Gathering
-from streams.store import Table
+from streams.store import Table, insist
 from tests import engine, generate
 
 SCHEMA = json.loads((generate.SCHEMAS / "sbi_transaction_batch.avsc").read_text())
@@ -61,7 +63,7 @@ def test_a_message_that_comes_twice_is_stored_once() -> None:
     sink, memory = gathering(), Memory()
     for first, last in ((1, 3), (1, 3), (2, 5), (4, 4), (6, 9), (3, 8)):
         assert send(sink, [named(number) for number in range(first, last + 1)], first) is None
-    assert sink.store(memory.store) == []
+    assert sink.seal().store(memory.store) == []
     assert memory.stored == [str(number) for number in range(1, 10)]
     assert (sink.repeated, sink.skipped, memory.calls, sink.rows) == (3 + 2 + 1 + 6, 0, 1, 0)
 
@@ -80,13 +82,14 @@ def test_any_repetition_and_any_restart_give_each_row_once(batches: list[tuple[i
         send(sink, [named(1000 * paired_in + number) for number in range(first, first + count)], first, at, paired_in)
         at += 1
         if data.draw(st.booleans()):
-            sink.store(memory.store)
-            state = sink.state(0)
+            block = sink.seal()
+            block.store(memory.store)
+            assert block.offsets == {0: at}
             if data.draw(st.booleans()):
                 sink = Gathering(TARGET)
-                sink.assign(0, state)
+                sink.assign(0, block.states[0])
                 at = data.draw(st.integers(0, at))
-    sink.store(memory.store)
+    sink.seal().store(memory.store)
     wanted = [str(1000 * key + number) for key, end in numbers.items() for number in range(1, end)]
     assert sorted(memory.stored) == sorted(wanted)
     assert sink.skipped == 0
@@ -96,7 +99,7 @@ def test_a_jump_is_counted_and_never_stops_a_partition() -> None:
     sink, memory = gathering(), Memory()
     send(sink, [named(1)], 1)
     send(sink, [named(5), named(6)], 5)
-    sink.store(memory.store)
+    sink.seal().store(memory.store)
     assert (memory.stored, sink.skipped) == (["1", "5", "6"], 3)
 
 
@@ -106,7 +109,7 @@ def test_bad_messages_are_isolated_and_the_others_stored(bad: set[int]) -> None:
     for number in range(7):
         row = named(number + 1) | ({"transaction_id": f"bad {number}"} if number in bad else {})
         send(sink, [row], number + 1, offset=100 + number)
-    poisoned = sink.store(memory.store)
+    poisoned = sink.seal().store(memory.store)
     assert [one.offset - 100 for one in poisoned] == sorted(bad)
     assert all(one.value.startswith(b"framed") and one.reason == "one is bad" for one in poisoned)
     assert memory.stored == [str(number + 1) for number in range(7) if number not in bad]
@@ -126,28 +129,67 @@ def test_nothing_but_poison_stops_the_sink_with_one_line() -> None:
     for number in range(POISON_LIMIT + 1):
         send(sink, [named(number) | {"transaction_id": "bad"}], number + 1, offset=number)
     with pytest.raises(Refusal, match="the sink stops"):
-        sink.store(memory.store)
+        sink.seal().store(memory.store)
 
 
-def test_while_the_store_is_away_everything_waits() -> None:
+def test_while_the_store_is_away_a_block_waits_and_others_gather() -> None:
+    sink, memory = gathering(), Memory()
+    send(sink, [named(1), named(2)], 1)
+    block = sink.seal()
+    memory.away = 2
+    for number in (3, 4):
+        with pytest.raises(ConnectionError):
+            block.store(memory.store)
+        send(sink, [named(number)], number, offset=number)
+    assert block.store(memory.store) == []
+    assert memory.stored == ["1", "2"]
+    assert (block.offsets, json.loads(block.states[0])) == ({0: 1}, {"0": 2})
+    later = sink.seal()
+    later.store(memory.store)
+    assert memory.stored == ["1", "2", "3", "4"]
+    assert (later.offsets, json.loads(later.states[0])) == ({0: 5}, {"0": 4})
+    assert (sink.seal().offsets, sink.rows) == ({}, 0)
+
+
+def test_an_outage_is_sat_out_and_told_once() -> None:
     sink, memory = gathering(), Memory()
     send(sink, [named(1), named(2)], 1)
     memory.away = 2
-    for _ in range(2):
-        with pytest.raises(ConnectionError):
-            sink.store(memory.store)
-    assert sink.rows == 2
-    assert sink.store(memory.store) == []
+    told: list[str] = []
+    assert asyncio.run(insist(sink.seal(), memory.store, told.append)) == []
+    assert memory.stored == ["1", "2"]
+    assert told == ["ClickHouse is away, rows wait in Kafka: away", "ClickHouse is back"]
+
+
+def test_repeats_and_garbage_move_the_offsets_too() -> None:
+    sink, memory = gathering(), Memory()
+    send(sink, [named(1)], 1, offset=0)
+    sink.seal().store(memory.store)
+    send(sink, [named(1)], 1, offset=1)
+    sink.take(0, 2, b"x", SCHEMA, b"x")
+    block = sink.seal()
+    assert (block.offsets, block.messages) == ({0: 3}, [])
+    assert block.store(memory.store) == []
+
+
+def test_after_a_revocation_nothing_of_before_is_stored_or_remembered() -> None:
+    sink, memory = gathering(), Memory()
+    send(sink, [named(1)], 1)
+    sink.revoke()
+    assert (sink.rows, sink.seal().offsets) == (0, {})
+    send(sink, [named(1), named(2)], 1, offset=5)
+    sink.seal().store(memory.store)
     assert memory.stored == ["1", "2"]
 
 
 @pytest.mark.stack
-def test_reframed_rows_equal_decoded_rows_in_the_real_engine() -> None:
+@pytest.mark.parametrize("compressed", [False, True])
+def test_reframed_rows_equal_decoded_rows_in_the_real_engine(compressed: bool) -> None:
     _, client = engine.emptied()
     sink = gathering()
     for number, start in enumerate(range(0, 60, 7)):
         send(sink, POOL[start : start + 7], start + 1, number)
-    assert sink.store(Table(client, TARGET.table).store) == []
+    assert sink.seal().store(Table(client, TARGET.table, compressed).store) == []
     names = ", ".join(generate.NAMES)
     digest = f"SELECT count(), groupBitXor(cityHash64({names})) FROM transactions FINAL"
     reframed = rows(client, digest)
@@ -168,7 +210,7 @@ def test_a_higher_version_replaces_and_a_repeat_does_nothing() -> None:
     for first, batch in enumerate(([late], [POOL[0]], POOL[:3], POOL[:3]), 1):
         sink = gathering()
         send(sink, batch, first)
-        sink.store(store)
+        sink.seal().store(store)
     assert rows(client, "SELECT count(), countIf(outcome = 'late') FROM exchanges") == [(3, 1)]
 
 
@@ -181,7 +223,7 @@ def test_poison_in_the_real_engine_goes_alone_and_the_rest_is_stored() -> None:
         if number in {4, 17}:
             body = body[:40] + body[-5:]  # a batch whose records end too early
         sink.take(0, number, body, SCHEMA, body)
-    poisoned = sink.store(Table(client, TARGET.table).store)
+    poisoned = sink.seal().store(Table(client, TARGET.table).store)
     assert [one.offset for one in poisoned] == [4, 17]
     assert rows(client, "SELECT count() FROM transactions FINAL") == [(21,)]
 
@@ -200,7 +242,7 @@ def test_writers_of_yesterday_and_of_tomorrow_store_into_the_table_of_today() ->
         batch = {"input_partition": 0, "first_number": first, "transactions": [row]}
         fastavro.schemaless_writer(out, fastavro.parse_schema(copy.deepcopy(schema)), batch)
         assert sink.take(0, first, out.getvalue(), schema, out.getvalue()) is None
-    assert sink.store(Table(client, TARGET.table).store) == []
+    assert sink.seal().store(Table(client, TARGET.table).store) == []
     stored = rows(client, "SELECT transaction_id, cause FROM transactions FINAL ORDER BY 1")
     assert stored == [("1", "X"), ("2", None), ("3", "X"), ("4", "X")]
 
@@ -213,7 +255,7 @@ def test_times_no_calendar_has_are_stored_and_stop_nothing() -> None:
     send(sink, [named(number) | {"request_us": at} for number, at in enumerate(odd)], 1)
     a_day_each = [named(100 + day) | {"request_us": day * 86_400_000_000} for day in range(150)]
     send(sink, a_day_each, len(odd) + 1)
-    assert sink.store(Table(client, TARGET.table).store) == []
+    assert sink.seal().store(Table(client, TARGET.table).store) == []
     assert rows(client, "SELECT count() FROM transactions FINAL") == [(155,)]
 
 
@@ -224,6 +266,10 @@ def test_without_a_table_it_waits_for_the_schema() -> None:
     client = connect(account)
     sink = gathering()
     send(sink, [named(1)], 1)
+    block = sink.seal()
     with pytest.raises(ConnectionError, match="sbiscope schema"):
-        sink.store(Table(client, TARGET.table).store)
-    assert sink.rows == 1
+        block.store(Table(client, TARGET.table).store)
+    connect(account, "default").command(f"DROP DATABASE {account.database}")
+    migrate(connect(account, "default"), Form(account.database), "late")
+    assert block.store(Table(connect(account), TARGET.table).store) == []
+    assert rows(connect(account), "SELECT count() FROM exchanges") == [(1,)]

@@ -48,8 +48,8 @@ def feed(messages: list[bytes], store: Callable[..., None]) -> None:
     for offset, body in enumerate(messages):
         sink.take(0, offset, body, SCHEMA, body)
         if sink.rows >= BLOCK:
-            sink.store(store)
-    sink.store(store)
+            sink.seal().store(store)
+    sink.seal().store(store)
 
 
 def decoded(client: Client, messages: list[bytes]) -> None:
