@@ -77,16 +77,13 @@ def connect(account: Account, database: str | None = None) -> Client:
     """
     settings = READER_LIMITS if account.limited else {}
     chosen = account.database if database is None else database
-    parts = urlsplit(account.url)
     try:
-        if parts.scheme == "chdb":
-            return get_client(interface="chdb", path=parts.path, database=chosen, settings=settings)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise Refusal("not a ClickHouse address", account.url, "write http://host:8123 or https://host:8443")
-        secure = parts.scheme == "https"
+        if account.url.startswith("chdb://"):
+            return get_client(interface="chdb", path=urlsplit(account.url).path, database=chosen, settings=settings)
+        secure, host, port = _address(account.url)
         return get_client(
-            host=parts.hostname,
-            port=parts.port or (8443 if secure else 8123),
+            host=host,
+            port=port,
             secure=secure,
             username=account.user,
             password=account.password,
@@ -102,6 +99,19 @@ def connect(account: Account, database: str | None = None) -> Client:
         )
     except FAILURES as error:
         raise away(account, error) from error
+
+
+def _address(url: str) -> tuple[bool, str, int]:
+    """Return (TLS, host, port) of a server's address; raises Refusal, in which a password in it does not appear."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and "@" not in parts.netloc:
+            secure = parts.scheme == "https"
+            return secure, parts.hostname, parts.port or (8443 if secure else 8123)
+    except ValueError:
+        pass  # as wrong as any other address
+    seen = url.rpartition("@")[2]
+    raise Refusal("not a ClickHouse address", seen, "write http://host:8123; user and password have their own keys")
 
 
 def away(account: Account, error: BaseException) -> Refusal:

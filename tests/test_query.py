@@ -128,9 +128,17 @@ def test_hostile_bytes_reach_no_terminal_and_no_spreadsheet() -> None:
 
 
 def test_without_a_server_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    for url in ("http://127.0.0.1:21699", "ftp://x", "nonsense"):
+    for url in (
+        "http://127.0.0.1:21699",
+        "ftp://x",
+        "nonsense",
+        "http://h:99999",
+        "http://[::1",
+        "http://me:hidden@127.0.0.1:21699",
+    ):
         monkeypatch.setenv("SBISCOPE_CLICKHOUSE_URL", url)
         assert main(["query", "SELECT 1"]) == 1
         said = capsys.readouterr().err
         assert said.startswith("sbiscope query: ")
         assert said.count("\n") == 1
+        assert "hidden" not in said
