@@ -1,7 +1,7 @@
 """The JSON lines sink: one event a line, the names of the Avro schema, to a file or standard output."""
 
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
@@ -31,14 +31,14 @@ def event_json(event: Event) -> dict[str, Any]:
 
 
 class JsonLines:
-    """Writes the events of each batch to `out`; a body, where captured, as base64."""
+    """Writes the events of each batch by `write`; a body, where captured, as base64."""
 
-    def __init__(self, out: BinaryIO) -> None:
-        self._out = out
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
         self._encode: Callable[[object], bytes] = msgspec.json.Encoder().encode
 
     def put(self, batch: Batch) -> None:
         """Write the events of `batch`; batches without events write nothing."""
         if batch.events:
             encode = self._encode
-            self._out.write(b"".join([encode(event_json(event)) + b"\n" for event in batch.events]))
+            self._write(b"".join([encode(event_json(event)) + b"\n" for event in batch.events]))
