@@ -3,17 +3,22 @@
 from collections.abc import Callable
 
 from collector.batch import Batch, Batcher, Event
+from collector.connection import Message
 from collector.connections import Connections
-from collector.meaning import Meaning
+from collector.message import Endpoints
 
 
 class Pipeline:
     """One shard of the collector between its source and its sink; pure, driven by the source's clock."""
 
     def __init__(
-        self, connections: Connections, meaning: Meaning, batcher: Batcher, put: Callable[[Batch], None]
+        self,
+        connections: Connections,
+        meaning: Callable[[Endpoints, Message], Event],
+        batcher: Batcher,
+        put: Callable[[Batch], None],
     ) -> None:
-        """`put` takes each batch as it is due; it may wait (a full queue holds the source back)."""
+        """`meaning` makes an event of a message; `put` takes each batch as it is due; it may wait (a full queue holds the source back)."""
         self._connections = connections
         self._meaning = meaning
         self._batcher = batcher
@@ -34,8 +39,8 @@ class Pipeline:
             self._put(batch)
 
     def _events(self) -> list[Event]:
-        event = self._meaning.event
-        return [event(endpoints, message) for endpoints, message in self._connections.take()]
+        meaning = self._meaning
+        return [meaning(endpoints, message) for endpoints, message in self._connections.take()]
 
     def _loss(self) -> dict[str, int]:
         return self._connections.counters.by_reason

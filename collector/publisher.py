@@ -84,6 +84,7 @@ class Publisher:
                 break
             except BufferError:
                 if not self._patient:
+                    self._loss.add("publisher_queue_batches")
                     self._loss.add("publisher_queue_events", events)
                     break
                 self._producer.poll(WAIT_S)
@@ -120,6 +121,7 @@ class Publisher:
             self.delivered_batches += 1
             self.delivered_events += events
         else:
+            self._loss.add("kafka_failed_batches")
             self._loss.add("kafka_failed_events", events)
             self._fail(error.str())
 
