@@ -18,7 +18,7 @@ class Pipeline:
         batcher: Batcher,
         put: Callable[[Batch], None],
     ) -> None:
-        """`meaning` makes an event of a message; `put` takes each batch as it is due; it may wait (a full queue holds the source back)."""
+        """`meaning` makes an event of a message; `put` takes each batch as it is due and may wait (a full queue)."""
         self._connections = connections
         self._meaning = meaning
         self._batcher = batcher
