@@ -103,6 +103,19 @@ def test_a_jump_is_counted_and_never_stops_a_partition() -> None:
     assert (memory.stored, sink.skipped) == (["1", "5", "6"], 3)
 
 
+def test_a_topic_of_one_record_a_message_needs_no_numbers() -> None:
+    sink, memory = Gathering(TARGETS["kpis"]), Memory()
+    sink.assign(0, b"")
+    bare = SCHEMA["fields"][-1]["type"]["items"] | {"namespace": SCHEMA["namespace"]}
+    for offset in range(3):
+        out = io.BytesIO()
+        fastavro.schemaless_writer(out, fastavro.parse_schema(copy.deepcopy(bare)), named(offset))
+        assert sink.take(0, offset, out.getvalue(), bare, out.getvalue()) is None
+    block = sink.seal()
+    assert block.store(memory.store) == []
+    assert (memory.stored, block.offsets, block.states) == (["0", "1", "2"], {0: 3}, {0: b"{}"})
+
+
 @pytest.mark.parametrize("bad", [{0}, {6}, {3}, {0, 6}, {2, 3, 4}, set(range(7))])
 def test_bad_messages_are_isolated_and_the_others_stored(bad: set[int]) -> None:
     sink, memory = gathering(), Memory()
