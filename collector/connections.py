@@ -28,6 +28,10 @@ class Verdict(enum.IntEnum):
     FOREIGN = 3  # no HTTP: need not be given any more
 
 
+# Looking a member up in its enumeration costs 0.1 us, and there is one for every chunk.
+ABSENT, UNDECIDED, SBI, FOREIGN = Verdict.ABSENT, Verdict.UNDECIDED, Verdict.SBI, Verdict.FOREIGN
+
+
 @dataclass(frozen=True, slots=True)
 class Bounds:
     """How much is held for disorder and how long something is waited for."""
@@ -72,7 +76,7 @@ class Entry:
         self.connection = connection
         self.client = client
         self.server = server
-        self.verdict = Verdict.UNDECIDED
+        self.verdict = UNDECIDED
         self.touched = False
         self.swapped = False
         self.touched_ns = time_ns
@@ -158,7 +162,7 @@ class Connections:
         """Take bytes of one direction, as they stand at `position` of it."""
         entry: Entry | None = self._entries.get(key)
         if entry is None:
-            return Verdict.FOREIGN if key in self._foreign else Verdict.ABSENT
+            return FOREIGN if key in self._foreign else ABSENT
         stream: ByteStream = entry.client if from_client else entry.server
         held: cython.Py_ssize_t = stream.held_bytes
         now: cython.longlong = time_ns
@@ -171,7 +175,7 @@ class Connections:
             self._entries.move_to_end(key)
         if held != stream.held_bytes:
             self._bound(entry, stream, stream.held_bytes - held)
-        if entry.verdict is Verdict.UNDECIDED:
+        if entry.verdict is UNDECIDED:
             self._judge(entry)
         return entry.verdict
 
@@ -179,7 +183,7 @@ class Connections:
         """Take notice of bytes that were sent at `position` and not copied."""
         entry: Entry | None = self._entries.get(key)
         if entry is None:
-            return Verdict.FOREIGN if key in self._foreign else Verdict.ABSENT
+            return FOREIGN if key in self._foreign else ABSENT
         stream: ByteStream = entry.client if from_client else entry.server
         held: cython.Py_ssize_t = stream.held_bytes
         stream.missing(position, length, time_ns)
@@ -283,13 +287,13 @@ class Connections:
             self._traffic.add("foreign_connections")
             self._give_up(entry)
             self._forget(entry)
-            entry.verdict = Verdict.FOREIGN
+            entry.verdict = FOREIGN
             entry.connection = None
             self._foreign[entry.key] = None
             if len(self._foreign) > 4 * self._bounds.max_connections:
                 self._foreign.popitem(last=False)
         elif protocol is not Protocol.UNKNOWN:
-            entry.verdict = Verdict.SBI
+            entry.verdict = SBI
 
     def _ends(self, entry: Entry) -> Endpoints:
         if entry.connection.swapped and not entry.swapped:

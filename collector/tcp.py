@@ -7,7 +7,7 @@ from typing import Any
 
 import cython
 
-from collector.connections import Connections, Verdict
+from collector.connections import ABSENT, FOREIGN, UNDECIDED, Connections
 from collector.message import Counters, Endpoints, Vantage
 from schemas.identity import captured_connection_id
 
@@ -179,16 +179,16 @@ class Tracker:
         flow: Flow = direction.flow
         if not flow.opened:
             self._open(flow, time_ns)
-        verdict = Verdict.UNDECIDED
+        verdict = UNDECIDED
         if payload:
             verdict = self._connections.chunk(flow.key, direction.from_client, position, payload, time_ns)
-            if verdict is Verdict.ABSENT and not flow.closed:
+            if verdict is ABSENT and not flow.closed:
                 self._reopen(flow, time_ns, packet)
                 verdict = self._connections.chunk(flow.key, direction.from_client, position, payload, time_ns)
         if cut:
             self._loss.add("cut_packets")
             self._connections.missing(flow.key, direction.from_client, position + len(payload), cut, time_ns)
-        if verdict is Verdict.FOREIGN:
+        if verdict is FOREIGN:
             flow.foreign = True
         return direction
 
