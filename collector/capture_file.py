@@ -240,6 +240,8 @@ class CaptureFile:
             self._advance(time_ns)
         if time_ns > self.now_ns:
             self.now_ns = time_ns
+        elif time_ns < self.now_ns - SECOND:  # the watermark has passed it: what is told of it comes late
+            self._loss.add("time_backwards")
         if interface.usable:
             self._packet(interface.link, time_ns, data, at, captured, original)
         else:

@@ -134,6 +134,12 @@ def test_a_file_cut_anywhere_gives_what_is_whole(head: list[bytes], records: lis
                 read(data[:length])
 
 
+def test_a_clock_that_falls_back_is_counted() -> None:
+    times = [5_000_000_000, 4_100_000_000, 3_900_000_000, 6_000_000_000]
+    found, _, loss = read(pcap([(NOON + time, b"x") for time in times]))
+    assert ([time - NOON for _, time, _, _ in found], loss) == (times, {"time_backwards": 1})
+
+
 def test_times_beyond_reason_are_counted() -> None:
     data = section() + interface() + enhanced(2**63, b"x") + enhanced(1, b"y")
     assert read(data) == ([(1, 1_000, b"y", 1)], [], {"absurd_time": 1})
