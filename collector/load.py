@@ -29,7 +29,7 @@ def last_loaded(
 
     Reads the partition through, headers only; raises Refusal if Kafka cannot be read.
     """
-    consumer = Consumer({"group.id": "sbiscope-load", "enable.auto.commit": False, "logger": None, **settings})
+    consumer = Consumer({"group.id": "sbiscope-load", "enable.auto.commit": False, "log_level": 0, **settings})
     try:
         begin, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=CONTACT_S)
         if begin == end:

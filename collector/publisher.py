@@ -49,7 +49,7 @@ class Publisher:
                 "queue.buffering.max.kbytes": max(1_024, queue_bytes // 1_024),
                 "message.timeout.ms": 60_000 if patient else 300_000,
                 "error_cb": self._on_error,
-                "logger": None,
+                "log_level": 0,
                 **({"enable.gapless.guarantee": True} if patient else {}),
                 **settings,
             }

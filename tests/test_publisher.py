@@ -21,7 +21,7 @@ COUNT = 23
 @pytest.fixture
 def bootstrap() -> Iterator[str]:
     """Return the address of a broker that lives as long as the test."""
-    owner = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "mock", "logger": None})
+    owner = Producer({"test.mock.num.brokers": 1, "bootstrap.servers": "mock", "log_level": 0})
     (broker,) = owner.list_topics(timeout=10).brokers.values()
     yield f"{broker.host}:{broker.port}"
     del owner
