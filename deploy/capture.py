@@ -7,16 +7,15 @@ from pathlib import Path
 from collector.avro import BatchHeader
 from collector.batch import Batch, Batcher, BatchRules, Event
 from collector.connections import Bounds, Connections
-from collector.jsonl import JsonLines
 from collector.connection import Message
 from collector.message import Counters, Endpoints, Limits
 from collector.pcap_source import PcapSource
 from collector.pipeline import Pipeline
+from deploy.sinks import client, events_topic, kafka_sink, lines_to
 from schemas.config import Collector, Config
 from schemas.refusal import Refusal
 
 CAPTURE = 1  # index of its symbol in the schema's enum Source
-EVENTS = "sbi.events"
 
 Describe = Callable[[Endpoints, Message], Event]
 
@@ -57,61 +56,38 @@ def collect_capture(config: Config, path: str, to: str, speed: float) -> int:
     """
     source = PcapSource(Path(path), speed)
     if to == "kafka":
-        _to_kafka(config, source)
-    elif to == "-":
-        write_lines(source, config, sys.stdout.buffer.write)
-        sys.stdout.buffer.flush()
+        load_capture(config, source)
     else:
-        try:
-            with Path(to).open("wb") as file:
-                write_lines(source, config, file.write)
-        except OSError as error:
-            raise Refusal("cannot write", f"{to}: {error.strerror}", "name another file") from error
+        with lines_to(to) as sink:
+            run_capture(source, config, meaning_of(config.collector), sink.put)
     if source.problem is not None:
         raise source.problem
     return 0
 
 
-def write_lines(source: PcapSource, config: Config, write: Callable[[bytes], object]) -> None:
-    """Write the events of a capture as JSON lines."""
-    run_capture(source, config, meaning_of(config.collector), JsonLines(write).put)
-
-
-def _to_kafka(config: Config, source: PcapSource) -> None:
+def load_capture(config: Config, source: PcapSource) -> None:
+    """Load a capture into Kafka once: an interrupted load goes on after its last batch, a complete one is refused."""
     from collector.load import last_loaded
-    from collector.publisher import Publisher
     from collector.shard import shard_key
-    from deploy.stack.endpoints import endpoints
-    from schemas.framing import frame
-    from schemas.kafka import client_settings
 
-    settings = client_settings(config.kafka, endpoints(config).bootstrap)
-    topic = config.kafka.topic_prefix + EVENTS
-    publisher = Publisher(
-        settings,
-        topic,
-        lambda body: frame("sbi_event_batch", body),
-        Counters(),
-        config.collector.queue_bytes,
-        patient=True,
-    )
+    topic = events_topic(config)
+    publisher = kafka_sink(config, Counters(), patient=True)
     partition = publisher.partition(shard_key(config.site.name, config.site.node, 0))
-    loaded = last_loaded(settings, topic, partition, incarnation(source))
+    loaded = last_loaded(client(config), topic, partition, incarnation(source))
     if loaded.final:
-        raise Refusal(
-            "this capture is loaded already", f"{loaded.sequence} batches in {topic}", "query it, or load another"
-        )
-    run_capture(
-        source,
-        config,
-        meaning_of(config.collector),
-        lambda batch: publisher.put(batch) if batch.header.sequence > loaded.sequence else None,
-    )
+        seen = f"{loaded.sequence} batches in {topic}"
+        raise Refusal("this capture is loaded already", seen, "query it, or load another")
+
+    def put(batch: Batch) -> None:
+        if batch.header.sequence > loaded.sequence:
+            publisher.put(batch)
+
+    run_capture(source, config, meaning_of(config.collector), put)
     publisher.close()
+    before = f", after the {loaded.sequence} that were there" if loaded.sequence else ""
+    batches, events = publisher.delivered_batches, publisher.delivered_events
     print(
-        f"{source.packets} packets read, {publisher.delivered_events} events in {publisher.delivered_batches} batches "
-        f"delivered to {topic}" + (f", after the {loaded.sequence} that were there" if loaded.sequence else ""),
-        file=sys.stderr,
+        f"{source.packets} packets: {events} events in {batches} batches delivered to {topic}{before}", file=sys.stderr
     )
 
 

@@ -18,12 +18,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Decode the file to standard output."""
-    import sys
     from dataclasses import replace
-    from pathlib import Path
 
-    from collector.pcap_source import PcapSource
-    from deploy.capture import write_lines
+    from deploy.capture import collect_capture
     from schemas.config import load
 
     config = load(options.config)
@@ -32,9 +29,4 @@ def run(options: argparse.Namespace) -> int:
         site=replace(config.site, name=options.site or config.site.name, node=options.node or config.site.node),
         collector=replace(config.collector, plain_identifiers=options.plain_identifiers),
     )
-    source = PcapSource(Path(options.file))
-    write_lines(source, config, sys.stdout.buffer.write)
-    sys.stdout.buffer.flush()
-    if source.problem is not None:
-        raise source.problem
-    return 0
+    return collect_capture(config, options.file, "-", speed=0.0)

@@ -1,0 +1,54 @@
+"""Where a collector's batches go: Kafka, a file of JSON lines, or standard output."""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collector.jsonl import JsonLines
+from collector.message import Counters
+from schemas.config import Config
+from schemas.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collector.publisher import Publisher
+
+EVENTS = "sbi.events"
+SCHEMA = "sbi_event_batch"
+
+
+@contextmanager
+def lines_to(to: str) -> Iterator[JsonLines]:
+    """Give a sink of JSON lines to a file, or to standard output where `to` is `-`."""
+    if to == "-":
+        yield JsonLines(sys.stdout.buffer.write)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with Path(to).open("wb") as file:
+            yield JsonLines(file.write)
+    except OSError as error:
+        raise Refusal("cannot write", f"{to}: {error.strerror}", "name another file") from error
+
+
+def events_topic(config: Config) -> str:
+    """Return the topic that collectors write to."""
+    return config.kafka.topic_prefix + EVENTS
+
+
+def client(config: Config) -> dict[str, str | int]:
+    """Return the settings by which a Kafka client reaches the configured cluster, or else the local stack's broker."""
+    from deploy.stack.endpoints import endpoints
+    from schemas.kafka import client_settings
+
+    return client_settings(config.kafka, endpoints(config).bootstrap)
+
+
+def kafka_sink(config: Config, loss: Counters, patient: bool) -> "Publisher":
+    """Return a publisher in contact with Kafka; `patient` as the publisher has it."""
+    from collector.publisher import Publisher
+    from schemas.framing import frame
+
+    framed: Callable[[bytes], bytes] = lambda body: frame(SCHEMA, body)  # noqa: E731
+    return Publisher(client(config), events_topic(config), framed, loss, config.collector.queue_bytes, patient)
