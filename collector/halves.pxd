@@ -1,0 +1,34 @@
+cdef class Message:
+    cdef public object half
+    cdef public unsigned int stream_id
+    cdef public list headers
+    cdef public list trailers
+    cdef public object header_state
+    cdef public tuple missing
+    cdef public tuple inferred
+    cdef public tuple unknown
+    cdef public Py_ssize_t header_bytes
+    cdef public bytes body
+    cdef public Py_ssize_t body_bytes
+    cdef public long long first_byte_ns
+    cdef public long long headers_ns
+    cdef public long long last_byte_ns
+    cdef public object ended
+    cdef public str http_version
+    cdef public Message request
+    cdef bytearray _more
+    cdef bint _holed
+    cdef bint _linked
+    cdef Py_ssize_t _held_bytes
+    cdef Message _older
+    cdef Message _newer
+
+    cpdef void add_body(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t size, Py_ssize_t room)
+    cpdef void finish(self, object ended, long long time_ns)
+    cpdef Message without_body(self)
+
+cdef class OpenHalves:
+    cdef Message _oldest
+    cdef Message _newest
+    cdef void add(self, Message message)
+    cdef void remove(self, Message message)

@@ -1,0 +1,1 @@
+cdef Py_ssize_t decode(const unsigned char* p, Py_ssize_t at, Py_ssize_t end, unsigned char* out) noexcept

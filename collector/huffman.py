@@ -1,0 +1,133 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""How a Huffman-coded string is read (RFC 7541 section 5.2, appendix B)."""
+
+import cython
+
+from collector.hpack_tables import HUFFMAN_BITS
+
+EOS = cython.declare(cython.int, 256)
+
+# By the next 12 bits: symbol, second symbol << 8, bits of both << 16, bits of the first << 21, symbols << 26.
+# 0 = a code longer than 12 bits.
+_PEEKED = cython.declare(cython.uint[4096])
+# The canonical code by length, for what is longer: first code, how many, where their symbols stand.
+_FIRST = cython.declare(cython.uint[32])
+_COUNT = cython.declare(cython.uint[32])
+_START = cython.declare(cython.uint[32])
+_SYMBOLS = cython.declare(cython.ushort[257])
+if not cython.compiled:
+    _PEEKED, _FIRST, _COUNT, _START, _SYMBOLS = [0] * 4096, [0] * 32, [0] * 32, [0] * 32, [0] * 257
+
+
+def _codes() -> list[tuple[int, int, int]]:
+    """Return (symbol, code, bits) in the order of the canonical code."""
+    codes = []
+    code = last = 0
+    for symbol in sorted(range(257), key=lambda symbol: (HUFFMAN_BITS[symbol], symbol)):
+        bits = HUFFMAN_BITS[symbol]
+        code <<= bits - last
+        codes.append((symbol, code, bits))
+        code += 1
+        last = bits
+    return codes
+
+
+def _fill() -> None:
+    codes = _codes()
+    for place, (symbol, code, bits) in enumerate(codes):
+        if _COUNT[bits] == 0:
+            _FIRST[bits] = code
+            _START[bits] = place
+        _COUNT[bits] += 1
+        _SYMBOLS[place] = symbol
+    short = [entry for entry in codes if entry[2] <= 12]
+    for symbol, code, bits in short:
+        rest = 12 - bits
+        _fill_range(code << rest, rest, symbol | bits << 16 | bits << 21 | 1 << 26)
+        for second, second_code, second_bits in short:
+            if second_bits <= rest:
+                free = rest - second_bits
+                entry = symbol | second << 8 | (bits + second_bits) << 16 | bits << 21 | 2 << 26
+                _fill_range(code << rest | second_code << free, free, entry)
+
+
+def _fill_range(first: int, free_bits: int, entry: int) -> None:
+    for place in range(first, first + (1 << free_bits)):
+        _PEEKED[place] = entry
+
+
+_fill()
+
+
+def decode(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t, out: cython.p_uchar) -> int:
+    """Decode p[at:end] into `out`; return the length, or -1 for a code or a padding that RFC 7541 5.2 forbids.
+
+    `out` must have room for 8/5 of the input and two octets more: no code is shorter than 5 bits.
+    """
+    window: cython.ulonglong = 0  # the next bits, left-aligned
+    held: cython.int = 0  # how many of them are input
+    length: cython.Py_ssize_t = 0
+    entry: cython.uint
+    bits: cython.int
+    word: cython.uint
+    while True:
+        if held <= 32:
+            if end - at >= 4:  # one 32-bit big-endian load, as gcc sees it
+                word = cython.cast(cython.uint, p[at]) << 24 | cython.cast(cython.uint, p[at + 1]) << 16
+                word |= cython.cast(cython.uint, p[at + 2]) << 8 | p[at + 3]
+                window |= cython.cast(cython.ulonglong, word) << (32 - held)
+                held += 32
+                at += 4
+            else:
+                while held <= 56 and at < end:
+                    window |= cython.cast(cython.ulonglong, p[at]) << (56 - held)
+                    held += 8
+                    at += 1
+        if not cython.compiled:
+            window &= 0xFFFFFFFFFFFFFFFF
+        entry = _PEEKED[window >> 52]
+        bits = (entry >> 16) & 31
+        if entry != 0 and bits <= held:
+            out[length] = entry & 255
+            out[length + 1] = (entry >> 8) & 255
+            length += entry >> 26
+            window <<= bits
+            held -= bits
+            continue
+        bits = (entry >> 21) & 31
+        if entry == 0 or bits > held:
+            if held < 8 and _is_padding(window, held):
+                return length
+            bits = _long_code(window, held)
+            if bits < 0:
+                return -1
+            entry = _SYMBOLS[_START[bits] + cython.cast(cython.uint, window >> (64 - bits)) - _FIRST[bits]]
+            if entry == EOS:
+                return -1
+        out[length] = entry & 255
+        length += 1
+        window <<= bits
+        held -= bits
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_padding(window: cython.ulonglong, held: cython.int) -> cython.bint:
+    """Tell whether the `held` bits that are left are the beginning of EOS: ones."""
+    return held == 0 or (window >> (64 - held)) == (cython.cast(cython.ulonglong, 1) << held) - 1
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _long_code(window: cython.ulonglong, held: cython.int) -> cython.int:
+    """Return the length of the code above 12 bits that `window` begins with, -1 if there is none."""
+    bits: cython.int
+    code: cython.uint
+    for bits in range(13, 31):
+        if bits > held:
+            return -1
+        code = cython.cast(cython.uint, window >> (64 - bits))
+        if _FIRST[bits] <= code and code - _FIRST[bits] < _COUNT[bits]:
+            return bits
+    return -1
