@@ -8,7 +8,8 @@ from typing import Any
 
 import cython
 
-from collector.connection import Connection, Message, Protocol
+from collector.connection import Connection, Protocol
+from collector.halves import Message
 from collector.message import Counters, Endpoints, Limits, Vantage
 
 if cython.compiled:

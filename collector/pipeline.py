@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from collector.batch import Batch, Batcher, Event
-from collector.connection import Message
 from collector.connections import Connections
+from collector.halves import Message
 from collector.message import Endpoints
 
 

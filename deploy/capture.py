@@ -7,7 +7,7 @@ from pathlib import Path
 from collector.avro import BatchHeader
 from collector.batch import Batch, Batcher, BatchRules, Event
 from collector.connections import Bounds, Connections
-from collector.connection import Message
+from collector.halves import Message
 from collector.message import Counters, Endpoints, Limits
 from collector.pcap_source import PcapSource
 from collector.pipeline import Pipeline
