@@ -1,4 +1,4 @@
-"""`sbiscope decode FILE`: a capture to JSON lines of events or transactions; needs no Kafka, ClickHouse or Faust."""
+"""`sbiscope decode FILE`: a capture to JSON lines of events; needs no Kafka, ClickHouse or Faust."""
 
 import argparse
 
@@ -6,7 +6,6 @@ import argparse
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument("file", metavar="FILE", help="pcap or pcapng, plain or gzip")
-    parser.add_argument("--transactions", action="store_true", help="pair requests and responses")
     parser.add_argument(
         "--plain-identifiers",
         action="store_true",
