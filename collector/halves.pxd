@@ -32,3 +32,5 @@ cdef class OpenHalves:
     cdef Message _newest
     cdef void add(self, Message message)
     cdef void remove(self, Message message)
+    cpdef Message first(self)
+    cpdef long long oldest_ns(self) noexcept

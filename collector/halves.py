@@ -5,6 +5,8 @@ import cython
 
 from collector.message import Ended, Half, HeaderState
 
+NEVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
+
 
 @cython.freelist(64)
 @cython.final
@@ -126,3 +128,11 @@ class OpenHalves:
             message._newer._older = message._older
         message._older = None
         message._newer = None
+
+    def first(self) -> Message | None:
+        """Return the one that began first."""
+        return self._oldest
+
+    def oldest_ns(self) -> cython.longlong:
+        """Return when the one that began first did, the end of time if there is none."""
+        return NEVER if self._oldest is None else self._oldest.first_byte_ns

@@ -47,7 +47,8 @@ def _enlarge_scratch(octets: int) -> None:
     _out = _scratch
 
 
-def _shared_name(name: bytes) -> bytes:
+def shared_name(name: bytes) -> bytes:
+    """Return the object that stands for `name` in all decoders, so that names can be compared by identity."""
     shared = _NAMES.get(name)
     if shared is None:
         shared = name
@@ -189,7 +190,7 @@ class Decoder:
                 name = self._string()
                 if name is None:
                     return False
-                name = _shared_name(name)
+                name = shared_name(name)
                 wanted = self._selection.wants(name)
             else:
                 name = cython.cast(tuple, _STATIC[index])[0]

@@ -70,6 +70,7 @@ class Limits:
     max_header_bytes: int = 65_536  # a header block, CONTINUATION included
     max_table_bytes: int = 65_536  # one dynamic table
     body_bytes: int = 16_384  # body prefix kept of a half
+    max_open_bytes: int = 1_048_576  # header fields and body prefixes of all open streams of a connection
 
 
 @dataclass(slots=True)

@@ -14,6 +14,8 @@ COMPILED = (
     "collector.hpack",
     "collector.halves",
     "collector.frames",
+    "collector.stream",
+    "collector.resync",
     "collector.http2",
     "collector.connection",
     "collector.avro",

@@ -1,0 +1,43 @@
+from collector.frames cimport Splitter
+from collector.halves cimport Message, OpenHalves
+from collector.hpack cimport Decoder
+
+cdef class Stream:
+    cdef unsigned int id
+    cdef unsigned char state0
+    cdef unsigned char state1
+    cdef Message half0
+    cdef Message half1
+    cdef Py_ssize_t held_bytes
+    cdef bint clouded
+
+    cdef Message half(self, int side)
+    cdef int state(self, int side) noexcept
+
+cdef class Side:
+    cdef int index
+    cdef bint is_client
+    cdef bint unbroken
+    cdef readonly Splitter splitter
+    cdef readonly Decoder decoder
+    cdef object seeker
+    cdef OpenHalves open
+    cdef long long last_allowed
+
+cdef class Streams:
+    cdef dict _streams
+    cdef dict _ended
+    cdef Stream _latest
+    cdef long long _known_from
+    cdef long long _highest
+    cdef Py_ssize_t held_bytes
+
+    cdef Stream get(self, unsigned int stream_id)
+    cdef Stream open(self, unsigned int stream_id)
+    cdef void remove(self, Stream stream, bint early)
+    cdef bint is_over(self, unsigned int stream_id)
+    cdef bint is_new(self, unsigned int stream_id) noexcept
+    cdef void began(self, unsigned int stream_id) noexcept
+    cdef void lose_sight(self) noexcept
+    cdef Stream oldest(self)
+    cdef Py_ssize_t count(self)

@@ -1,0 +1,146 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""The streams of one connection that are open, and which of the others have been told already."""
+
+import cython
+
+from collector.stream_state import State
+
+if cython.compiled:
+    from cython.cimports.collector.frames import Splitter
+    from cython.cimports.collector.halves import Message, OpenHalves
+    from cython.cimports.collector.hpack import Decoder
+else:
+    from collector.frames import Splitter
+    from collector.halves import Message, OpenHalves
+    from collector.hpack import Decoder
+
+MAX_ENDED = cython.declare(cython.Py_ssize_t, 1024)  # ids remembered of streams that ended early
+NOWHERE = cython.declare(cython.longlong, 1 << 40)
+IDLE = cython.declare(cython.int, State.IDLE)
+
+
+@cython.freelist(64)
+@cython.final
+@cython.cclass
+class Stream:
+    """One stream: state and message of each half, by the side that sends it (Side.index)."""
+
+    def __init__(self, stream_id: cython.uint) -> None:
+        self.id = stream_id
+        self.state0 = self.state1 = IDLE
+        self.half0: Message | None = None
+        self.half1: Message | None = None
+        self.held_bytes = 0  # header fields and body prefix kept for it
+        self.clouded = False  # its answer may have passed unseen
+
+    def half(self, side: cython.int) -> Message | None:
+        """Return the message of one side; an ended one without its body."""
+        return self.half1 if side else self.half0
+
+    def state(self, side: cython.int) -> cython.int:
+        """Return the state of one side's half (collector.stream_state.State)."""
+        return self.state1 if side else self.state0
+
+
+@cython.final
+@cython.cclass
+class Side:
+    """One direction of a connection.
+
+    index: 1 = what the source calls the client's. unbroken: every octet from the connection's start on was read.
+    seeker: where octets go while no frame boundary is known. last_allowed: of the GOAWAY it sent, -1 = none.
+    """
+
+    def __init__(self, index: cython.int, splitter: Splitter, decoder: Decoder, from_start: cython.bint) -> None:
+        self.index = index
+        self.is_client = index == 1
+        self.unbroken = from_start
+        self.splitter = splitter
+        self.decoder = decoder
+        self.seeker = None
+        self.open = OpenHalves()
+        self.last_allowed = -1
+
+
+@cython.final
+@cython.cclass
+class Streams:
+    """Streams by id. Ids of one end only grow (RFC 9113 5.1.1), which tells an ended stream from an unseen one."""
+
+    def __init__(self, from_start: cython.bint) -> None:
+        self._streams: dict[int, Stream] = {}
+        self._ended: dict[int, None] | None = None
+        self._latest: Stream | None = None
+        self._known_from = 0 if from_start else NOWHERE  # all from here to _highest were seen when they began
+        self._highest = 0  # highest odd id whose begin was seen
+        self.held_bytes = 0
+
+    def get(self, stream_id: cython.uint) -> Stream | None:
+        """Return the open stream of that id."""
+        stream: Stream | None = self._latest
+        if stream is None or stream.id != stream_id:
+            stream = self._streams.get(stream_id)
+            if stream is not None:
+                self._latest = stream
+        return stream
+
+    def open(self, stream_id: cython.uint) -> Stream:
+        """Add a stream."""
+        stream: Stream = Stream(stream_id)
+        self._streams[stream_id] = stream
+        self._latest = stream
+        return stream
+
+    def remove(self, stream: Stream, early: cython.bint) -> None:
+        """Take a stream out; `early`: frames of it may still come (RFC 9113 5.1, closed)."""
+        if self._streams.pop(stream.id, None) is None:
+            return
+        if self._latest is stream:
+            self._latest = None
+        self.held_bytes -= stream.held_bytes
+        if early:
+            if self._ended is None:
+                self._ended = {}
+            elif len(self._ended) >= MAX_ENDED:
+                del self._ended[next(iter(self._ended))]
+            self._ended[stream.id] = None
+
+    def is_over(self, stream_id: cython.uint) -> bool:
+        """Tell whether a stream that is not open is known to have ended."""
+        if stream_id & 1 and self._known_from <= stream_id <= self._highest:
+            return True
+        return self._ended is not None and stream_id in self._ended
+
+    def is_new(self, stream_id: cython.uint) -> bool:
+        """Tell whether the client may begin a stream of that id now."""
+        return stream_id & 1 != 0 and stream_id > self._highest
+
+    def began(self, stream_id: cython.uint) -> None:
+        """The begin of a client's stream was seen."""
+        if stream_id > self._highest:
+            self._highest = stream_id
+            if self._known_from == NOWHERE:
+                self._known_from = stream_id
+
+    def lose_sight(self) -> None:
+        """Octets of the client are missing: streams may have begun unseen."""
+        self._known_from = NOWHERE
+
+    def forget_order(self) -> None:
+        """What was taken for the client is the server."""
+        self._known_from = NOWHERE
+        self._highest = 0
+
+    def oldest(self) -> Stream | None:
+        """Return the stream that is open longest."""
+        for stream in self._streams.values():
+            return stream
+        return None
+
+    def all(self) -> list[Stream]:
+        """Return the open streams, the oldest first."""
+        return list(self._streams.values())
+
+    def count(self) -> cython.Py_ssize_t:
+        """Return how many are open."""
+        return len(self._streams)
