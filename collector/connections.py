@@ -149,7 +149,7 @@ class Connections:
         if key in self._entries:
             self.close(key, time_ns)
         self._foreign.pop(key, None)
-        connection = Connection(self._limits, from_start)
+        connection = Connection(self._limits, from_start, self._loss, self._traffic)
         first_client, first_server = positions or (-1, -1)
         client = ByteStream(connection, True, first_client, from_start, self._loss, self._traffic)
         server = ByteStream(connection, False, first_server, from_start, self._loss, self._traffic)

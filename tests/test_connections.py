@@ -84,7 +84,7 @@ def test_a_connection_becomes_sbi() -> None:
 def test_a_foreign_connection_is_forgotten_and_remembered_as_foreign(from_start: bool) -> None:
     shard = Shard()
     shard.open(from_start=from_start)
-    verdicts = {shard.send(side, FOREIGN) for _ in range(40) for side in (True, False)}
+    verdicts = {shard.send(side, FOREIGN) for _ in range(140) for side in (True, False)}
     assert verdicts <= {Verdict.UNDECIDED, Verdict.FOREIGN}
     assert shard.send(True, FOREIGN) is Verdict.FOREIGN
     assert len(shard.connections) == 0
@@ -198,6 +198,7 @@ def test_the_watermark_waits_for_the_oldest_open_half() -> None:
 
 def test_a_half_open_too_long_times_out() -> None:
     shard, _ = half_sent()
+    assert shard.watermark_age_ns() == MS
     shard.now_ns += 2_000 * MS
     shard.connections.advance(shard.now_ns)
     assert shard.watermark_age_ns() == 0

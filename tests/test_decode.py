@@ -44,7 +44,8 @@ def row(event: dict[str, Any]) -> tshark.Row:
 @pytest.mark.parametrize("name", tshark.WHOLE)
 def test_decode_equals_tshark(name: str) -> None:
     events = lines(sbiscope("decode", "--plain-identifiers", CAPTURES / f"{name}.pcapng"))
-    assert sorted(map(row, events), key=json.dumps) == tshark.golden(name)
+    answered = [row(event) for event in events if event["header_bytes"] or event["ended"] != "reset"]
+    assert sorted(answered, key=json.dumps) == tshark.golden(name)
     assert len({event["event_id"] for event in events}) == len(events)
 
 

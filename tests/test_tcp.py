@@ -200,9 +200,9 @@ def test_an_evicted_connection_is_joined_again_under_another_id() -> None:
     other = Wire()
     other.begin(("10.0.0.9", 40_009), SERVER, (1, 1))
     wire.shake()
-    wire.talk(TALK[:4])
+    wire.talk(TALK[:8])
     wire.packet(other.made(True, TALK[0][1]))
-    wire.talk(TALK[4:])
+    wire.talk(TALK[8:])
     wire.read()
     assert wire.loss.by_reason["connections_evicted"] == 2
     assert len({ends.connection_id for ends, _ in wire.taken}) >= 2
