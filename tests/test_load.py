@@ -23,7 +23,7 @@ def brokers() -> Iterator[list[str]]:
     owners.clear()
 
 
-def collect(bootstrap: str, *words: str) -> subprocess.Popen[bytes]:
+def start(bootstrap: str, *words: str) -> subprocess.Popen[bytes]:
     """Start loading the registration capture."""
     return subprocess.Popen(
         [sys.executable, "-m", "deploy.cli", "collect", "--source", str(FULL), "--node", "n1", *words],
@@ -31,6 +31,13 @@ def collect(bootstrap: str, *words: str) -> subprocess.Popen[bytes]:
         cwd=Path(__file__).parent.parent,
         stderr=subprocess.PIPE,
     )
+
+
+def load(bootstrap: str) -> tuple[int, bytes]:
+    """Load the registration capture; return the exit code and what was told."""
+    process = start(bootstrap)
+    _, told = process.communicate()
+    return process.returncode, told
 
 
 def values(bootstrap: str) -> list[bytes]:
@@ -50,22 +57,20 @@ def values(bootstrap: str) -> list[bytes]:
 
 def test_a_load_killed_in_the_middle_is_finished_by_repeating_it(brokers: list[str]) -> None:
     disturbed, calm = brokers
-    first = collect(disturbed, "--speed", "12")
+    first = start(disturbed, "--speed", "12")
     while first.poll() is None and len(values(disturbed)) < 23:
         time.sleep(0.1)
     first.kill()
     first.communicate()
     begun = values(disturbed)
-    assert collect(disturbed).wait() == 0
-    assert collect(calm).wait() == 0
+    assert load(disturbed)[0] == 0
+    assert load(calm)[0] == 0
     assert values(disturbed) == values(calm)
     assert 23 <= len(begun) < len(values(calm))
 
 
 def test_a_capture_is_loaded_once(brokers: list[str]) -> None:
-    first = collect(brokers[0])
-    _, told = first.communicate()
-    assert (first.returncode, b"2744 events" in told, told.count(b"\n")) == (0, True, 1), told
-    again = collect(brokers[0])
-    _, told = again.communicate()
-    assert (again.returncode, b"loaded already" in told, told.count(b"\n")) == (1, True, 1), told
+    code, told = load(brokers[0])
+    assert (code, b"2744 events" in told, told.count(b"\n")) == (0, True, 1), told
+    code, told = load(brokers[0])
+    assert (code, b"loaded already" in told, told.count(b"\n")) == (1, True, 1), told
