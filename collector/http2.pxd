@@ -53,7 +53,7 @@ cdef class Http2:
     cdef void _add_body(self, Side side, Stream stream, Message message)
     cdef void _lost_data(self, Side side)
     cdef void _finish(self, Side side, Stream stream, Message message, object ended)
-    cdef void _settle(self, Side side, Stream stream, bint early)
+    cdef void _settle(self, Side side, Stream stream)
     cdef void _end_half(self, Side side, Stream stream, object ended)
     cdef void _end_stream(self, Stream stream, object ended)
     cdef void _end_all(self, object ended)

@@ -150,6 +150,7 @@ class Http2:
 
     def close(self, time_ns: int) -> None:
         """End everything: the connection ended."""
+        side: Side
         self._now = time_ns
         for side in (self._side0, self._side1):
             if side.seeker is not None:
@@ -163,15 +164,18 @@ class Http2:
 
     def evict(self, time_ns: int) -> None:
         """End everything for want of room."""
+        stream: Stream
         self._now = time_ns
         for stream in self._streams.all():
-            for side in (self._side0, self._side1):
-                self._end_half(side, stream, Ended.EVICTED)
-            self._streams.remove(stream, True)
+            self._end_half(self._side0, stream, Ended.EVICTED)
+            self._end_half(self._side1, stream, Ended.EVICTED)
+            stream.early = True
+            self._streams.remove(stream)
         self.roles_proved = True
 
     def expire(self, before_ns: int) -> None:
         """End what began before `before_ns` and is still open."""
+        side: Side
         for side in (self._side0, self._side1):
             if side.seeker is not None:
                 if side.seeker.oldest_ns is not None and side.seeker.oldest_ns < before_ns:
@@ -187,7 +191,7 @@ class Http2:
                 self._loss.add(reasons.TIMED_OUT)
                 self._now = message.last_byte_ns
                 self._end_half(side, stream, Ended.TIMEOUT)
-                self._settle(side, stream, True)
+                self._settle(side, stream)
         if self._done and not self.roles_proved and self._done[0].first_byte_ns < before_ns:
             self.roles_proved = True
 
@@ -205,6 +209,8 @@ class Http2:
     @property
     def oldest_open_ns(self) -> int | None:
         """First byte of what is begun and not handed over or ready to be."""
+        side: Side
+        message: Message
         oldest: cython.longlong = NEVER
         for side in (self._side0, self._side1):
             oldest = min(oldest, side.open.oldest_ns())
@@ -308,7 +314,7 @@ class Http2:
         while side.open.first() is not None:
             stream: Stream = self._streams.get(side.open.first().stream_id)
             self._end_half(side, stream, GAP)
-            self._settle(side, stream, True)
+            self._settle(side, stream)
         if side.is_client:
             self._streams.lose_sight()
         self._cloud(side)
@@ -382,6 +388,8 @@ class Http2:
         self.swapped = not self.swapped
         self._side0.is_client = not self._side0.is_client
         self._side1.is_client = not self._side1.is_client
+        stream: Stream
+        message: Message
         self._streams.forget_order()
         concerned = {id(message): message for message in self._done}
         for stream in self._streams.all():
@@ -411,12 +419,15 @@ class Http2:
         self._loss.add(reasons.STREAMS_EVICTED)
         self._end_half(self._side0, oldest, Ended.EVICTED)
         self._end_half(self._side1, oldest, Ended.EVICTED)
-        self._streams.remove(oldest, True)
+        oldest.early = True
+        self._streams.remove(oldest)
 
     def _input(self, side: Side, stream: Stream, end_stream: cython.bint) -> cython.int:
         """Return what a header block is to its stream's half."""
         if end_stream:
             return HEADERS_END_GIVEN
+        if not self.roles_proved:
+            return UNSURE_GIVEN
         if side.is_client:
             return CONNECT_GIVEN if self._is_connect else HEADERS_GIVEN
         if self._is_interim:
@@ -451,7 +462,7 @@ class Http2:
         elif effect == LATE or effect == PASS:
             self._traffic.add(reasons.LATE_FRAMES)
             if step & 15 == CLOSED:
-                self._settle(side, stream, False)
+                self._settle(side, stream)
             return
         else:
             self._malformed(side, stream)
@@ -462,12 +473,19 @@ class Http2:
             self._malformed(side, stream)
         elif effect == BEGIN_END or effect == REPLACE_END or effect == TRAILERS:
             self._finish(side, stream, message, COMPLETE)
-            self._settle(side, stream, False)
+            self._settle(side, stream)
         self._hold(stream, side.decoder.list_bytes)
 
     def _is_trailer_section(self, side: Side, headers: list) -> bool:
-        """Tell whether a first block is no head: all of it is known and it has no pseudo-header (RFC 9113 8.1)."""
-        return not self._has_request and not self._has_status and side.decoder.unknown is None and bool(headers)
+        """Tell whether a first block is no head: it does not begin with a pseudo-header (RFC 9113 8.1, 8.3).
+
+        Encoders take the names of pseudo-headers from the static table, so a literal with an unknown name is none;
+        an entry of which nothing is known may be the status of a response, but requests have a known scheme.
+        """
+        if self._has_request or self._has_status or not headers:
+            return False
+        first: tuple = headers[0]
+        return (side.is_client and self.roles_proved) or first[0] is not None or first[1] is not None
 
     def _begin(self, side: Side, stream: Stream, time_ns: cython.longlong, stays_open: cython.bint) -> Message:
         message: Message = Message(REQUEST if side.is_client else RESPONSE, stream.id, time_ns)
@@ -566,7 +584,7 @@ class Http2:
         elif effect == LATE or effect == PASS:
             self._traffic.add(reasons.TUNNEL_BYTES if effect == PASS else reasons.LATE_FRAMES, side.splitter.size)
             if step & 15 == CLOSED:
-                self._settle(side, stream, False)
+                self._settle(side, stream)
             return
         else:
             self._malformed(side, stream)
@@ -574,7 +592,7 @@ class Http2:
         self._add_body(side, stream, message)
         if effect == PIECE_END or effect == ORPHAN_END:
             self._finish(side, stream, message, COMPLETE)
-            self._settle(side, stream, False)
+            self._settle(side, stream)
 
     def _add_body(self, side: Side, stream: Stream, message: Message) -> None:
         """Keep the body's prefix: nothing behind an octet that was not kept."""
@@ -622,23 +640,25 @@ class Http2:
         if side.is_client:
             self._set_half(stream, side.index, message.without_body())
 
-    def _settle(self, side: Side, stream: Stream, early: cython.bint) -> None:
+    def _settle(self, side: Side, stream: Stream) -> None:
         """A half is closed: let the stream go if nothing more is awaited of it."""
         other: Side = self._other(side)
         if stream.state(side.index) != CLOSED:
             return
         if stream.state(other.index) == CLOSED:
-            self._streams.remove(stream, early)
+            self._streams.remove(stream)
         elif side.is_client:
             if 0 <= other.last_allowed < stream.id and stream.id & 1:
                 self._end_stream(stream, Ended.GOAWAY)
-        elif stream.state(other.index) == IDLE and not self._streams.is_new(stream.id):
-            self._streams.remove(stream, early)  # its request came before the observer
+        elif stream.state(other.index) == IDLE:
+            stream.early = True  # its request came before the observer, or its octets are still being searched
+            self._streams.remove(stream)
 
     def _end_half(self, side: Side, stream: Stream, ended: Ended) -> None:
         """What ends a stream from outside ends a half that is open."""
         step: cython.int = _STEPS[stream.state(side.index) * ROW + GONE_GIVEN]
         self._set_state(stream, side.index, step & 15)
+        stream.early = True
         if step >> 4 == END:
             self._finish(side, stream, stream.half(side.index), ended)
 
@@ -654,9 +674,10 @@ class Http2:
             message: Message = self._begin(server, stream, self._now, False)
             message.missing = (":status",)
             self._finish(server, stream, message, GAP if stream.clouded and ended is Ended.CLOSED else ended)
-        self._streams.remove(stream, True)
+        self._streams.remove(stream)
 
     def _end_all(self, ended: Ended) -> None:
+        stream: Stream
         for stream in self._streams.all():
             self._end_stream(stream, ended)
         self.roles_proved = True
@@ -666,9 +687,10 @@ class Http2:
         message: Message = stream.half(side.index)
         self._loss.add(reasons.MESSAGES_MALFORMED)
         self._set_state(stream, side.index, CLOSED)
+        stream.early = True
         if message is not None and message.ended is None:
             self._finish(side, stream, message, MALFORMED)
-        self._settle(side, stream, True)
+        self._settle(side, stream)
 
     # Other frames.
 
@@ -711,10 +733,10 @@ class Http2:
         last |= p[at + 2] << 8 | p[at + 3]
         side.last_allowed = last
         parity: cython.uint = 0 if side.is_client else 1
+        stream: Stream
         for stream in self._streams.all():
-            concerned: Stream = stream
-            if concerned.id & 1 == parity and concerned.id > last:
-                self._end_stream(concerned, Ended.GOAWAY)
+            if stream.id & 1 == parity and stream.id > last:
+                self._end_stream(stream, Ended.GOAWAY)
 
     def _hold(self, stream: Stream, held_bytes: cython.Py_ssize_t) -> None:
         """Charge an open stream with the fields kept for it; make room if there are too many."""

@@ -27,6 +27,8 @@ else:
 
 THRESHOLD = cython.declare(cython.int, 60)
 FRAME_BITS = cython.declare(cython.int, 32)  # the most that one frame header counts
+STRONG_BITS = cython.declare(cython.int, 30)  # what the first frame must be worth alone
+LENGTH_BITS = cython.declare(cython.int, 10)
 PSEUDO_HEADER_BITS = cython.declare(cython.int, 6)
 CHUNK_BEGIN_BITS = cython.declare(cython.int, 6)
 CHUNK_END_BITS = cython.declare(cython.int, 10)
@@ -65,13 +67,12 @@ def frame_bits(kind: cython.int, flags: cython.int, length: cython.Py_ssize_t, s
     if kind == DATA:
         if length > MAX_LARGE_FRAME:
             return -1
-        if length == 0 and flags == 0:
+        if length == 0:
             return 0  # such as zeros make
-        bits += 10 if length <= MAX_FRAME else 4
-    elif length > MAX_FRAME:
+        return bits + LENGTH_BITS if length <= MAX_FRAME else bits
+    if length > MAX_FRAME or (kind == PUSH_PROMISE and stream & 1 == 0):
         return -1
-    else:
-        bits += 10
+    bits += LENGTH_BITS
     return bits if bits < FRAME_BITS else FRAME_BITS
 
 
@@ -111,6 +112,8 @@ class Seeker:
     _chunks: list[tuple[int, int]]  # (where it begins, counted like _first; time)
     _first: cython.longlong  # how many octets were dropped before the buffer
     _wanted: cython.Py_ssize_t  # no more can be said before the buffer is that long
+    _joined: cython.longlong  # where the octets begin that follow the join or the last loss
+    _lock: cython.Py_ssize_t
     _dropped: cython.longlong
 
     def __init__(self) -> None:
@@ -118,6 +121,7 @@ class Seeker:
         self._chunks = []
         self._first = 0
         self._wanted = 0
+        self._joined = self._lock = 0
         self._dropped = 0
 
     @property
@@ -141,7 +145,7 @@ class Seeker:
                 found = FAILED
             if found == FAILED:
                 at += 1
-        self._drop(at)
+        self._drop(self._lock if found == PASSED else at)
         if found == PASSED:
             return self._found()
         if found == FAILED:
@@ -157,6 +161,7 @@ class Seeker:
     def clear(self) -> None:
         """Octets are missing now: what is held is of no use."""
         self._drop(len(self._buffer))
+        self._joined = self._first
         self._wanted = 0
 
     @cython.cfunc
@@ -185,14 +190,16 @@ class Seeker:
 
     @cython.cfunc
     def _begins_chunk(self, at: cython.Py_ssize_t) -> cython.bint:
-        for begin, _ in self._chunks:  # noqa: SIM110 (a compiled function holds no generator)
+        """Tell whether a chunk begins there, other than the first, which may begin anywhere."""
+        begin: cython.longlong
+        for begin, _ in self._chunks:
             if begin == self._first + at:
-                return True
+                return begin != self._joined
         return False
 
     @cython.cfunc
     def _try(self, start: cython.Py_ssize_t) -> cython.int:
-        """Follow the chain of frame headers from `start`."""
+        """Follow the chain of frame headers from `start`; PASSED: `_lock` is the frame to begin with."""
         p: cython.p_uchar = self._buffer
         end: cython.Py_ssize_t = len(self._buffer)
         at: cython.Py_ssize_t = start
@@ -201,17 +208,16 @@ class Seeker:
         flags: cython.int
         bits: cython.int
         total: cython.int = 0
+        bonus: cython.int = 0
         hops: cython.int
-        block_stream: cython.uint = 0  # of the header block that is not complete
         stream: cython.uint
+        block_stream: cython.uint = 0  # of the header block that is not complete
         decoder: Decoder | None = None
         if start + 4 <= end and (p[start + 3] > CONTINUATION or p[start] > 15):
             return FAILED
         for hops in range(MAX_HOPS):
             if end - at < 9:
-                if total == 0:
-                    return self._pending(at + 9)
-                if at == end and total + CHUNK_END_BITS + CHUNK_BEGIN_BITS * self._begins_chunk(start) >= THRESHOLD:
+                if at == end and total > 0 and total + bonus + CHUNK_END_BITS >= THRESHOLD:
                     return PASSED
                 return self._pending(at + 9)
             length = cython.cast(cython.Py_ssize_t, p[at]) << 16 | p[at + 1] << 8 | p[at + 2]
@@ -219,28 +225,28 @@ class Seeker:
             flags = p[at + 4]
             stream = cython.cast(cython.uint, p[at + 5]) << 24 | p[at + 6] << 16 | p[at + 7] << 8 | p[at + 8]
             bits = frame_bits(kind, flags, length, stream)
-            if bits < 0:
+            if bits < 0 or (kind == CONTINUATION and hops > 0) != (block_stream != 0):
                 return FAILED
-            if (kind == CONTINUATION) != (block_stream != 0):
-                if hops > 0 or kind != CONTINUATION:
-                    return FAILED
-            elif block_stream != 0 and stream != block_stream:
+            if block_stream != 0 and stream != block_stream:
                 return FAILED
-            total += bits
-            if kind == HEADERS or kind == PUSH_PROMISE or kind == CONTINUATION:
-                if flags & END_HEADERS == 0:
-                    block_stream = stream
-                elif kind == CONTINUATION:
-                    block_stream = 0
-                elif at + 9 + length > end:
+            if kind == HEADERS and flags & END_HEADERS:
+                if at + 9 + length > end:
                     return self._pending(at + 9 + length)
-                else:
-                    if decoder is None:
-                        decoder = Decoder(EVERYTHING, False)
-                    bits = _judge_block(bytes(self._buffer[at + 9 : at + 9 + length]), kind, flags, decoder)
-                    if bits < 0:
-                        return FAILED
-                    total += bits
+                if decoder is None:
+                    decoder = Decoder(EVERYTHING, False)
+                bits = _judge_block(bytes(self._buffer[at + 9 : at + 9 + length]), flags, decoder)
+                if bits < 0:
+                    return FAILED
+                bits += _BITS[HEADERS] + LENGTH_BITS
+            block_stream = stream if _opens_block(kind, flags) else 0
+            if total == 0 and bits < STRONG_BITS:
+                if hops == 0 and not self._begins_chunk(at):
+                    return FAILED
+            else:
+                if total == 0:
+                    self._lock = at
+                    bonus = CHUNK_BEGIN_BITS if self._begins_chunk(at) else 0
+                total += bits
             if total >= THRESHOLD:
                 return PASSED
             at += 9 + length
@@ -255,21 +261,24 @@ class Seeker:
 
 
 @cython.cfunc
+@cython.exceptval(check=False)
+def _opens_block(kind: cython.int, flags: cython.int) -> cython.bint:
+    """Tell whether CONTINUATION must follow."""
+    return (kind == HEADERS or kind == PUSH_PROMISE or kind == CONTINUATION) and flags & END_HEADERS == 0
+
+
+@cython.cfunc
 @cython.exceptval(-2)
-def _judge_block(payload: bytes, kind: cython.int, flags: cython.int, decoder: Decoder) -> cython.int:
-    """Return the evidence in the payload of a HEADERS or PUSH_PROMISE frame with a whole block, -1: it is none."""
+def _judge_block(payload: bytes, flags: cython.int, decoder: Decoder) -> cython.int:
+    """Return the evidence in the payload of a HEADERS frame with a whole block, -1: it is none."""
     start: cython.Py_ssize_t = 0
     end: cython.Py_ssize_t = len(payload)
     if flags & PADDED:
         end -= payload[0] if payload else 0
         start = 1
-    if kind == PUSH_PROMISE:
-        start += 4
-    elif flags & PRIORITY_FLAG:
+    if flags & PRIORITY_FLAG:
         start += 5
-    if start >= end:
-        return -1
     fields: list[tuple[bytes | None, bytes | None]] = []
-    if not decoder.decode(payload, start, end, fields) or not fields:
+    if start >= end or not decoder.decode(payload, start, end, fields):
         return -1
     return block_bits(fields)

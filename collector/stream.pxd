@@ -10,6 +10,7 @@ cdef class Stream:
     cdef Message half1
     cdef Py_ssize_t held_bytes
     cdef bint clouded
+    cdef bint early
 
     cdef Message half(self, int side)
     cdef int state(self, int side) noexcept
@@ -26,7 +27,7 @@ cdef class Side:
 
 cdef class Streams:
     cdef dict _streams
-    cdef dict _ended
+    cdef dict _told
     cdef Stream _latest
     cdef long long _known_from
     cdef long long _highest
@@ -34,7 +35,7 @@ cdef class Streams:
 
     cdef Stream get(self, unsigned int stream_id)
     cdef Stream open(self, unsigned int stream_id)
-    cdef void remove(self, Stream stream, bint early)
+    cdef void remove(self, Stream stream)
     cdef bint is_over(self, unsigned int stream_id)
     cdef bint is_new(self, unsigned int stream_id) noexcept
     cdef void began(self, unsigned int stream_id) noexcept

@@ -14,9 +14,11 @@ else:
     from collector.halves import Message, OpenHalves
     from collector.hpack import Decoder
 
-MAX_ENDED = cython.declare(cython.Py_ssize_t, 1024)  # ids remembered of streams that ended early
+MAX_TOLD = cython.declare(cython.Py_ssize_t, 1024)  # streams remembered that ended early
+BOTH = 3
 NOWHERE = cython.declare(cython.longlong, 1 << 40)
 IDLE = cython.declare(cython.int, State.IDLE)
+CLOSED = cython.declare(cython.int, State.CLOSED)
 
 
 @cython.freelist(64)
@@ -32,6 +34,7 @@ class Stream:
         self.half1: Message | None = None
         self.held_bytes = 0  # header fields and body prefix kept for it
         self.clouded = False  # its answer may have passed unseen
+        self.early = False  # a half of it was ended before its sender ended it
 
     def half(self, side: cython.int) -> Message | None:
         """Return the message of one side; an ended one without its body."""
@@ -69,7 +72,7 @@ class Streams:
 
     def __init__(self, from_start: cython.bint) -> None:
         self._streams: dict[int, Stream] = {}
-        self._ended: dict[int, None] | None = None
+        self._told: dict[int, int] | None = None
         self._latest: Stream | None = None
         self._known_from = 0 if from_start else NOWHERE  # all from here to _highest were seen when they began
         self._highest = 0  # highest odd id whose begin was seen
@@ -85,31 +88,36 @@ class Streams:
         return stream
 
     def open(self, stream_id: cython.uint) -> Stream:
-        """Add a stream."""
+        """Add a stream; a half of it that was told already stays closed."""
         stream: Stream = Stream(stream_id)
         self._streams[stream_id] = stream
         self._latest = stream
+        if self._told is not None and stream_id in self._told:
+            told: cython.int = self._told[stream_id]
+            stream.state0 = CLOSED if told & 1 else IDLE
+            stream.state1 = CLOSED if told & 2 else IDLE
+            stream.early = True
         return stream
 
-    def remove(self, stream: Stream, early: cython.bint) -> None:
-        """Take a stream out; `early`: frames of it may still come (RFC 9113 5.1, closed)."""
+    def remove(self, stream: Stream) -> None:
+        """Take a stream out. Of one that ended early frames may still come (RFC 9113 5.1, closed)."""
         if self._streams.pop(stream.id, None) is None:
             return
         if self._latest is stream:
             self._latest = None
         self.held_bytes -= stream.held_bytes
-        if early:
-            if self._ended is None:
-                self._ended = {}
-            elif len(self._ended) >= MAX_ENDED:
-                del self._ended[next(iter(self._ended))]
-            self._ended[stream.id] = None
+        if stream.early:
+            if self._told is None:
+                self._told = {}
+            elif len(self._told) >= MAX_TOLD:
+                del self._told[next(iter(self._told))]
+            self._told[stream.id] = (stream.state0 != IDLE) | (stream.state1 != IDLE) << 1
 
     def is_over(self, stream_id: cython.uint) -> bool:
         """Tell whether a stream that is not open is known to have ended."""
         if stream_id & 1 and self._known_from <= stream_id <= self._highest:
             return True
-        return self._ended is not None and stream_id in self._ended
+        return self._told is not None and self._told.get(stream_id) == BOTH
 
     def is_new(self, stream_id: cython.uint) -> bool:
         """Tell whether the client may begin a stream of that id now."""

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+/* The record that the probes put into the ring and collector/record.py reads: the one contract of both sides.
+   Every byte is named, members are ordered by size, nothing is packed. Kernel addresses never stand in it. */
+#ifndef SBISCOPE_RECORD_H
+#define SBISCOPE_RECORD_H
+
+enum kind {
+    DATA = 1,    /* `length` bytes of the stream follow */
+    MISSING = 2, /* `length` bytes of the stream were not copied, `reason` says why */
+    CLOSED = 3,  /* the socket reached TCP_CLOSE; struct ending follows */
+};
+
+enum direction { SENT = 0, RECEIVED = 1 };
+
+enum role { JOINED = 0, CLIENT = 1, SERVER = 2 }; /* JOINED: established before the probes were */
+
+enum reason { WHOLE = 0, FAULT = 1, SYSCALL = 2, BOUND = 3, DISCARDED = 4 };
+
+enum verdict { UNJUDGED = 0, SBI = 1, IGNORED = 2 }; /* the low two bits of a socket's slot in `verdicts` */
+
+/* Loss and what else is worth counting; collector/record.py names them. */
+enum counter {
+    RING_FULL_SMALL = 0, /* records of a size class that found no room; one counter a class */
+    RING_FULL_MEDIUM = 1,
+    RING_FULL_LARGE = 2,
+    RING_FULL_CHUNK = 3,
+    RING_FULL_BYTES = 4, /* payload of those records */
+    FAULTS = 5,          /* user memory that could not be read */
+    UNSUPPORTED = 6,     /* calls whose buffer is not known: sendfile, splice, io_uring, sendmmsg, 32-bit */
+    BOUNDED = 7,         /* calls with more than TURNS pieces, cut */
+    PEEKED = 8,          /* MSG_PEEK, skipped: the bytes come again */
+    UNJUDGED_BYTES = 9,  /* not copied: the socket spent what an unjudged one may */
+    SOCKETS_FULL = 10,   /* sockets that found no room */
+    COUNTERS = 16,
+};
+
+struct record {
+    u64 time_ns; /* CLOCK_MONOTONIC, when the call had its result */
+    u64 key; /* of the socket, never used again: nanosecond of its birth, CPU in the top byte, low 2 bits 0 */
+    u64 position;   /* of the first byte in its direction's stream, counted from 0 at the first byte known */
+    u64 cgroup;     /* cgroup v2 id, 1 on a cgroup v1 host */
+    u32 length;     /* bytes that follow, or that are missing */
+    u32 slot;       /* of the socket in the array `verdicts` */
+    u32 process_id; /* in the root pid namespace */
+    u32 netns;      /* inode number of the network namespace */
+    u16 local_port; /* host order */
+    u16 remote_port;
+    u8 kind;
+    u8 direction;
+    u8 role;
+    u8 family;    /* 2 = IPv4, address in the first 4 bytes; 10 = IPv6 */
+    u8 local[16]; /* network order */
+    u8 remote[16];
+    char process_name[16];
+    u8 layer; /* 0 = the socket's own bytes */
+    u8 reason;
+    u8 unused[6];
+};
+
+struct ending {
+    u64 position[2]; /* where each direction ended, by the kernel's TCP sequence numbers */
+    u32 unread;      /* received bytes that the process has not read yet; a FIN counts as one */
+    u32 unused;
+};
+
+/* Size classes: the ring's reserve wants constants. Bytes of payload in each. */
+#define SMALL_BYTES 144
+#define MEDIUM_BYTES 1024
+#define LARGE_BYTES 4096
+#define CHUNK_BYTES 16384
+
+struct small_record {
+    struct record head;
+    u8 data[SMALL_BYTES];
+};
+struct medium_record {
+    struct record head;
+    u8 data[MEDIUM_BYTES];
+};
+struct large_record {
+    struct record head;
+    u8 data[LARGE_BYTES];
+};
+struct chunk_record {
+    struct record head;
+    u8 data[CHUNK_BYTES];
+};
+
+_Static_assert(sizeof(struct record) == 112, "the record's head is 112 bytes");
+_Static_assert(sizeof(struct ending) == 24, "an ending is 24 bytes");
+_Static_assert(sizeof(struct small_record) == 256, "a small record is 256 bytes");
+_Static_assert(sizeof(struct chunk_record) == 112 + CHUNK_BYTES, "no record is padded");
+
+#endif

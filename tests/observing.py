@@ -1,0 +1,124 @@
+"""How the tests watch a conversation: in any chunks, joined anywhere, with holes; and compare with the truth."""
+
+import random
+from itertools import groupby
+
+from collector.connection import Connection, Message
+from collector.message import HeaderState, Limits
+from collector.selection import EVERYTHING
+from tests.traffic import Conversation
+
+Event = tuple[bool, bytes | int]  # octets of one direction, or how many are missing (0 = not known)
+
+
+def observe(events: list[Event], from_start: bool = True, limits: Limits | None = None) -> tuple[Connection, list]:
+    """Give events to a connection, one a microsecond; return it and its messages."""
+    connection = Connection(limits or Limits(), from_start, selection=EVERYTHING)
+    messages: list[Message] = []
+    time_ns = 0
+    for time_ns, (from_client, given) in enumerate(events, 1):
+        if isinstance(given, int):
+            connection.gap(from_client, given, time_ns * 1000)
+        else:
+            connection.feed(from_client, given, time_ns * 1000)
+        messages += connection.take()
+    connection.close(time_ns * 1000 + 1000)
+    return connection, messages + connection.take()
+
+
+def cut(conversation: Conversation, rnd: random.Random, longest: int) -> list[Event]:
+    """Return the frames joined where one end sent several, and cut to chunks of 1 to `longest` octets."""
+    events: list[Event] = []
+    for side, frames in groupby(conversation.frames, key=lambda sent: sent[0]):
+        rest = b"".join(data for _, data in frames)
+        while rest:
+            size = rnd.randint(1, longest)
+            events.append((side, rest[:size]))
+            rest = rest[size:]
+    return events
+
+
+def lose(events: list[Event], rnd: random.Random, share: float) -> list[Event]:
+    """Replace random octets of random chunks by gaps, some of unknown length."""
+    kept: list[Event] = []
+    for side, data in events:
+        if rnd.random() >= share:
+            kept.append((side, data))
+            continue
+        first = rnd.randint(0, len(data))
+        last = len(data) if rnd.random() < 0.5 else rnd.randint(first, len(data))
+        if first == last:
+            kept.append((side, data))
+            continue
+        if first:
+            kept.append((side, data[:first]))
+        kept.append((side, 0 if rnd.random() < 0.2 else last - first))
+        if last < len(data):
+            kept.append((side, data[last:]))
+    return kept
+
+
+def summary(messages: list[Message]) -> list[tuple]:
+    """Return what must not depend on how octets were cut, by stream and half."""
+    return sorted(
+        (
+            m.stream_id,
+            m.half,
+            m.headers,
+            m.trailers or [],
+            m.body,
+            m.body_bytes,
+            m.header_bytes,
+            m.ended,
+            m.header_state,
+            m.missing,
+        )
+        for m in messages
+    )
+
+
+def check_whole(conversation: Conversation, messages: list[Message]) -> None:
+    """A conversation seen whole is told exactly."""
+    told = {(m.stream_id, int(m.half)): m for m in messages}
+    assert len(told) == len(messages)
+    assert told.keys() == conversation.truth.keys()
+    for key, half in conversation.truth.items():
+        message = told[key]
+        assert message.ended.name.lower() == half.ended, key
+        if half.heads:
+            assert message.header_state is HeaderState.EXACT
+            assert message.headers == half.heads[-1]
+        assert message.trailers == half.trailers
+        assert message.body == half.body[:16_384]
+        assert message.body_bytes == len(half.body)
+        if key[1]:
+            assert message.request is not None
+            assert message.request.headers == conversation.truth[key[0], 0].heads[-1]
+
+
+def check_partly(conversation: Conversation, messages: list[Message]) -> None:
+    """Whatever is told of a conversation seen in part is true; every half ends once."""
+    keys = [(m.stream_id, int(m.half)) for m in messages]
+    assert len(set(keys)) == len(keys), "a half ended twice"
+    for message in messages:
+        half = conversation.truth.get((message.stream_id, int(message.half)))
+        assert half is not None, f"no such half: {message.stream_id} {message.half!r}"
+        blocks = half.heads + ([half.trailers] if half.trailers and not any(n for n, _ in message.headers) else [])
+        heads = [head for head in blocks if _agree(message.headers, head)]
+        assert not message.headers or heads, (message.headers, half.heads)
+        if message.trailers:
+            assert half.trailers is not None
+            assert _agree(message.trailers, half.trailers)
+        if message.header_state is HeaderState.EXACT:
+            assert message.headers in half.heads
+        if message.ended.name == "COMPLETE":
+            assert message.body == half.body
+            assert message.body_bytes == len(half.body)
+        assert message.body in half.body
+
+
+def _agree(fields: list, truth: list) -> bool:
+    return len(fields) == len(truth) and all(
+        (name is None or name == true_name) and (value is None or value == true_value)
+        for (name, value), (true_name, true_value) in zip(fields, truth, strict=True)
+    )
