@@ -6,6 +6,7 @@ from collector.batch import Batch, Batcher, Event
 from collector.connections import Connections
 from collector.halves import Message
 from collector.message import Endpoints
+from collector.repair import Repair
 
 
 class Pipeline:
@@ -20,6 +21,7 @@ class Pipeline:
     ) -> None:
         """`meaning` makes an event of a message; `put` takes each batch as it is due and may wait (a full queue)."""
         self._connections = connections
+        self._repair = Repair()
         self._meaning = meaning
         self._batcher = batcher
         self._put = put
@@ -40,7 +42,9 @@ class Pipeline:
 
     def _events(self) -> list[Event]:
         meaning = self._meaning
-        return [meaning(endpoints, message) for endpoints, message in self._connections.take()]
+        taken = self._connections.take()
+        self._repair.mend(taken)
+        return [meaning(endpoints, message) for endpoints, message in taken]
 
     def _loss(self) -> dict[str, int]:
         return self._connections.counters.by_reason
