@@ -21,6 +21,7 @@ COMMANDS = {
     "report": "KPIs of a period as a terminal table and a self-contained HTML page",
     "schema": "create topics, migrate ClickHouse, publish the Avro schemas",
     "doctor": "say what this kernel and this machine can do, and what is missing",
+    "pseudonym": "map a subscriber identifier to its pseudonym, with the key",
     "config": "check the configuration and show what is in force",
 }
 

@@ -1,0 +1,122 @@
+"""Redaction: identifiers in every string are replaced where they stand, and nothing else."""
+
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.pseudonym import Pseudonyms
+from collector.redaction import SECRET_HEADERS, Redaction
+
+NAMES = Pseudonyms(bytes(range(32)), "k1", {"99970", "20893"})
+REDACTION = Redaction(NAMES)
+SUPI, GPSI, PEI = "imsi-999700000021309", "msisdn-491725670014", "imeisv-8665070400405301"
+SUCI = "suci-0-999-70-0-1-1-b2e92f836055a255837debf850b528997ce0201cb82adfe4be1f587d07d8457dcb02352410cddd9e730ef3fa87"
+GUTI, MAC, NAI = "5g-guti-99970020040c0000a1b", "mac-00-11-22-33-44-55", "nai-alice@example.org"
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier", "shown"),
+    [
+        (f"/nudm-sdm/v2/{SUPI}/am-data?plmn-id=%7B%22mcc%22%3A%22999%22%7D", SUPI, SUPI),
+        ("/nudm-ueau/v1/suci-0-999-70-0-0-0-0000021309/security-information", SUPI, "suci-0-999-70-0-0-0-0000021309"),
+        (f"/nudm-ueau/v1/{SUCI}/security-information", SUCI, SUCI),
+        (f"/npcf-smpolicycontrol/v1/sm-policies/{SUPI}-10", SUPI, SUPI),
+        (f"http://127.0.0.5:7777/namf-callback/v1/{SUPI}/dereg-notify", SUPI, SUPI),
+        (f"[{SUPI}] Cannot find SUPI in DB", SUPI, SUPI),
+        (f"imsi-999-x;{GPSI}", GPSI, GPSI),
+        (f"/namf-comm/v1/ue-contexts/{GUTI}/transfer", GUTI, GUTI),
+        ("/namf-callback/v1/smContextStatus/99970020040c0000a1b/10", GUTI, "99970020040c0000a1b"),
+        (f"/namf-comm/v1/ue-contexts/{PEI}", PEI, PEI),
+        (f"/x/{MAC}/y", MAC, MAC),
+        (f"supi={NAI}", NAI, NAI),
+        ("/x?supi=nai-alice%40example.org&y=1", NAI, "nai-alice%40example.org"),
+        ("/n5g-eir-eic/v1/equipment-status?pei=imei-123456789012345", "imei-123456789012345", "imei-123456789012345"),
+        ("extid-meter7@example.org", "extid-meter7@example.org", "extid-meter7@example.org"),
+        ("impu-sip:alice@ims.example.org", "impu-sip:alice@ims.example.org", "impu-sip:alice@ims.example.org"),
+        ("sip:alice@ims.example.org", "impu-sip:alice@ims.example.org", "sip:alice@ims.example.org"),
+        ("/x/999700000021309/y", SUPI, "999700000021309"),
+        ("/nudr-dr/v1/subscription-data/99970/x", "imsi-99970", "99970"),
+        ("/nsmf-pdusession/callback/imsi/208950000000031/1", "imsi-208950000000031", "208950000000031"),
+        ("/nudm-uecm/v1/208950000000031/registrations", "imsi-208950000000031", "208950000000031"),
+        ("/x?gpsi=491725670014", GPSI, "491725670014"),
+        ("/nbsf-management/v1/pcfBindings?ipv4Addr=10.45.0.99&dnn=x", "ipv4-10.45.0.99", "10.45.0.99"),
+        ("/nbsf-management/v1/pcfBindings?ipv6Prefix=2001:db8::/64", "ipv6-2001:db8::/64", "2001:db8::/64"),
+        ("/x?ipv6Prefix=2001%3Adb8%3A%3A%2F64", "ipv6-2001:db8::/64", "2001%3Adb8%3A%3A%2F64"),
+        ('{"ueIpv4Addr":"10.45.0.99"}', "ipv4-10.45.0.99", "10.45.0.99"),
+        ("/x?a=IMSI-999700000021309", SUPI, "IMSI-999700000021309"),
+    ],
+)
+def test_an_identifier_is_replaced_where_it_stands(text: str, identifier: str, shown: str) -> None:
+    hidden = REDACTION.text(text)
+    assert hidden == text.replace(shown, NAMES.of(identifier))
+    assert REDACTION.text(hidden) == hidden
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 3])
+@pytest.mark.parametrize(
+    "spelling", ["%69msi-999700000021309", "imsi%2D99970000002130%39", '{"supi":"imsi-999700000021309"}']
+)
+def test_percent_encoding_hides_nothing(spelling: str, rounds: int) -> None:
+    token = spelling
+    for _ in range(rounds):
+        token = quote(token)
+    hidden = REDACTION.text(f"/x?q={token}&r=1")
+    assert "21309" not in hidden
+    assert NAMES.of(SUPI) in hidden
+    assert REDACTION.text(hidden) == hidden
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "AMF",
+        "127.0.0.4:7777",
+        "http://127.0.0.4:7777/nsmf-pdusession/v1/sm-contexts/19/modify",
+        "http://[2001:db8::4]:7777/nsmf-pdusession/v1/sm-contexts/19",
+        "10.0.0.1:8080/nudm-sdm/v2/x",
+        "/nnrf-nfm/v1/nf-instances/710aaf70-e6b7-41f1-aa2f-495012345678",
+        "/nsmf-pdusession/v1/sm-contexts/urn:uuid:56763478-4032-4924-bbd5-35541af62ea0/modify",
+        "/nnef-dnai-mapping/v1/dnai-list?snssais=%5B%7B%22sst%22%3A1%7D%5D",
+        "/nudr-dr/v2/subscription-data/group-data/extgroupids",
+        "Sun, 22 Nov 2026 20:58:48.613 GMT",
+        "nfinst=54804518-4191-46b3-955c-ac631f953ed8; nfset=set1.udmset.5gc.mnc070.mcc999",
+        "SMF-smf1.5gc.mnc070.mcc999.3gppnetwork.org",
+        "/nudm-ueau/v1/x/generate-sip-auth-data",
+        "1795381129.123456789012",
+    ],
+)
+def test_what_names_no_subscriber_stays(text: str) -> None:
+    assert REDACTION.text(text) == text
+
+
+@pytest.mark.parametrize("name", sorted(SECRET_HEADERS))
+def test_secret_headers_are_left_out_even_in_the_laboratory(name: str) -> None:
+    assert REDACTION.header(name, "Bearer x") is None
+    assert Redaction(Pseudonyms(None)).header(name, "Bearer x") is None
+
+
+def test_discovery_headers_tell_what_their_value_is() -> None:
+    assert REDACTION.header("3gpp-sbi-discovery-ue-ipv4-address", "10.45.0.2") == NAMES.of("ipv4-10.45.0.2")
+    assert REDACTION.header("3gpp-sbi-discovery-supi", SUPI) == NAMES.of(SUPI)
+    assert REDACTION.header("3gpp-sbi-target-apiroot", "http://10.0.0.2:80") == "http://10.0.0.2:80"
+
+
+def test_the_laboratory_sees_all() -> None:
+    assert Redaction(Pseudonyms(None)).text(f"/x/{SUPI}") == f"/x/{SUPI}"
+
+
+@given(st.text(alphabet=st.sampled_from('/?&=%;-imsuc05279afgt@. "{}[]:'), max_size=80), st.integers(0, 80))
+def test_whatever_surrounds_an_identifier_it_is_hidden_once(around: str, at: int) -> None:
+    text = around[:at] + "/imsi-999700000021309/" + around[at:]
+    hidden = REDACTION.text(text)
+    assert "999700000021309" not in hidden
+    assert REDACTION.text(hidden) == hidden
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_taken(text: str) -> None:
+    hidden = REDACTION.text(text)
+    assert REDACTION.text(hidden) == hidden
