@@ -10,14 +10,32 @@ from collector.stream_state import Effect, Input, State, packed
 
 if cython.compiled:
     from cython.cimports.collector.frames import ACK, BLOCK, BROKEN, CONTROL, DATA_PIECE, END_STREAM
-    from cython.cimports.collector.frames import FAULT_GAP, FAULT_MALFORMED, GOAWAY, HEADERS, LOST_BLOCK, PUSH_PROMISE, RST_STREAM, Splitter
+    from cython.cimports.collector.frames import (
+        FAULT_GAP,
+        FAULT_MALFORMED,
+        GOAWAY,
+        HEADERS,
+        LOST_BLOCK,
+        PUSH_PROMISE,
+        RST_STREAM,
+        Splitter,
+    )
     from cython.cimports.collector.halves import Message
     from cython.cimports.collector.hpack import Decoder
     from cython.cimports.collector.selection import Selection
     from cython.cimports.collector.stream import Side, Stream, Streams
 else:
     from collector.frames import ACK, BLOCK, BROKEN, CONTROL, DATA_PIECE, END_STREAM
-    from collector.frames import FAULT_GAP, FAULT_MALFORMED, GOAWAY, HEADERS, LOST_BLOCK, PUSH_PROMISE, RST_STREAM, Splitter
+    from collector.frames import (
+        FAULT_GAP,
+        FAULT_MALFORMED,
+        GOAWAY,
+        HEADERS,
+        LOST_BLOCK,
+        PUSH_PROMISE,
+        RST_STREAM,
+        Splitter,
+    )
     from collector.halves import Message
     from collector.hpack import Decoder
     from collector.selection import Selection

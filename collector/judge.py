@@ -18,7 +18,9 @@ LONGEST_METHOD = 32
 # Request line or status line (RFC 9112 3, 4); a cut one is judged by what is there.
 REQUEST_LINE = re.compile(rb"[A-Z][A-Z-]{0,31} [!-~]{1,16384} HTTP/1\.[01]\r?\n")
 STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-5][0-9]{2}(?: [^\r\n]{0,256})?\r?\n")
-CUT_REQUEST_LINE = re.compile(rb"[A-Z][A-Z-]{0,31}(?: (?:[!-~]{1,16384}(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.[01]?)?)?)?)?)?)?)?)?)?)?\r?\Z")
+CUT_REQUEST_LINE = re.compile(
+    rb"[A-Z][A-Z-]{0,31}(?: (?:[!-~]{1,16384}(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.[01]?)?)?)?)?)?)?)?)?)?)?\r?\Z"
+)
 FRAME_HEADER = 9
 
 

@@ -1,1 +1,1 @@
-"""The local stack: a Kafka broker, the ClickHouse engine behind HTTP, the workers."""
+"""The local stack: one Kafka broker, the ClickHouse engine behind HTTP, the workers, and what watches over them."""
