@@ -1,0 +1,102 @@
+"""The members of SBI documents that anybody reads; whatever else a document holds is skipped at 1 ns an octet."""
+# ruff: noqa: N815 (the names are those of the OpenAPI files)
+
+from typing import Any
+
+import msgspec
+
+MOST_PATCHES = 32
+
+
+class Document(msgspec.Struct):
+    """A JSON object by the members read; each may be of any type, as nobody checked it."""
+
+    supi: Any = None
+    supiOrSuci: Any = None
+    suci: Any = None
+    subscriberIdentifier: Any = None
+    ueId: Any = None
+    gpsi: Any = None
+    gpsis: Any = None
+    pei: Any = None
+    guti: Any = None
+    pduSessionId: Any = None
+    pduSessId: Any = None
+    pduSeId: Any = None
+    sNssai: Any = None
+    snssai: Any = None
+    singleNssai: Any = None
+    sliceInfo: Any = None
+    dnn: Any = None
+    servingNetwork: Any = None
+    servingNetworkName: Any = None
+    servingPlmn: Any = None
+    plmnId: Any = None
+    guami: Any = None
+    nfInstanceId: Any = None
+    amfInstanceId: Any = None
+    smfInstanceId: Any = None
+    servingNfId: Any = None
+    cause: Any = None
+    error: Any = None
+    problemDetails: Any = None
+    remoteError: Any = None
+    authResult: Any = None
+    n2SmInfoType: Any = None
+    hoState: Any = None
+    upCnxState: Any = None
+    statusInfo: Any = None
+    deliveryStatus: Any = None
+    nfInstances: Any = None
+    validityPeriod: Any = None
+    invocationResult: Any = None
+    multipleUnitInformation: Any = None
+    rejectedNssaiInPlmn: Any = None
+    rejectedNssaiInTa: Any = None
+    allowedNssaiList: Any = None
+    nsiInformation: Any = None
+    nfType: Any = None
+    nfStatus: Any = None
+    fqdn: Any = None
+    ipv4Addresses: Any = None
+    ipv6Addresses: Any = None
+    sNssais: Any = None
+    heartBeatTimer: Any = None
+    nfServices: Any = None
+    nfServiceList: Any = None
+    nfProfile: Any = None
+    request: Any = None
+    ueContext: Any = None
+    ascReqData: Any = None
+    n2InfoContainer: Any = None
+    pDUSessionChargingInformation: Any = None
+    subscriptionId: Any = None
+    authCtxId: Any = None
+    smContextRef: Any = None
+    pduSessionRef: Any = None
+    smPolicyId: Any = None
+    polAssoId: Any = None
+    bindingId: Any = None
+    appSessionId: Any = None
+    chargingDataRef: Any = None
+    operations: Any = None  # of a JSON Patch (RFC 6902), which is an array
+
+
+_OBJECT = msgspec.json.Decoder(Document)
+_ANY = msgspec.json.Decoder()
+_NOTHING = Document()
+
+
+def document_of(text: bytes) -> Document:
+    """Return the members of a JSON object, or of the one object that an array holds.
+
+    Raises msgspec.DecodeError for what is no JSON, RecursionError for one nested too deeply.
+    """
+    if text[:1] == b"{":
+        return _OBJECT.decode(text)
+    listed = _ANY.decode(text)
+    if not isinstance(listed, list) or not listed:
+        return _NOTHING
+    if all(isinstance(one, dict) and "op" in one for one in listed[:MOST_PATCHES]):
+        return Document(operations=listed[:MOST_PATCHES])
+    return msgspec.convert(listed[0], Document) if len(listed) == 1 and isinstance(listed[0], dict) else _NOTHING

@@ -1,0 +1,219 @@
+"""Whom and what a message is about: identifiers read from path, query and headers (TS 29.571, sbi_identifiers.csv)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+import msgspec
+
+from collector.identifier_grammar import BARE_SUPI, canonical
+
+CACHED = 8_192  # paths remembered
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Identifiers:
+    """What one place says; identifiers plain and canonical. What is said twice and differently stays as first said."""
+
+    supi: str | None = None
+    suci: str | None = None  # concealed; a SUCI of the null scheme is the SUPI
+    gpsi: str | None = None
+    pei: str | None = None
+    guti: str | None = None
+    pdu_session_id: int | None = None  # 0..255
+    snssai: str | None = None  # sst or sst-sd
+    dnn: str | None = None  # without operator part, lower case
+    plmn: str | None = None  # serving network, mccmnc
+    guami: str | None = None  # mccmnc-amfid
+    nf_instance: str | None = None
+
+    @property
+    def names_subscriber(self) -> bool:
+        """True if a UE is named, by whatever identifier."""
+        return bool(self.supi or self.suci or self.gpsi or self.pei or self.guti)
+
+
+NO_IDENTIFIERS = Identifiers()
+_FIELDS = tuple(field.name for field in fields(Identifiers))
+_KINDS = {
+    "imsi": "supi", "nai": "supi", "gci": "supi", "gli": "supi", "suci": "suci", "msisdn": "gpsi", "extid": "gpsi",
+    "imei": "pei", "imeisv": "pei", "mac": "pei", "eui": "pei", "5g": "guti",
+}  # fmt: skip
+_UE_ID = re.compile(
+    r"(?:imsi-[0-9]{5,15}(?![0-9])|suci-[0-7]-|msisdn-\+?[0-9]{5,15}(?![0-9])|imei-[0-9]{14,15}|imeisv-[0-9]{16}|"
+    r"5g-guti-[0-9]{5,6}[0-9a-f]{14}|(?:nai|gci|gli|extid)-.|mac(?:-[0-9a-f]{2}){6}|eui(?:-[0-9a-f]{2}){8})",
+    re.IGNORECASE,
+)
+_FIXED = re.compile(r"imsi-[0-9]+|msisdn-\+?[0-9]+|imei(?:sv)?-[0-9]+|5g-guti-[0-9]{5,6}[0-9a-f]{14}", re.IGNORECASE)
+# Places of UE ids without a prefix: what stands before them in the path; "" = directly after the version.
+_UE_PLACES = frozenset(
+    {"subscription-data", "ue-contexts", "ues", "exposure-data", "mt-sm-infos", "mo-sm-infos", "imsi", "callback"}
+)
+_UE_SERVICES = re.compile(r"(?:nudm|nhss)-[a-z-]+|nausf-(?:sor|upu)protection|namf-loc|n5g-ddnmf-disc", re.IGNORECASE)
+_VERSION = re.compile(r"v[0-9]{1,2}")
+_PDU_PLACES = frozenset({"smf-registrations", "session-management-data", "sm-context-status", "smcontextstatus"})
+_PLMN_PLACE = re.compile(r"/([0-9]{3}-?[0-9]{2,3})/(?:provisioned-data|ue-policy-set)(?:/|$)")
+_SERVING_NETWORK = re.compile(r"mnc([0-9]{2,3})\.mcc([0-9]{3})", re.IGNORECASE)
+_SNSSAI_KEYS = ("single-nssai", "snssai", "snssais", "slice-info-request-for-pdu-session", "sNssai")
+_PLMN_KEYS = ("plmn-id", "serving-plmn", "tai", "target-plmn-list")
+_NF_KEYS = ("nf-id", "requester-nf-instance-id", "nf-instance-id")
+
+
+def merged(*places: Identifiers) -> Identifiers:
+    """Return each identifier as the first of `places` says it."""
+    told = [place for place in places if place is not NO_IDENTIFIERS]
+    if len(told) < 2:
+        return told[0] if told else NO_IDENTIFIERS
+    return Identifiers(*(next((v for p in told if (v := getattr(p, name)) is not None), None) for name in _FIELDS))
+
+
+@lru_cache(CACHED)
+def identifiers_of_path(path: str) -> Identifiers:
+    """Return what a request target (RFC 9113 8.3.1 :path) or a callback URI says, query included."""
+    resource, _, query = path.partition("?")
+    segments = [unquote(segment) if "%" in segment else segment for segment in resource.split("/") if segment]
+    found: dict[str, Any] = {}
+    before, service = "", ""
+    for segment in segments:
+        low = segment.lower()
+        _take_ue_id(found, segment, before in _UE_PLACES or bool(_VERSION.fullmatch(before) and _is_of_ues(service)))
+        if before in _PDU_PLACES or (before.startswith("imsi-") and "callback" in low):
+            found.setdefault("pdu_session_id", pdu_session_id(segment))
+        if before == "nf-instances" and UUID.fullmatch(segment):
+            found.setdefault("nf_instance", low)
+        service, before = before, low
+    if plmn := _PLMN_PLACE.search(resource):
+        found["plmn"] = plmn[1].replace("-", "")
+    if query:
+        _take_query(found, query)
+    return Identifiers(**found) if found else NO_IDENTIFIERS
+
+
+def _is_of_ues(service: str) -> bool:
+    return _UE_SERVICES.fullmatch(service) is not None
+
+
+def identifiers_of_headers(values: Mapping[str, str]) -> Identifiers:
+    """Return what header fields say, names in lower case: Correlation-Info and the discovery parameters."""
+    found: dict[str, Any] = {}
+    if correlation := values.get("3gpp-sbi-correlation-info"):
+        for part in correlation.split(";"):
+            _take_ue_id(found, unquote(part.strip()), False)
+    prefix = "3gpp-sbi-discovery-"
+    for name, value in values.items():
+        if name.startswith(prefix):
+            _take_parameter(found, name.removeprefix(prefix), value)
+    return Identifiers(**found) if found else NO_IDENTIFIERS
+
+
+def _take_ue_id(found: dict[str, Any], text: str, bare: bool) -> None:
+    if ue := ue_id(text, bare):
+        found.setdefault(_KINDS[ue.partition("-")[0]], ue)
+
+
+def ue_id(text: object, bare: bool = True) -> str | None:
+    """Return the canonical identifier that `text` begins with, None if there is none; `bare`: digits alone are one.
+
+    `imsi-2089300007487-10`, a policy id of free5GC, names its subscriber.
+    """
+    if not isinstance(text, str):
+        return None
+    if _UE_ID.match(text):
+        whole = canonical(text)
+        if fixed := _FIXED.match(whole):
+            return fixed[0]
+        return whole if whole.partition("-")[0] in _KINDS else None
+    return canonical(text) if bare and BARE_SUPI.fullmatch(text) else None
+
+
+def _take_query(found: dict[str, Any], query: str) -> None:
+    for pair in query.split("&"):
+        name, _, value = pair.partition("=")
+        _take_parameter(found, name, unquote(value) if "%" in value else value)
+
+
+def _take_parameter(found: dict[str, Any], name: str, value: str) -> None:
+    """Take a query parameter (TS 29.510 6.2.3.2.3.1 and others) or the discovery header of that name."""
+    if name in ("supi", "ue-id", "gpsi", "pei", "suci", "msisdn"):
+        _take_bare_parameter(found, name, value)
+    elif name == "dnn":
+        found.setdefault("dnn", dnn_text(value))
+    elif name in _SNSSAI_KEYS:
+        found.setdefault("snssai", snssai_text(_json(value)))
+    elif name in _PLMN_KEYS:
+        found.setdefault("plmn", plmn_text(_json(value)))
+    elif name == "guami":
+        found.setdefault("guami", guami_text(_json(value)))
+    elif name in _NF_KEYS and UUID.fullmatch(value):
+        found.setdefault("nf_instance", value.lower())
+
+
+def _take_bare_parameter(found: dict[str, Any], name: str, value: str) -> None:
+    prefix = {"gpsi": "msisdn-", "msisdn": "msisdn-", "pei": "imei-"}.get(name, "")
+    _take_ue_id(found, prefix + value if value.isdigit() else value, name in ("supi", "ue-id"))
+
+
+def _json(value: str) -> Any:
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
+        return value
+
+
+def pdu_session_id(value: object) -> int | None:
+    """Return a PDU session id, 0..255 (TS 29.571 5.4.2), from a number or digits."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 4:
+        value = int(value)
+    return value if type(value) is int and 0 <= value <= 255 else None
+
+
+def snssai_text(value: object) -> str | None:
+    """Return `sst` or `sst-sd` of an S-NSSAI, of a list that holds one alone, or of what wraps it (query JSON)."""
+    if isinstance(value, list):
+        return snssai_text(value[0]) if len(value) == 1 else None
+    if not isinstance(value, dict):
+        return None
+    sst, sd = value.get("sst"), value.get("sd")
+    if type(sst) is not int or not 0 <= sst <= 255:
+        wrapped = value.get("sNssai")
+        return snssai_text(wrapped) if isinstance(wrapped, dict) and "sst" in wrapped else None
+    return f"{sst}-{sd.lower()}" if isinstance(sd, str) and re.fullmatch("[0-9a-fA-F]{6}", sd) else str(sst)
+
+
+def dnn_text(value: object) -> str | None:
+    """Return a DNN without its operator identifier (TS 23.003 9.1.2), in lower case."""
+    if not isinstance(value, str) or not 0 < len(value) <= 255:
+        return None
+    return re.sub(r"\.mnc[0-9]{2,3}\.mcc[0-9]{3}\.gprs$", "", value.lower())
+
+
+def plmn_text(value: object) -> str | None:
+    """Return `mccmnc` of a PlmnId, of what holds one as plmnId, of a serving network name or of digits."""
+    if isinstance(value, list):
+        return plmn_text(value[0]) if len(value) == 1 else None
+    if isinstance(value, dict):
+        mcc, mnc = value.get("mcc"), value.get("mnc")
+        if isinstance(mcc, str) and isinstance(mnc, str):
+            return plmn_text(mcc + mnc)
+        inner = value.get("plmnId")
+        return plmn_text(inner) if isinstance(inner, dict) and "mcc" in inner else None
+    if isinstance(value, int):
+        value = str(value)
+    if not isinstance(value, str):
+        return None
+    if name := _SERVING_NETWORK.search(value):
+        return name[2] + (name[1][1:] if name[1].startswith("0") and len(name[1]) == 3 else name[1])
+    return value if re.fullmatch("[0-9]{5,6}", value) else None
+
+
+def guami_text(value: object) -> str | None:
+    """Return `mccmnc-amfid` of a GUAMI (TS 29.571 5.4.4)."""
+    if not isinstance(value, dict):
+        return None
+    plmn, amf = plmn_text(value.get("plmnId")), value.get("amfId")
+    ok = plmn and isinstance(amf, str) and re.fullmatch("[0-9a-fA-F]{6}", amf)
+    return f"{plmn}-{amf.lower()}" if ok and isinstance(amf, str) else None
