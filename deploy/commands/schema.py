@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from schemas.refusal import Refusal
 
 if TYPE_CHECKING:
-    from schemas.config import ClickHouse
+    from schemas.config import ClickHouse, Config
     from streams.clickhouse import Account
 
 
@@ -22,9 +22,21 @@ def run(options: argparse.Namespace) -> int:
     from schemas.config import load
 
     config = load(options.config)
+    for line in kafka(config):
+        print(line)
     for line in clickhouse(writer(config), config.clickhouse):
         print(line)
     return 0
+
+
+def kafka(config: "Config") -> Iterator[str]:
+    """Create and check the topics, publish the schemas, and yield what was done, a line each; raises Refusal."""
+    from deploy.sinks import client
+    from deploy.topics import bring_topics, publish_schemas
+
+    settings = client(config)
+    yield from bring_topics(settings, config.kafka)
+    yield from publish_schemas(settings, config.kafka)
 
 
 def clickhouse(account: "Account", wanted: "ClickHouse") -> Iterator[str]:
