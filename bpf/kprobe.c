@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
-/* Hook "kprobe": entry and return of tcp_sendmsg and tcp_recvmsg, kernel 5.15 (bpf_task_pt_regs) and later.
- */
+/* Hook "kprobe": entry and return of tcp_sendmsg and tcp_recvmsg, kernel 5.18 and later (bpf_task_pt_regs is 5.15's,
+   the arguments of tcp_recvmsg are 5.18's). */
 
 struct entry {
     u64 sk;
@@ -8,7 +8,16 @@ struct entry {
     u32 unused;
 };
 
+BPF_PROG_ARRAY(programs, 1);
 BPF_TABLE("lru_hash", u64, struct entry, entries, 16384); /* by thread: the call it is in */
+
+int go_on(struct pt_regs *ctx) {
+    if (copy()) {
+        programs.call(ctx, 0);
+        cut();
+    }
+    return 0;
+}
 
 static inline int enter(u64 sk, u32 flags) {
     u64 thread = bpf_get_current_pid_tgid();
@@ -25,22 +34,26 @@ static inline int leave(int result, int direction) {
     u64 sk = found->sk;
     u32 flags = found->flags;
     entries.delete(&thread);
-    return handle(sk, result, flags, direction,
-                  bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf()));
+    u64 registers = bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
+    return handle(sk, result, flags, direction, registers, 1);
 }
 
-int kprobe__tcp_sendmsg(struct pt_regs *ctx) {
+int enter_send(struct pt_regs *ctx) {
     return enter(PT_REGS_PARM1(ctx), 0);
 }
 
-int kprobe__tcp_recvmsg(struct pt_regs *ctx) {
+int enter_receive(struct pt_regs *ctx) {
     return enter(PT_REGS_PARM1(ctx), PT_REGS_PARM4(ctx));
 }
 
-int kretprobe__tcp_sendmsg(struct pt_regs *ctx) {
-    return leave(PT_REGS_RC(ctx), SENT);
+int leave_send(struct pt_regs *ctx) {
+    if (leave(PT_REGS_RC(ctx), SENT))
+        programs.call(ctx, 0);
+    return 0;
 }
 
-int kretprobe__tcp_recvmsg(struct pt_regs *ctx) {
-    return leave(PT_REGS_RC(ctx), RECEIVED);
+int leave_receive(struct pt_regs *ctx) {
+    if (leave(PT_REGS_RC(ctx), RECEIVED))
+        programs.call(ctx, 0);
+    return 0;
 }

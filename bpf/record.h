@@ -27,7 +27,7 @@ enum counter {
     RING_FULL_BYTES = 4, /* payload of those records */
     FAULTS = 5,          /* user memory that could not be read */
     UNSUPPORTED = 6,     /* calls whose buffer is not known: sendfile, splice, io_uring, sendmmsg, 32-bit */
-    BOUNDED = 7,         /* calls with more than TURNS pieces, cut */
+    BOUNDED = 7,         /* calls with more pieces than are copied, cut */
     PEEKED = 8,          /* MSG_PEEK, skipped: the bytes come again */
     UNJUDGED_BYTES = 9,  /* not copied: the socket spent what an unjudged one may */
     SOCKETS_FULL = 10,   /* sockets that found no room */
@@ -35,12 +35,12 @@ enum counter {
 };
 
 struct record {
-    u64 time_ns; /* CLOCK_MONOTONIC, when the call had its result */
-    u64 key; /* of the socket, never used again: nanosecond of its birth, CPU in the top byte, low 2 bits 0 */
-    u64 position;   /* of the first byte in its direction's stream, counted from 0 at the first byte known */
-    u64 cgroup;     /* cgroup v2 id, 1 on a cgroup v1 host */
-    u32 length;     /* bytes that follow, or that are missing */
-    u32 slot;       /* of the socket in the array `verdicts` */
+    u64 time_ns;  /* CLOCK_MONOTONIC, when the call had its result */
+    u64 key;      /* of the socket, never used again: nanosecond of its birth, CPU in the top byte, low 2 bits 0 */
+    u64 position; /* of the first byte in its direction's stream, counted from 0 at the first byte known */
+    u64 cgroup;   /* cgroup v2 id, 1 on a cgroup v1 host */
+    u32 length;   /* bytes that follow, or that are missing */
+    u32 slot;     /* of the socket in the array `verdicts` */
     u32 process_id; /* in the root pid namespace */
     u32 netns;      /* inode number of the network namespace */
     u16 local_port; /* host order */
@@ -54,12 +54,13 @@ struct record {
     char process_name[16];
     u8 layer; /* 0 = the socket's own bytes */
     u8 reason;
-    u8 unused[6];
+    u8 verdict; /* what the kernel side knows of the reader's judgement */
+    u8 unused[5];
 };
 
 struct ending {
-    u64 position[2]; /* where each direction ended, by the kernel's TCP sequence numbers */
-    u32 unread;      /* received bytes that the process has not read yet; a FIN counts as one */
+    u64 position[2]; /* where each direction's data ended, by the kernel's TCP sequence numbers */
+    u32 unread;      /* received bytes that the process has not read; a FIN counts as one */
     u32 unused;
 };
 

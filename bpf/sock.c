@@ -1,14 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
-/* Hook "sock": raw tracepoints sock:sock_send_length and sock:sock_recv_length, kernel 6.3 and later. */
+/* Hook "sock": raw tracepoints sock_send_length and sock_recv_length, kernel 6.3 and later. */
+
+BPF_PROG_ARRAY(programs, 1);
 
 static inline u64 registers(void) {
     return bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
 }
 
-RAW_TRACEPOINT_PROBE(sock_send_length) {
-    return handle(ctx->args[0], ctx->args[1], ctx->args[2], SENT, registers());
+int go_on(struct bpf_raw_tracepoint_args *ctx) {
+    if (copy()) {
+        programs.call(ctx, 0);
+        cut();
+    }
+    return 0;
 }
 
-RAW_TRACEPOINT_PROBE(sock_recv_length) {
-    return handle(ctx->args[0], ctx->args[1], ctx->args[2], RECEIVED, registers());
+int on_send(struct bpf_raw_tracepoint_args *ctx) {
+    if (handle(ctx->args[0], ctx->args[1], ctx->args[2], SENT, registers(), 1))
+        programs.call(ctx, 0);
+    return 0;
+}
+
+int on_receive(struct bpf_raw_tracepoint_args *ctx) {
+    if (handle(ctx->args[0], ctx->args[1], ctx->args[2], RECEIVED, registers(), 1))
+        programs.call(ctx, 0);
+    return 0;
 }

@@ -65,7 +65,8 @@ class Collector:
     pseudonym_key_file: str = ""
     pseudonym_key_id: str = "k1"
     plmns: str = ""
-    ports: str = ""
+    ports: str = ""  # of a kernel source, separated by commas; none = found by content, on any port
+    hook: str = "auto"  # auto, sock, fexit, kprobe, syscall
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ struct pt_regs {
 };
 
 #define PT_REGS_R10 __builtin_offsetof(struct pt_regs, r10)
-#define PT_REGS_DX __builtin_offsetof(struct pt_regs, dx)
+#define PT_REGS_AX __builtin_offsetof(struct pt_regs, ax)
 
 struct iovec {
     void *iov_base;

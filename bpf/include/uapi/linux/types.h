@@ -13,5 +13,6 @@ typedef unsigned long long __u64;
 typedef __u16 __be16, __le16, __sum16;
 typedef __u32 __be32, __le32, __wsum;
 typedef __u64 __be64, __le64;
+typedef __u64 __attribute__((aligned(8))) __aligned_u64;
 
 #endif

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+/* Which sockets are known, which of them are captured, and where their two streams stand.
+
+   Layouts of kernel structs come from BTF: the loader gives member offsets by -D, and WANTED(port), the filter. */
+#include <linux/ptrace.h>
+#include "record.h"
+
+#define SOCKETS 65536 /* known at a time; the least used one is forgotten */
+#define SLOTS 65536   /* verdicts */
+#define MMAPABLE 1024 /* BPF_F_MMAPABLE */
+
+/* Copied of a socket before its verdict, which needs at most 256 KiB; and where HTTP/2's preface was met, in case
+   the verdict is slow. */
+#define UNJUDGED_BYTES_COPIED (320 << 10)
+#define PREFACE_BYTES_COPIED (64 << 20)
+
+enum tcp_state {
+    ESTABLISHED = 1,
+    SYN_SENT,
+    SYN_RECV,
+    FIN_WAIT1,
+    FIN_WAIT2,
+    TIME_WAIT,
+    CLOSE,
+    CLOSE_WAIT,
+    LAST_ACK
+};
+
+/* A TCP socket, from ESTABLISHED (or from first sight) until its memory serves another connection. */
+struct socket {
+    struct record head; /* what all its records have in common */
+    u64 done[2];        /* stream positions: what the calls seen so far have sent and received */
+    u32 first[2];       /* TCP sequence numbers of position 0 */
+    u32 ports;          /* as they stand in struct sock: tells whether its memory still serves this connection */
+    u32 budget;         /* bytes that may yet be copied before a verdict */
+    u8 is_used;         /* the reader knows of it */
+    u8 is_closed;
+    u8 unused[6];
+};
+
+BPF_F_TABLE("array", u32, u64, counters, COUNTERS, MMAPABLE);
+BPF_F_TABLE("array", u32, u64, verdicts, SLOTS, MMAPABLE);
+BPF_TABLE("lru_hash", u64, struct socket, sockets, SOCKETS);
+
+static inline void count(u32 which, u64 amount) {
+    u64 *counter = counters.lookup(&which);
+    if (counter)
+        __sync_fetch_and_add(counter, amount);
+}
+
+#define READ(to, from) bpf_probe_read_kernel(&(to), sizeof(to), (void *)(from))
+
+static inline int is_tcp(u64 sk) {
+    u16 protocol = 0, family = 0;
+    READ(family, sk + SK_FAMILY);
+    if (family != 2 && family != 10)
+        return 0;
+    READ(protocol, sk + SK_PROTOCOL);
+    return protocol == 6;
+}
+
+/* Make a socket known. Its positions count from what has been sent and received by now. */
+static struct socket *meet(u64 sk, u8 role) {
+    struct socket new = {};
+    u64 net = 0;
+    if (!is_tcp(sk))
+        return 0;
+    READ(new.head.family, sk + SK_FAMILY); /* its low byte */
+    READ(new.ports, sk + SK_REMOTE_PORT);  /* remote in network order, local in host order behind it */
+    new.head.remote_port = __builtin_bswap16(new.ports);
+    new.head.local_port = new.ports >> 16;
+    if (new.head.family == 2) {
+        bpf_probe_read_kernel(new.head.local, 4, (void *)(sk + SK_LOCAL_V4));
+        bpf_probe_read_kernel(new.head.remote, 4, (void *)(sk + SK_REMOTE_V4));
+    } else {
+        READ(new.head.local, sk + SK_LOCAL_V6);
+        READ(new.head.remote, sk + SK_REMOTE_V6);
+    }
+    READ(net, sk + SK_NET);
+    READ(new.head.netns, net + NET_INUM);
+    READ(new.first[SENT], sk + TCP_WRITE_SEQ);
+    READ(new.first[RECEIVED], sk + TCP_COPIED_SEQ);
+    new.head.role = role;
+    new.budget = UNJUDGED_BYTES_COPIED;
+    new.head.key = (bpf_ktime_get_ns() ^ (u64)bpf_get_smp_processor_id() << 56) & ~3ULL;
+    new.head.slot = new.head.key * 0x9E3779B97F4A7C15ULL >> 48;
+    if (!(WANTED(new.head.local_port)) && !(WANTED(new.head.remote_port)))
+        new.head.verdict = IGNORED;
+    if (role == JOINED)
+        sockets.insert(&sk, &new); /* another thread may meet it at the same time: the first one's counts */
+    else
+        sockets.update(&sk, &new);
+    struct socket *known = sockets.lookup(&sk);
+    if (!known)
+        count(SOCKETS_FULL, 1);
+    return known;
+}
+
+/* Return what is known of a socket; nothing if its memory serves another connection by now (a birth that no probe
+ * saw). */
+static inline struct socket *known(u64 sk) {
+    u32 ports = 0;
+    struct socket *s = sockets.lookup(&sk);
+    if (!s)
+        return 0;
+    READ(ports, sk + SK_REMOTE_PORT);
+    if (ports == s->ports || ports == (s->ports & 0xFFFF)) /* a closed socket has given its local port back */
+        return s;
+    sockets.delete(&sk);
+    return 0;
+}
+
+/* Sockets without a file are the kernel's own (NFS, NBD): the registers of the call say nothing of their bytes. */
+static inline int is_of_a_process(u64 sk) {
+    u64 socket = 0, file = 0;
+    READ(socket, sk + SK_SOCKET);
+    if (socket)
+        READ(file, socket + SOCKET_FILE);
+    return file != 0;
+}
+
+/* Learn the reader's verdict of a socket. */
+static inline void judge(struct socket *s) {
+    u32 slot = s->head.slot;
+    u64 *verdict = verdicts.lookup(&slot);
+    if (verdict && (*verdict ^ s->head.key) < 4)
+        s->head.verdict = *verdict & 3;
+}
+
+/* Where a direction stands after a call: its 64-bit position continued from the socket's 32-bit sequence number. */
+static inline u64 position(struct socket *s, u64 sk, int direction) {
+    u32 sequence = 0;
+    if (direction == SENT)
+        READ(sequence, sk + TCP_WRITE_SEQ);
+    else
+        READ(sequence, sk + TCP_COPIED_SEQ);
+    u64 done = s->done[direction];
+    return done + (s64)(s32)(sequence - s->first[direction] - (u32)done);
+}
+
+/* A FIN read with the last bytes counts as one in copied_seq (RFC 9293 3.4). */
+static inline int took_fin(u64 sk) {
+    u32 copied = 0, next = 0;
+    u8 state = 0;
+    READ(copied, sk + TCP_COPIED_SEQ);
+    READ(next, sk + TCP_RCV_NXT);
+    READ(state, sk + SK_STATE);
+    return copied == next && state != ESTABLISHED && state != FIN_WAIT1 && state != FIN_WAIT2;
+}
+
+static inline void remember_process(struct socket *s) {
+    u32 process = bpf_get_current_pid_tgid() >> 32;
+    if (s->head.process_id == process)
+        return;
+    u64 leader = 0;
+    s->head.process_id = process;
+    s->head.cgroup = bpf_get_current_cgroup_id();
+    READ(leader, bpf_get_current_task() + TASK_LEADER);
+    READ(s->head.process_name, leader + TASK_COMM);
+}

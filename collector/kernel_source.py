@@ -1,0 +1,118 @@
+"""The kernel source: what the processes of this node send and receive in cleartext, read from the ring on a timer."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from collector.connections import Connections
+from collector.loader import HOOKS
+from collector.probes import Probes
+from collector.record import COUNTERS
+from collector.sockets import Sockets
+from schemas.config import Collector
+from schemas.refusal import Refusal
+
+RECORDS = 256  # read at a time: at most 4 MB
+READS = 64  # before time goes on, however much there is
+# A record's time is taken before its place in the ring: what is not in it by then is younger than this.
+UNDERWAY_NS = 20_000_000
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+MOST_PORT = 65_535
+
+
+class KernelSource:
+    """The node as a source, live from the moment it is made. Its clock is the kernel's monotonic one plus an offset."""
+
+    def __init__(self, config: Collector) -> None:
+        """Load the probes. Raises Refusal: wrong configuration, or what Probes raises."""
+        self._probes = Probes(hooks(config.hook), ring_size(config.ring_bytes), ports(config.ports))
+        self._interval_ns = max(1, config.consume_ms) * 1_000_000
+        self._clock_ns = wall_offset_ns()
+        self._boot_id = BOOT_ID.read_text().strip()
+        self._is_stopping = False
+        self.now_ns = time.monotonic_ns() + self._clock_ns
+        self.incarnation = f"{self._boot_id}:{self.now_ns}"
+
+    @property
+    def hook(self) -> str:
+        """The hook in use."""
+        return self._probes.hook
+
+    def stop(self) -> None:
+        """Let `run` end after what is in the ring by then; safe in a signal handler."""
+        self._is_stopping = True
+
+    def run(self, connections: Connections, tick: Callable[[int], None]) -> None:
+        """Give what comes to `connections` until `stop`, and `tick` the time up to which everything was given."""
+        sockets = Sockets(connections, self._probes.verdicts, self._boot_id, self._clock_ns)
+        while True:
+            is_last = self._is_stopping
+            if is_last:
+                self._probes.close()
+            began_ns = time.monotonic_ns()
+            self._read(sockets, began_ns + self._clock_ns, READS if not is_last else 0)
+            sockets.settle(self.now_ns)
+            self._count(connections)
+            tick(self.now_ns)
+            if is_last:
+                return
+            pause_ns = self._interval_ns - (time.monotonic_ns() - began_ns)
+            if pause_ns > 0:
+                time.sleep(pause_ns / 1e9)
+
+    def _read(self, sockets: Sockets, began_ns: int, most: int) -> None:
+        """Read until the ring is empty, or `most` times (0 = no bound); then set `now_ns`."""
+        ring = self._probes.ring
+        reads = 0
+        while True:
+            records = ring.read(RECORDS)
+            sockets.take(records)
+            reads += 1
+            if len(records) < RECORDS:
+                reached_ns = self.now_ns if ring.is_busy else began_ns - UNDERWAY_NS
+                break
+            if reads == most:
+                reached_ns = sockets.last_ns - UNDERWAY_NS
+                break
+        self.now_ns = max(self.now_ns, reached_ns)
+
+    def _count(self, connections: Connections) -> None:
+        """Let the kernel's counters stand beside the observer's."""
+        counts = self._probes.counts()
+        for name, is_loss in COUNTERS:
+            if counts[name]:
+                counters = connections.counters if is_loss else connections.traffic
+                counters.by_reason[name] = counts[name]
+
+
+def wall_offset_ns() -> int:
+    """Return what turns CLOCK_MONOTONIC into the time since the epoch, as of now; the best of a few readings."""
+    readings = []
+    for _ in range(5):
+        before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
+        readings.append((after - before, wall - (before + after) // 2))
+    return min(readings)[1]
+
+
+def hooks(configured: str) -> tuple[str, ...]:
+    """Return the hooks to try, best first. Raises Refusal for an unknown one."""
+    if configured in {"", "auto"}:
+        return HOOKS
+    if configured not in HOOKS:
+        raise Refusal("no such hook", repr(configured), f"collector.hook is auto or one of {', '.join(HOOKS)}")
+    return (configured,)
+
+
+def ring_size(configured: int) -> int:
+    """Return the ring's size in bytes: the kernel wants a power of two. Raises Refusal."""
+    if not 65_536 <= configured <= 1 << 30:
+        raise Refusal("the ring has a wrong size", f"{configured} bytes", "set collector.ring_bytes to 64 KiB to 1 GiB")
+    return 1 << (configured - 1).bit_length()
+
+
+def ports(configured: str) -> tuple[int, ...]:
+    """Return the ports of a list like "80, 7777"; none = every port. Raises Refusal."""
+    words = configured.replace(",", " ").split()
+    if not all(word.isdecimal() and 0 < int(word) <= MOST_PORT for word in words):
+        raise Refusal("collector.ports is no list of ports", repr(configured), 'write for example "80, 7777"')
+    return tuple(map(int, words))

@@ -1,0 +1,146 @@
+"""The kernel's probes as the observer holds them: asked of the loader, which has ended by then."""
+
+import json
+import mmap
+import os
+import platform
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from collector.record import COUNTERS
+from collector.ring import Ring
+from schemas.refusal import Refusal
+
+ROOT = Path(__file__).parent.parent
+LOAD_S = 120.0  # an emulated machine takes 35
+REPLY_BYTES = 65_536
+MOST_DESCRIPTORS = 32
+SLOTS = 65_536
+COUNTER_SLOTS = 16
+CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
+LOCKDOWN = Path("/sys/kernel/security/lockdown")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the loader handed over: descriptors by name, the hook, and why better ones were refused."""
+
+    descriptors: dict[str, int]
+    hook: str
+    refused: dict[str, str]
+
+
+class Probes:
+    """Loaded probes: the ring, the counters, the verdicts, and the links that keep them attached until `close`.
+
+    No descriptor here lets its holder load or attach anything.
+    """
+
+    def __init__(self, hooks: Sequence[str], ring_bytes: int, ports: Sequence[int]) -> None:
+        """Load the first of `hooks` that this kernel takes; `ports`: capture only these, none = all.
+
+        Raises Refusal: no right to, no bcc, no BTF, no hook.
+        """
+        loaded = load(hooks, ring_bytes, ports)
+        if not loaded.hook:
+            raise nothing_loads(loaded.refused)
+        self.hook = loaded.hook
+        self.refused = loaded.refused
+        found = loaded.descriptors
+        self._links = [descriptor for name, descriptor in found.items() if name.startswith("held")]
+        self.ring = Ring(found["ring"], ring_bytes)
+        self.verdicts = _array(found["verdicts"], SLOTS)
+        self._counters = _array(found["counters"], COUNTER_SLOTS)
+        for name in ("ring", "verdicts", "counters"):
+            os.close(found[name])  # the mapping holds it
+
+    def counts(self) -> dict[str, int]:
+        """Return the kernel's counters by name."""
+        return {name: self._counters[place] for place, (name, _) in enumerate(COUNTERS)}
+
+    def close(self) -> None:
+        """Detach: nothing comes into the ring any more."""
+        while self._links:
+            os.close(self._links.pop())
+
+
+def load(hooks: Sequence[str], ring_bytes: int, ports: Sequence[int] = ()) -> Loaded:
+    """Let a loader try `hooks` in turn; an empty `hook` says that none loads. Raises Refusal."""
+    _may_load()
+    request = json.dumps({"hooks": list(hooks), "ring_bytes": ring_bytes, "ports": list(ports)})
+    ours, theirs = socket.socketpair()
+    with ours, theirs, tempfile.TemporaryFile() as said:
+        command = [sys.executable, "-m", "collector.loader", str(theirs.fileno()), request]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        loader = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, stdout=said, stderr=said, env=environment
+        )
+        theirs.close()
+        ours.settimeout(LOAD_S)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(ours, REPLY_BYTES, MOST_DESCRIPTORS)
+        except TimeoutError as error:
+            raise Refusal("the kernel probes do not load", f"nothing in {LOAD_S:g} s", "is the machine busy?") from error
+        finally:
+            loader.kill()
+            loader.wait()
+        if not message:
+            raise Refusal("the loader of the kernel probes failed", _last_line(said.fileno()), "see sbiscope doctor")
+    reply = json.loads(message)
+    if "refusal" in reply:
+        raise Refusal(*reply["refusal"])
+    return Loaded(dict(zip(reply["names"], descriptors, strict=True)), reply["hook"], reply["refused"])
+
+
+def nothing_loads(refused: dict[str, str]) -> Refusal:
+    """Return what to say when no hook loads."""
+    seen = "; ".join(f"{hook}: {why}" for hook, why in refused.items())
+    advice = "sbiscope doctor shows what this kernel has"
+    if lockdown() == "confidentiality":
+        advice = "the kernel is locked down against reading its memory: boot with lockdown=integrity or none"
+    return Refusal("no kernel hook loads", seen, advice)
+
+
+def lockdown() -> str:
+    """Return the kernel's lockdown mode (kernel_lockdown(7)), "" if it has none."""
+    try:
+        text = LOCKDOWN.read_text()
+    except OSError:
+        return ""
+    return text.partition("[")[2].partition("]")[0]
+
+
+def capabilities() -> int:
+    """Return the effective capabilities of this process as a bit mask (capabilities(7))."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
+
+
+def _may_load() -> None:
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        seen = f"{platform.system()} on {platform.machine()}"
+        raise Refusal("the kernel cannot be observed", seen, "the probes know Linux on x86-64; captures work anywhere")
+    held = capabilities()
+    lacks = [name for name, bit in (("CAP_BPF", CAP_BPF), ("CAP_PERFMON", CAP_PERFMON)) if not held >> bit & 1]
+    if lacks and not held >> CAP_SYS_ADMIN & 1:
+        seen = f"this process lacks {' and '.join(lacks)}"
+        raise Refusal("the kernel cannot be observed", seen, "run as root, or grant these two")
+
+
+def _array(descriptor: int, slots: int) -> memoryview:
+    """Map an array of 64-bit values (BPF_F_MMAPABLE)."""
+    size = -(-slots * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
+    return memoryview(mmap.mmap(descriptor, size, mmap.MAP_SHARED)).cast("Q")
+
+
+def _last_line(said: int) -> str:
+    text = os.pread(said, REPLY_BYTES, max(0, os.fstat(said).st_size - REPLY_BYTES)).decode(errors="replace")
+    lines = text.split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+
+

@@ -1,0 +1,118 @@
+"""The record that the probes put into the ring, as bpf/record.h has it: layout, enumerations, counters."""
+
+import enum
+from struct import Struct, calcsize
+from typing import NamedTuple
+
+
+class Kind(enum.IntEnum):
+    """What a record brings."""
+
+    DATA = 1  # `length` bytes of the stream follow
+    MISSING = 2  # `length` bytes of the stream were not copied
+    CLOSED = 3  # the socket reached TCP_CLOSE; an Ending follows
+
+
+class Role(enum.IntEnum):
+    """How the local socket came to be; JOINED: established before the probes were."""
+
+    JOINED = 0
+    CLIENT = 1
+    SERVER = 2
+
+
+SENT, RECEIVED = 0, 1
+UNJUDGED, SBI, IGNORED = 0, 1, 2  # a verdict, the low two bits of a socket's slot: its key stands above them
+
+# The record's head: names and codes of the struct module, in order, no padding.
+FIELDS = (
+    ("time_ns", "Q"),
+    ("key", "Q"),
+    ("position", "Q"),
+    ("cgroup", "Q"),
+    ("length", "I"),
+    ("slot", "I"),
+    ("process_id", "I"),
+    ("netns", "I"),
+    ("local_port", "H"),
+    ("remote_port", "H"),
+    ("kind", "B"),
+    ("direction", "B"),
+    ("role", "B"),
+    ("family", "B"),
+    ("local", "16s"),
+    ("remote", "16s"),
+    ("process_name", "16s"),
+    ("layer", "B"),
+    ("reason", "B"),
+    ("verdict", "B"),
+    ("unused", "5s"),
+)
+HEAD = Struct("<" + "".join(code for _, code in FIELDS))
+OFFSETS = {
+    name: calcsize("<" + "".join(code for _, code in FIELDS[:place])) for place, (name, _) in enumerate(FIELDS)
+}
+ENDING = Struct("<QQII")
+
+SMALL_BYTES, MEDIUM_BYTES, LARGE_BYTES, CHUNK_BYTES = 144, 1_024, 4_096, 16_384  # payload of each size class
+LARGEST_RECORD = HEAD.size + CHUNK_BYTES
+
+# The kernel's counters by index: the name under which each is published, and whether it tells of loss.
+COUNTERS = (
+    ("ring_full_small", True),
+    ("ring_full_medium", True),
+    ("ring_full_large", True),
+    ("ring_full_chunk", True),
+    ("ring_full_bytes", True),
+    ("unreadable_pieces", True),
+    ("unsupported_calls", True),
+    ("calls_cut", True),
+    ("peeked_calls", False),
+    ("bytes_beyond_judgement", False),
+    ("sockets_full", True),
+)
+
+
+class Head(NamedTuple):
+    """The head of a record, field by field."""
+
+    time_ns: int
+    key: int
+    position: int
+    cgroup: int
+    length: int
+    slot: int
+    process_id: int
+    netns: int
+    local_port: int
+    remote_port: int
+    kind: int
+    direction: int
+    role: int
+    family: int
+    local: bytes
+    remote: bytes
+    process_name: bytes
+    layer: int
+    reason: int
+    verdict: int
+    unused: bytes
+
+
+class Ending(NamedTuple):
+    """Where the data of a closed socket ended, and what was received and not read; a FIN counts as one byte."""
+
+    sent: int
+    received: int
+    unread: int
+    unused: int
+
+
+def head_of(record: bytes) -> Head:
+    """Return the head of a record; raises struct.error if it is shorter than one."""
+    return Head._make(HEAD.unpack_from(record))
+
+
+def ending_of(record: bytes) -> Ending:
+    """Return what stands behind the head of a CLOSED record."""
+    return Ending._make(ENDING.unpack_from(record, HEAD.size))
