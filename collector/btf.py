@@ -1,4 +1,4 @@
-"""Where the members of the running kernel's structs lie, read from its BTF (Documentation/bpf/btf.rst in the kernel)."""
+"""Where the members of the running kernel's structs lie, read from its BTF (kernel, Documentation/bpf/btf.rst)."""
 
 import json
 import os
@@ -15,8 +15,13 @@ CACHE = Path("/var/cache/sbiscope")
 MAGIC = 0xEB9F
 STRUCT, UNION = 4, 5
 TRANSPARENT = frozenset({8, 9, 10, 11, 18})  # typedef, volatile, const, restrict, type tag: stand before what is meant
-# Bytes behind a type's head, by kind: fixed, and per element (`vlen`).
-EXTRA = {1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8), 14: (4, 0), 15: (0, 12), 17: (4, 0), 19: (0, 12)}  # fmt: skip
+# Bytes behind a type's head, by kind: fixed, and for each of its elements (`vlen`).
+# fmt: off
+EXTRA = {
+    1: (4, 0), 3: (12, 0), 4: (0, 12), 5: (0, 12), 6: (0, 8), 13: (0, 8), 14: (4, 0), 15: (0, 12), 17: (4, 0),
+    19: (0, 12),
+}
+# fmt: on
 LARGEST_KIND = 19
 
 HEADER = Struct("<HBBIIIII")
@@ -148,7 +153,9 @@ def kernel_offsets(vmlinux: Path = VMLINUX, cache: Path = CACHE) -> dict[str, in
         blob = vmlinux.read_bytes()
     except OSError as error:
         advice = "run a kernel built with CONFIG_DEBUG_INFO_BTF (every distribution's since 2021)"
-        raise Refusal("the kernel tells nothing of its structs (BTF)", f"{vmlinux}: {error.strerror}", advice) from error
+        raise Refusal(
+            "the kernel tells nothing of its structs (BTF)", f"{vmlinux}: {error.strerror}", advice
+        ) from error
     asked = json.dumps(MEMBERS, sort_keys=True).encode()
     kept = cache / f"offsets-{blake2b(blob, key=blake2b(asked).digest(), digest_size=16).hexdigest()}.json"
     found = _cached(kept)

@@ -10,6 +10,7 @@ cdef class ByteStream:
     cdef long long _order
     cdef object _loss
     cdef object _traffic
+    cdef bint _repeats_are_races
 
     cpdef int chunk(self, long long position, bytes data, long long time_ns) except -1
     cpdef int missing(self, long long position, long long length, long long time_ns) except -1
@@ -18,4 +19,5 @@ cdef class ByteStream:
     cdef int _place(self, long long position, long long length, bytes data, long long time_ns) except -1
     cdef int _hold(self, long long position, long long length, bytes data, long long time_ns) except -1
     cdef int _deliver(self, long long position, long long length, bytes data, long long time_ns) except -1
+    cdef int _repeat(self, long long length, long long time_ns) except -1
     cdef int _drain(self) except -1

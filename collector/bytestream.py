@@ -27,10 +27,20 @@ class ByteStream:
 
     Where bytes overlap the first to come are kept. A byte that had to wait for earlier ones bears the time at which it
     could be read, that is, times never run backwards. Nothing is given up before `give_up` says so.
+
+    Repeats are TCP's retransmissions, or, where `repeats_are_races`, calls of several threads whose order nobody knows:
+    then bytes that cannot be placed are a gap of unknown length.
     """
 
     def __init__(
-        self, sink: ByteSink, from_client: bool, position: int, begin_known: bool, loss: Counters, traffic: Counters
+        self,
+        sink: ByteSink,
+        from_client: bool,
+        position: int,
+        begin_known: bool,
+        loss: Counters,
+        traffic: Counters,
+        repeats_are_races: bool = False,
     ) -> None:
         """Begin at `position`, or at the first chunk if UNKNOWN; `begin_known` says that then the begin is missing."""
         self._sink = sink
@@ -44,6 +54,7 @@ class ByteStream:
         self._order = 0
         self._loss = loss
         self._traffic = traffic
+        self._repeats_are_races = repeats_are_races
 
     def chunk(self, position: cython.longlong, data: bytes, time_ns: cython.longlong) -> cython.int:
         """Take bytes that stand at `position` of the stream."""
@@ -95,6 +106,14 @@ class ByteStream:
         elif position < self._first_position:
             self._loss.add("before_join_bytes", length)
         else:
+            self._repeat(length, time_ns)
+        return 0
+
+    def _repeat(self, length: cython.longlong, time_ns: cython.longlong) -> cython.int:
+        if length > 0 and self._repeats_are_races:
+            self._loss.add("raced_bytes", length)
+            self._gap(0, time_ns)
+        else:
             self._traffic.add("repeated_bytes", length)
         return 0
 
@@ -113,7 +132,7 @@ class ByteStream:
     ) -> cython.int:
         known = self.next_position - position
         if known:
-            self._traffic.add("repeated_bytes", known)
+            self._repeat(known, time_ns)
         self.next_position = position + length
         if data is None:
             self._loss.add("missing_bytes", length - known)
@@ -131,7 +150,7 @@ class ByteStream:
             if position + length > self.next_position:
                 self._deliver(position, length, data, time_ns)
             else:
-                self._traffic.add("repeated_bytes", length)
+                self._repeat(length, time_ns)
         if not held:
             self._held = None
         return 0

@@ -42,6 +42,7 @@ class Bounds:
     held_bytes_in_all: int = 67_108_864
     hole_ns: int = 3_000_000_000  # TCP tries again after 0.2, 0.6, 1.4 and 3 s (RFC 6298 2.4, Linux's minimum)
     half_ns: int = 30_000_000_000  # a half open longer ends as TIMEOUT
+    repeats_are_races: bool = False  # of a source without retransmissions (collector.bytestream)
 
 
 FLIPPED = {Vantage.CLIENT: Vantage.SERVER, Vantage.SERVER: Vantage.CLIENT, Vantage.WIRE: Vantage.WIRE}
@@ -151,8 +152,9 @@ class Connections:
         self._foreign.pop(key, None)
         connection = Connection(self._limits, from_start, self._loss, self._traffic)
         first_client, first_server = positions or (-1, -1)
-        client = ByteStream(connection, True, first_client, from_start, self._loss, self._traffic)
-        server = ByteStream(connection, False, first_server, from_start, self._loss, self._traffic)
+        loss, traffic, races = self._loss, self._traffic, self._bounds.repeats_are_races
+        client = ByteStream(connection, True, first_client, from_start, loss, traffic, races)
+        server = ByteStream(connection, False, first_server, from_start, loss, traffic, races)
         self._entries[key] = Entry(key, endpoints, connection, client, server, time_ns)
         self._traffic.add("connections")
         if len(self._entries) > self._bounds.max_connections:

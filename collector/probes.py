@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from collector.privilege import effective_capabilities
 from collector.record import COUNTERS
 from collector.ring import Ring
 from schemas.refusal import Refusal
@@ -85,7 +86,9 @@ def load(hooks: Sequence[str], ring_bytes: int, ports: Sequence[int] = ()) -> Lo
         try:
             message, descriptors, _, _ = socket.recv_fds(ours, REPLY_BYTES, MOST_DESCRIPTORS)
         except TimeoutError as error:
-            raise Refusal("the kernel probes do not load", f"nothing in {LOAD_S:g} s", "is the machine busy?") from error
+            raise Refusal(
+                "the kernel probes do not load", f"nothing in {LOAD_S:g} s", "is the machine busy?"
+            ) from error
         finally:
             loader.kill()
             loader.wait()
@@ -115,17 +118,11 @@ def lockdown() -> str:
     return text.partition("[")[2].partition("]")[0]
 
 
-def capabilities() -> int:
-    """Return the effective capabilities of this process as a bit mask (capabilities(7))."""
-    lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
-
-
 def _may_load() -> None:
     if sys.platform != "linux" or platform.machine() != "x86_64":
         seen = f"{platform.system()} on {platform.machine()}"
         raise Refusal("the kernel cannot be observed", seen, "the probes know Linux on x86-64; captures work anywhere")
-    held = capabilities()
+    held = effective_capabilities()
     lacks = [name for name, bit in (("CAP_BPF", CAP_BPF), ("CAP_PERFMON", CAP_PERFMON)) if not held >> bit & 1]
     if lacks and not held >> CAP_SYS_ADMIN & 1:
         seen = f"this process lacks {' and '.join(lacks)}"
@@ -142,5 +139,3 @@ def _last_line(said: int) -> str:
     text = os.pread(said, REPLY_BYTES, max(0, os.fstat(said).st_size - REPLY_BYTES)).decode(errors="replace")
     lines = text.split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-
-

@@ -49,9 +49,7 @@ FIELDS = (
     ("unused", "5s"),
 )
 HEAD = Struct("<" + "".join(code for _, code in FIELDS))
-OFFSETS = {
-    name: calcsize("<" + "".join(code for _, code in FIELDS[:place])) for place, (name, _) in enumerate(FIELDS)
-}
+OFFSETS = {name: calcsize("<" + "".join(code for _, code in FIELDS[:place])) for place, (name, _) in enumerate(FIELDS)}
 ENDING = Struct("<QQII")
 
 SMALL_BYTES, MEDIUM_BYTES, LARGE_BYTES, CHUNK_BYTES = 144, 1_024, 4_096, 16_384  # payload of each size class

@@ -1,9 +1,21 @@
 cdef extern from *:
     """
-    #define sbiscope_load64(at) __atomic_load_n((unsigned long long *)(at), __ATOMIC_ACQUIRE)
-    #define sbiscope_load32(at) __atomic_load_n((unsigned int *)(at), __ATOMIC_ACQUIRE)
+    #define sbiscope_load64(at) __atomic_load_n((const unsigned long long *)(at), __ATOMIC_ACQUIRE)
+    #define sbiscope_load32(at) __atomic_load_n((const unsigned int *)(at), __ATOMIC_ACQUIRE)
     #define sbiscope_store64(at, value) __atomic_store_n((unsigned long long *)(at), (value), __ATOMIC_RELEASE)
     """
     unsigned long long sbiscope_load64(const void *at) nogil
     unsigned int sbiscope_load32(const void *at) nogil
     void sbiscope_store64(void *at, unsigned long long value) nogil
+
+cdef class Ring:
+    cdef readonly bint is_busy
+    cdef unsigned long long[::1] _consumer
+    cdef const unsigned long long[::1] _producer
+    cdef const unsigned char[::1] _data
+    cdef unsigned long long _size
+
+    cdef unsigned long long _consumed(self)
+    cdef unsigned long long _produced(self)
+    cdef unsigned int _head(self, unsigned long long at)
+    cdef bytes _payload(self, unsigned long long at, unsigned int length)

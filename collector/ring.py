@@ -18,25 +18,14 @@ DISCARDED = cython.declare(cython.uint, 0x40000000)
 LENGTH = cython.declare(cython.uint, 0x3FFFFFFF)
 
 
-@cython.final
-@cython.cclass
 class Ring:
     """The reading end of a ring buffer of `size` bytes, a power of two of pages."""
-
-    _consumer: cython.ulonglong[::1]
-    _producer: cython.const[cython.ulonglong][::1]
-    _data: cython.const[cython.uchar][::1]
-    _size: cython.ulonglong
-    _maps: tuple[mmap.mmap, mmap.mmap]
-
-    is_busy = cython.declare(cython.bint, visibility="readonly")
 
     def __init__(self, descriptor: int, size: int) -> None:
         """Map it; the descriptor may then be closed. Raises OSError."""
         page = mmap.PAGESIZE
         consumer = mmap.mmap(descriptor, page, mmap.MAP_SHARED, mmap.PROT_READ | mmap.PROT_WRITE)
         produced = mmap.mmap(descriptor, page + 2 * size, mmap.MAP_SHARED, mmap.PROT_READ, offset=page)
-        self._maps = (consumer, produced)
         self._consumer = memoryview(consumer).cast("Q")
         self._producer = memoryview(produced)[:page].cast("Q")
         self._data = memoryview(produced)[page:]
@@ -51,8 +40,8 @@ class Ring:
         records: list[bytes] = []
         at: cython.ulonglong
         length: cython.uint
-        position: cython.ulonglong = self._load(0)
-        end: cython.ulonglong = self._load(1)
+        position: cython.ulonglong = self._consumed()
+        end: cython.ulonglong = self._produced()
         mask: cython.ulonglong = self._size - 1
         self.is_busy = False
         while position < end and limit > 0:
@@ -73,23 +62,23 @@ class Ring:
             self._consumer[0] = position
         return records
 
-    @cython.cfunc
-    def _load(self, of_producer: cython.bint) -> cython.ulonglong:
+    def _consumed(self) -> int:
         if cython.compiled:
-            if of_producer:
-                return sbiscope_load64(cython.address(self._producer[0]))
-            return sbiscope_load64(cython.address(self._consumer[0]))
-        return self._producer[0] if of_producer else self._consumer[0]
+            return sbiscope_load64(cython.address(self._consumer[0]))  # type: ignore[no-any-return]
+        return self._consumer[0]
 
-    @cython.cfunc
-    def _head(self, at: cython.ulonglong) -> cython.uint:
+    def _produced(self) -> int:
         if cython.compiled:
-            return sbiscope_load32(cython.address(self._data[at]))
+            return sbiscope_load64(cython.address(self._producer[0]))  # type: ignore[no-any-return]
+        return self._producer[0]
+
+    def _head(self, at: cython.ulonglong) -> int:
+        if cython.compiled:
+            return sbiscope_load32(cython.address(self._data[at]))  # type: ignore[no-any-return]
         return int.from_bytes(self._data[at : at + 4], "little")
 
-    @cython.cfunc
     def _payload(self, at: cython.ulonglong, length: cython.uint) -> bytes:
         if cython.compiled:
             p: cython.p_const_uchar = cython.address(self._data[at])
-            return p[:length]
+            return p[:length]  # type: ignore[no-any-return]
         return bytes(self._data[at : at + length])

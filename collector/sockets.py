@@ -199,7 +199,9 @@ def is_client(p: cython.p_const_uchar) -> cython.bint:
 @cython.exceptval(check=False)
 def u16(p: cython.p_const_uchar, at: cython.int) -> cython.uint:
     """Return the 16-bit number at `at`."""
-    return p[at] | p[at + 1] << 8
+    low: cython.uint = p[at]
+    high: cython.uint = p[at + 1]
+    return low | high << 8
 
 
 @cython.cfunc

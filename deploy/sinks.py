@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from collector.jsonl import JsonLines
 from collector.message import Counters
@@ -20,16 +20,23 @@ SCHEMA = "sbi_event_batch"
 
 @contextmanager
 def lines_to(to: str) -> Iterator[JsonLines]:
-    """Give a sink of JSON lines to a file, or to standard output where `to` is `-`."""
+    """Give a sink of JSON lines to a file, or to standard output where `to` is `-`; each batch is there at once."""
     if to == "-":
-        yield JsonLines(sys.stdout.buffer.write)
-        sys.stdout.buffer.flush()
+        yield JsonLines(_written_at_once(sys.stdout.buffer))
         return
     try:
         with Path(to).open("wb") as file:
-            yield JsonLines(file.write)
+            yield JsonLines(_written_at_once(file))
     except OSError as error:
         raise Refusal("cannot write", f"{to}: {error.strerror}", "name another file") from error
+
+
+def _written_at_once(file: BinaryIO) -> Callable[[bytes], None]:
+    def write(data: bytes) -> None:
+        file.write(data)
+        file.flush()
+
+    return write
 
 
 def events_topic(config: Config) -> str:

@@ -19,6 +19,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="max|realtime|N",
         help="of a capture: as fast as it goes (default), in its own time, or N times that",
     )
+    parser.add_argument(
+        "--hook",
+        metavar="auto|sock|fexit|kprobe|syscall",
+        help="of the kernel: how bytes are seen (default: the best that loads)",
+    )
     parser.add_argument("--site", help="site in every record (default: as configured)")
     parser.add_argument("--node", help="node in every record (default: as configured)")
     parser.add_argument(
@@ -48,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     config = replace(
         config,
         site=replace(config.site, name=options.site or config.site.name, node=options.node or config.site.node),
-        collector=replace(config.collector, plain_identifiers=plain),
+        collector=replace(config.collector, plain_identifiers=plain, hook=options.hook or config.collector.hook),
     )
     if options.source == "kernel":
         from deploy.live import collect_live

@@ -1,0 +1,70 @@
+"""How the observer gives up what it needed to start: after this it can read its mapped ring and talk to its sink."""
+
+import ctypes
+import os
+from pathlib import Path
+
+from schemas.refusal import Refusal
+
+NOBODY = 65_534
+PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 24, 38, 47  # prctl(2)
+PR_CAP_AMBIENT_CLEAR_ALL = 4
+ADVICE = "run it as root, or with CAP_BPF and CAP_PERFMON only"
+CAPABILITY_VERSION = 0x20080522  # capget(2): version 3, two words a set
+LAST_CAPABILITY = Path("/proc/sys/kernel/cap_last_cap")
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class _CapabilityHead(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("process", ctypes.c_int))
+
+
+def forbid_gain() -> None:
+    """Let nothing that starts from here on gain a right: before any thread is made, since each has its own state."""
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
+    for capability in range(int(LAST_CAPABILITY.read_text()) + 1):
+        _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # EPERM where it is not held: nothing to lose then
+    if os.geteuid() != 0:
+        _drop_capabilities()
+
+
+def drop() -> None:
+    """Become nobody, without capabilities, closed to other processes' eyes (ptrace, /proc, core files).
+
+    Raises Refusal where a capability is left.
+    """
+    if os.geteuid() == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+        except OSError:  # a user namespace without that user
+            _drop_capabilities()
+    _prctl(PR_SET_DUMPABLE, 0)
+    if effective_capabilities():
+        seen = f"capabilities {effective_capabilities():#x} are left"
+        raise Refusal("the observer cannot give up its rights", seen, ADVICE)
+
+
+def effective_capabilities() -> int:
+    """Return the effective capabilities of this thread as a bit mask (capabilities(7))."""
+    lines = Path("/proc/thread-self/status").read_text().splitlines()
+    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
+
+
+def _drop_capabilities() -> None:
+    head = _CapabilityHead(CAPABILITY_VERSION, 0)
+    if _libc.capset(ctypes.byref(head), (ctypes.c_uint32 * 6)()):
+        raise _failed("capset")
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, value, 0, 0, 0):
+        raise _failed("prctl")
+
+
+def _failed(call: str) -> Refusal:
+    seen = f"{call}: {os.strerror(ctypes.get_errno())}"
+    return Refusal("the observer cannot give up its rights", seen, ADVICE)
