@@ -21,6 +21,7 @@ __all__ = ["Connection", "Message", "Protocol"]
 
 MAX_JUDGED_BYTES = cython.declare(cython.Py_ssize_t, 262_144)  # without HTTP in so many octets there is none
 MAX_HELD_BYTES = cython.declare(cython.Py_ssize_t, 65_536)  # kept until the first octets are judged
+MAX_HELD_CHUNKS = 512
 
 H2, HTTP1, FOREIGN, UNKNOWN = Protocol.H2, Protocol.HTTP1, Protocol.FOREIGN, Protocol.UNKNOWN
 
@@ -81,8 +82,9 @@ class Connection:
         """Take contiguous octets of one direction."""
         if self._turned:
             from_client = not from_client
-        if self.protocol is H2 and (self._preface is None or not from_client):
-            self._http2.feed(from_client, data, time_ns)
+        http2: Http2 | None = self._http2
+        if self.protocol is H2 and http2 is not None and (self._preface is None or not from_client):
+            http2.feed(from_client, data, time_ns)
         elif data:
             self._feed_slowly(from_client, data, time_ns)
 
@@ -142,28 +144,31 @@ class Connection:
         if self._http1 is not None:
             messages = self._http1.take()
         if self._http2 is not None:
-            if messages:
-                messages = messages + self._http2.take()
-            else:
-                messages = self._http2.take()
+            messages = messages + self._http2.take() if messages else self._http2.take()
         return messages
 
     # Judging a connection followed from its start: nothing is read before the first octets have told what it is.
 
     def _hold(self, from_client: bool, data: bytes, time_ns: int) -> None:
-        self._held.append((from_client, data, time_ns))
+        self._held = [*(self._held or []), (from_client, data, time_ns)]
         self._held_bytes += len(data)
-        first = b"".join(piece for side, piece, _ in self._held if side)
-        protocol, is_client = first_octets(first if first else data)
+        first = self._first(True)
+        protocol, is_client = first_octets(first or self._first(False))
         if first and not is_client:
             self._join_after_all()  # a server's octets where the client's should be: judged by content, as a late one
-        elif protocol is FOREIGN or (protocol is UNKNOWN and self._held_bytes > MAX_HELD_BYTES):
+        elif protocol is FOREIGN:
             self._give_up()
         elif first and protocol is not UNKNOWN:
             self._begin(protocol)
+        elif self._held_bytes > MAX_HELD_BYTES or len(self._held) > MAX_HELD_CHUNKS:
+            self._join_after_all()
+
+    def _first(self, from_client: bool) -> bytes:
+        """Return what is held of one direction."""
+        return b"".join(data for side, data, _ in self._held or [] if side == from_client)
 
     def _begin(self, protocol: Protocol) -> None:
-        held = self._held
+        held = self._held or []
         self._held = None
         self.protocol = protocol
         if protocol is H2:
@@ -172,19 +177,17 @@ class Connection:
         else:
             self._start_http1(True)
         for from_client, data, time_ns in held:
-            if protocol is not H2 or from_client:
-                self._feed_slowly(from_client, data, time_ns)
-            else:
-                self._http2.feed(False, data, time_ns)
+            self.feed(from_client, data, time_ns)
 
     def _feed_preface(self, data: bytes, time_ns: int) -> None:
         """Pass over what is left of the preface, which `_preface` gathers."""
-        wanted = len(PREFACE) - len(self._preface)
-        self._preface += data[:wanted]
+        preface = self._preface or b""
+        wanted = len(PREFACE) - len(preface)
+        self._preface = preface + data[:wanted]
         if len(self._preface) == len(PREFACE):
             self._preface = None
             if len(data) > wanted:
-                self._http2.feed(True, data[wanted:], time_ns)
+                self.feed(True, data[wanted:], time_ns)
 
     def _give_up(self) -> None:
         self._drop_held()
@@ -225,21 +228,26 @@ class Connection:
             self._feed_http1(is_client, data, time_ns)
         else:
             self._judged_bytes += len(data)
-            self._http2.feed(from_client, data, time_ns)
-            if self._http2.is_found:
+            http2: Http2 | None = self._http2
+            if http2 is None:
+                return
+            http2.feed(from_client, data, time_ns)
+            if http2.is_found:
                 self.protocol = H2
             elif self._judged_bytes > MAX_JUDGED_BYTES:
                 self._give_up()
 
     def _meet_preface(self, from_client: bool, data: bytes, time_ns: int) -> None:
-        """A connection that was said to be joined late, met at its start."""
+        """Read a connection that was said to be joined late and is met at its start."""
         self._turned = not from_client
-        if self._turned:
-            self._http2 = Http2(self._limits, False, self._selection, self.counters, self.traffic)
+        http2: Http2 | None = self._http2
+        if http2 is None or self._turned:
+            http2 = Http2(self._limits, False, self._selection, self.counters, self.traffic)
+            self._http2 = http2
         self.protocol = H2
-        self._http2.expect_start(self._judged_bytes == 0)
+        http2.expect_start(self._judged_bytes == 0)
         if len(data) > len(PREFACE):
-            self._http2.feed(True, data[len(PREFACE) :], time_ns)
+            http2.feed(True, data[len(PREFACE) :], time_ns)
 
     # HTTP/1.1 and its upgrade to h2c.
 
@@ -271,7 +279,5 @@ class Connection:
         self._http2.adopt(request)
         self._preface = b""
         for side, data, chunk_ns in [*held, (from_client, rest, time_ns)]:
-            if side:
-                self._feed_preface(data, chunk_ns)
-            elif data:
-                self._http2.feed(False, data, chunk_ns)
+            if data:
+                self.feed(side, data, chunk_ns)

@@ -89,10 +89,10 @@ class Splitter:
 
     def reset(self) -> None:
         """Forget what was begun: the next octet is the first of a frame."""
-        self._carry = None
+        self._carry: bytearray | None = None
         self._need = 0
         self._left = self._padding = 0
-        self._block = None
+        self._block: bytearray | None = None
         self._in_block = self._skip_block = False
         self._at = self._end
 
@@ -163,17 +163,20 @@ class Splitter:
     def _carried(self) -> cython.int:
         """Complete a frame that an earlier chunk began."""
         wanted: cython.Py_ssize_t
+        carry: bytearray | None = self._carry
+        if carry is None:
+            return NEED
         while True:
-            wanted = min(self._need - len(self._carry), self._end - self._at)
-            self._carry += self._p[self._at : self._at + wanted]
+            wanted = min(self._need - len(carry), self._end - self._at)
+            carry += self._p[self._at : self._at + wanted]
             self._at += wanted
-            if len(self._carry) < self._need:
+            if len(carry) < self._need:
                 return NEED
-            self._frame = bytes(self._carry)
+            self._frame = bytes(carry)
             self._need = self._whole(self._frame, 0)
             if self._need < 0:
                 return BROKEN
-            if self._need == len(self._carry):
+            if self._need == len(carry):
                 self._carry = None
                 return self._dispatch(self._frame, 0)
 
@@ -277,7 +280,7 @@ class Splitter:
             self.size = size
             return BLOCK
         self._in_block = True
-        self._block = bytearray() if self._skip_block else bytearray(q[start : start + size])
+        self._block = None if self._skip_block else bytearray(q[start : start + size])
         self._block_kind = self.kind
         self._block_flags = self.flags
         self._block_stream = self.stream
@@ -292,12 +295,14 @@ class Splitter:
             self.fault = FAULT_ORPHAN
             return LOST_BLOCK if self.flags & END_HEADERS else NEED
         self.block_bytes += self.size
-        if not self._skip_block and len(self._block) + self.size > self._max_block:
-            self._skip_block = True
-            self._block = None
-            self.fault = FAULT_TOO_LARGE
-        if not self._skip_block:
-            self._block += q[at + 9 : at + 9 + self.size]
+        block: bytearray | None = self._block
+        if block is not None:
+            if len(block) + self.size > self._max_block:
+                self._skip_block = True
+                self._block = None
+                self.fault = FAULT_TOO_LARGE
+            else:
+                block += q[at + 9 : at + 9 + self.size]
         return self._end_block() if self.flags & END_HEADERS else NEED
 
     def _end_block(self) -> cython.int:
@@ -305,11 +310,11 @@ class Splitter:
         self.flags = self._block_flags
         self.promised = self._block_promised
         self._in_block = False
-        if self._skip_block:
-            self._block = None
-            return LOST_BLOCK
-        self._frame = bytes(self._block)
+        block: bytearray | None = self._block
         self._block = None
+        if self._skip_block or block is None:
+            return LOST_BLOCK
+        self._frame = bytes(block)
         self.p = self._frame
         self.at = 0
         self.size = len(self._frame)
@@ -339,7 +344,7 @@ class Splitter:
         return self._lost_block()
 
     def _lost_block(self) -> cython.int:
-        """What remains of the frame that was carried is passed over, and so is the block it belongs to."""
+        """Pass over what remains of the frame that was carried, and the block it belongs to."""
         self.done = False
         self.fault = FAULT_GAP
         if self.kind == HEADERS or self.kind == PUSH_PROMISE:

@@ -1,3 +1,5 @@
+cdef long long NEVER
+
 cdef class Message:
     cdef public object half
     cdef public unsigned int stream_id
@@ -20,12 +22,16 @@ cdef class Message:
     cdef bint _holed
     cdef bint _linked
     cdef Py_ssize_t _held_bytes
+    cdef Py_ssize_t _list_bytes
     cdef Message _older
     cdef Message _newer
 
+    cdef void _begin(self, object half, unsigned int stream_id, long long time_ns, str http_version)
     cpdef void add_body(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t size, Py_ssize_t room)
     cpdef void finish(self, object ended, long long time_ns)
     cpdef Message without_body(self)
+
+cdef Message new_message(object half, unsigned int stream_id, long long time_ns)
 
 cdef class OpenHalves:
     cdef Message _oldest

@@ -9,12 +9,12 @@ EOS = cython.declare(cython.int, 256)
 
 # By the next 12 bits: symbol, second symbol << 8, bits of both << 16, bits of the first << 21, symbols << 26.
 # 0 = a code longer than 12 bits.
-_PEEKED = cython.declare(cython.uint[4096])
+_PEEKED = cython.declare("unsigned int[4096]")
 # The canonical code by length, for what is longer: first code, how many, where their symbols stand.
-_FIRST = cython.declare(cython.uint[32])
-_COUNT = cython.declare(cython.uint[32])
-_START = cython.declare(cython.uint[32])
-_SYMBOLS = cython.declare(cython.ushort[257])
+_FIRST = cython.declare("unsigned int[32]")
+_COUNT = cython.declare("unsigned int[32]")
+_START = cython.declare("unsigned int[32]")
+_SYMBOLS = cython.declare("unsigned short[257]")
 if not cython.compiled:
     _PEEKED, _FIRST, _COUNT, _START, _SYMBOLS = [0] * 4096, [0] * 32, [0] * 32, [0] * 32, [0] * 257
 
@@ -57,6 +57,37 @@ def _fill_range(first: int, free_bits: int, entry: int) -> None:
 
 
 _fill()
+
+# Where strings are decoded to; one for all, since only one thread decodes.
+_scratch = cython.declare(bytearray, bytearray(4096))
+_out = cython.declare(cython.p_uchar)
+_out = _scratch
+
+
+def text(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> bytes | None:
+    """Return what p[at:end] decodes to, None for a code or a padding that RFC 7541 5.2 forbids."""
+    octets: cython.Py_ssize_t = length(p, at, end)
+    if octets < 0:
+        return None
+    if cython.compiled:
+        return _out[:octets]
+    return bytes(_scratch[:octets])
+
+
+def length(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Return how many octets p[at:end] decodes to, -1: malformed."""
+    needed: cython.Py_ssize_t = 2 * (end - at) + 2
+    if needed > len(_scratch):
+        _enlarge_scratch(2 * needed)
+    if cython.compiled:
+        return decode(p, at, end, _out)
+    return decode(p, at, end, _scratch)
+
+
+def _enlarge_scratch(octets: int) -> None:
+    global _scratch, _out
+    _scratch = bytearray(octets)
+    _out = _scratch
 
 
 def decode(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t, out: cython.p_uchar) -> int:

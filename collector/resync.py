@@ -17,12 +17,30 @@ import cython
 from collector.selection import EVERYTHING
 
 if cython.compiled:
-    from cython.cimports.collector.frames import CONTINUATION, DATA, END_HEADERS, HEADERS, PADDED, PRIORITY_FLAG
-    from cython.cimports.collector.frames import PUSH_PROMISE, SETTINGS, is_legal
+    from cython.cimports.collector.frames import (
+        CONTINUATION,
+        DATA,
+        END_HEADERS,
+        HEADERS,
+        PADDED,
+        PRIORITY_FLAG,
+        PUSH_PROMISE,
+        SETTINGS,
+        is_legal,
+    )
     from cython.cimports.collector.hpack import Decoder
 else:
-    from collector.frames import CONTINUATION, DATA, END_HEADERS, HEADERS, PADDED, PRIORITY_FLAG
-    from collector.frames import PUSH_PROMISE, SETTINGS, is_legal
+    from collector.frames import (
+        CONTINUATION,
+        DATA,
+        END_HEADERS,
+        HEADERS,
+        PADDED,
+        PRIORITY_FLAG,
+        PUSH_PROMISE,
+        SETTINGS,
+        is_legal,
+    )
     from collector.hpack import Decoder
 
 THRESHOLD = cython.declare(cython.int, 60)
@@ -39,8 +57,8 @@ MAX_LARGE_FRAME = cython.declare(cython.Py_ssize_t, 1 << 20)
 MAX_SETTINGS = cython.declare(cython.Py_ssize_t, 6 * 32)
 
 # By frame type: flags that have a meaning (RFC 9113 6), and the bits of type, flags and stream id beside the length.
-_FLAGS = cython.declare(cython.uchar[10])
-_BITS = cython.declare(cython.uchar[10])
+_FLAGS = cython.declare("unsigned char[10]")
+_BITS = cython.declare("unsigned char[10]")
 if not cython.compiled:
     _FLAGS, _BITS = [0] * 10, [0] * 10
 for _kind, (_flags, _bits) in enumerate(
@@ -73,7 +91,7 @@ def frame_bits(kind: cython.int, flags: cython.int, length: cython.Py_ssize_t, s
     if length > MAX_FRAME or (kind == PUSH_PROMISE and stream & 1 == 0):
         return -1
     bits += LENGTH_BITS
-    return bits if bits < FRAME_BITS else FRAME_BITS
+    return min(bits, FRAME_BITS)
 
 
 def block_bits(fields: list[tuple[bytes | None, bytes | None]]) -> int:
@@ -130,7 +148,7 @@ class Seeker:
         return self._chunks[0][1] if self._buffer else None
 
     def push(self, data: bytes, time_ns: int) -> list[tuple[bytes, int]] | None:
-        """Take a chunk. Return all from the frame boundary on as chunks with their times, None while it is not found."""
+        """Take a chunk. Return all from the frame boundary on, in chunks with their times; None: not found yet."""
         at: cython.Py_ssize_t = 0
         found: cython.int = FAILED
         if not data:

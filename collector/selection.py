@@ -1,4 +1,4 @@
-# cython: language_level=3
+# cython: language_level=3, boundscheck=False, wraparound=False
 """Which header fields anybody reads; the others cost no Python object."""
 
 from collections.abc import Iterable

@@ -1,6 +1,4 @@
-from collector.frames cimport Splitter
-from collector.halves cimport Message, OpenHalves
-from collector.hpack cimport Decoder
+from collector.halves cimport Message
 
 cdef class Stream:
     cdef unsigned int id
@@ -14,16 +12,8 @@ cdef class Stream:
 
     cdef Message half(self, int side)
     cdef int state(self, int side) noexcept
-
-cdef class Side:
-    cdef int index
-    cdef bint is_client
-    cdef bint unbroken
-    cdef readonly Splitter splitter
-    cdef readonly Decoder decoder
-    cdef object seeker
-    cdef OpenHalves open
-    cdef long long last_allowed
+    cdef void set_half(self, int side, Message message)
+    cdef void set_state(self, int side, int state) noexcept
 
 cdef class Streams:
     cdef dict _streams
@@ -40,5 +30,8 @@ cdef class Streams:
     cdef bint is_new(self, unsigned int stream_id) noexcept
     cdef void began(self, unsigned int stream_id) noexcept
     cdef void lose_sight(self) noexcept
+    cdef void forget_order(self) noexcept
+    cdef void hold(self, Stream stream, Py_ssize_t octets) noexcept
     cdef Stream oldest(self)
+    cdef list all(self)
     cdef Py_ssize_t count(self)

@@ -6,19 +6,15 @@ import cython
 from collector.stream_state import State
 
 if cython.compiled:
-    from cython.cimports.collector.frames import Splitter
-    from cython.cimports.collector.halves import Message, OpenHalves
-    from cython.cimports.collector.hpack import Decoder
+    from cython.cimports.collector.halves import Message
 else:
-    from collector.frames import Splitter
-    from collector.halves import Message, OpenHalves
-    from collector.hpack import Decoder
+    from collector.halves import Message
 
 MAX_TOLD = cython.declare(cython.Py_ssize_t, 1024)  # streams remembered that ended early
-BOTH = 3
+BOTH = cython.declare(cython.int, 3)
 NOWHERE = cython.declare(cython.longlong, 1 << 40)
-IDLE = cython.declare(cython.int, State.IDLE)
-CLOSED = cython.declare(cython.int, State.CLOSED)
+IDLE = cython.declare(cython.int, int(State.IDLE))
+CLOSED = cython.declare(cython.int, int(State.CLOSED))
 
 
 @cython.freelist(64)
@@ -44,25 +40,19 @@ class Stream:
         """Return the state of one side's half (collector.stream_state.State)."""
         return self.state1 if side else self.state0
 
+    def set_half(self, side: cython.int, message: Message) -> None:
+        """Put the message of one side."""
+        if side:
+            self.half1 = message
+        else:
+            self.half0 = message
 
-@cython.final
-@cython.cclass
-class Side:
-    """One direction of a connection.
-
-    index: 1 = what the source calls the client's. unbroken: every octet from the connection's start on was read.
-    seeker: where octets go while no frame boundary is known. last_allowed: of the GOAWAY it sent, -1 = none.
-    """
-
-    def __init__(self, index: cython.int, splitter: Splitter, decoder: Decoder, from_start: cython.bint) -> None:
-        self.index = index
-        self.is_client = index == 1
-        self.unbroken = from_start
-        self.splitter = splitter
-        self.decoder = decoder
-        self.seeker = None
-        self.open = OpenHalves()
-        self.last_allowed = -1
+    def set_state(self, side: cython.int, state: cython.int) -> None:
+        """Put the state of one side's half."""
+        if side:
+            self.state1 = state
+        else:
+            self.state0 = state
 
 
 @cython.final
@@ -114,30 +104,36 @@ class Streams:
             self._told[stream.id] = (stream.state0 != IDLE) | (stream.state1 != IDLE) << 1
 
     def is_over(self, stream_id: cython.uint) -> bool:
-        """Tell whether a stream that is not open is known to have ended."""
-        if stream_id & 1 and self._known_from <= stream_id <= self._highest:
-            return True
-        return self._told is not None and self._told.get(stream_id) == BOTH
+        """Tell whether both halves of a stream that is not open are known to have been told."""
+        if self._told is not None and stream_id in self._told:
+            told: cython.int = self._told[stream_id]
+            return told == BOTH
+        return stream_id & 1 != 0 and self._known_from <= stream_id <= self._highest
 
     def is_new(self, stream_id: cython.uint) -> bool:
         """Tell whether the client may begin a stream of that id now."""
         return stream_id & 1 != 0 and stream_id > self._highest
 
     def began(self, stream_id: cython.uint) -> None:
-        """The begin of a client's stream was seen."""
+        """Take notice that a client's stream begins."""
         if stream_id > self._highest:
             self._highest = stream_id
             if self._known_from == NOWHERE:
                 self._known_from = stream_id
 
     def lose_sight(self) -> None:
-        """Octets of the client are missing: streams may have begun unseen."""
+        """Take notice that octets of the client are missing: streams may have begun unseen."""
         self._known_from = NOWHERE
 
     def forget_order(self) -> None:
-        """What was taken for the client is the server."""
+        """Forget the ids seen: what was taken for the client is the server."""
         self._known_from = NOWHERE
         self._highest = 0
+
+    def hold(self, stream: Stream, octets: cython.Py_ssize_t) -> None:
+        """Charge a stream with octets kept for it, or relieve it of them."""
+        stream.held_bytes += octets
+        self.held_bytes += octets
 
     def oldest(self) -> Stream | None:
         """Return the stream that is open longest."""

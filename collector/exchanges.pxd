@@ -1,0 +1,43 @@
+from collector.halves cimport Message
+from collector.selection cimport Selection
+from collector.side cimport Side
+from collector.stream cimport Stream, Streams
+
+cdef class Exchanges:
+    cdef object loss
+    cdef object traffic
+    cdef readonly bint swapped
+    cdef public bint roles_proved
+    cdef object _limits
+    cdef Selection _selection
+    cdef Side side0
+    cdef Side side1
+    cdef Streams streams
+    cdef long long now
+    cdef Py_ssize_t body_bytes
+    cdef Py_ssize_t max_open_bytes
+    cdef Py_ssize_t _max_streams
+    cdef list _done
+    cdef Py_ssize_t _done_bytes
+
+    cdef Side other(self, Side side)
+    cdef Stream stream(self, unsigned int stream_id)
+    cdef void make_room(self)
+    cdef bint _is_open(self, Message message) noexcept
+    cdef void _end_begun(self, Stream stream, object ended)
+    cdef Message begin(self, Side side, Stream stream, long long time_ns, bint stays_open)
+    cdef Message begin_unseen(self, Side side, Stream stream, long long time_ns)
+    cdef void hold(self, Stream stream, Py_ssize_t octets)
+    cdef void finish(self, Side side, Stream stream, Message message, object ended)
+    cdef void settle(self, Side side, Stream stream)
+    cdef void end_half(self, Side side, Stream stream, object ended)
+    cdef void end_stream(self, Stream stream, object ended)
+    cdef void malformed(self, Side side, Stream stream)
+    cdef void end_gap(self, Side side)
+    cdef void cloud(self, Side side)
+    cdef void end_all(self, object ended)
+    cdef void evict_all(self)
+    cdef void expire(self, Side side, long long before_ns)
+    cdef void swap(self)
+    cdef list take(self)
+    cdef long long oldest_done_ns(self)
