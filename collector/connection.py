@@ -73,10 +73,10 @@ class Connection:
         """First octet of the oldest half still open, in ns; None if nothing is open."""
         if self._held:
             return self._held[0][2]
-        if self._http1 is not None:
-            oldest: int | None = self._http1.oldest_open_ns
-            return oldest
-        return None if self._http2 is None else self._http2.oldest_open_ns
+        if self._http2 is not None:
+            return self._http2.oldest_open_ns
+        oldest: int | None = None if self._http1 is None else self._http1.oldest_open_ns
+        return oldest
 
     def feed(self, from_client: cython.bint, data: bytes, time_ns: cython.longlong) -> None:
         """Take contiguous octets of one direction."""
@@ -105,13 +105,15 @@ class Connection:
             from_client = not from_client
         if self.protocol is UNKNOWN and self._from_start:
             self._join_after_all()
-        if self._http1 is not None:
-            self._http1.gap(from_client, length, time_ns)
-        elif self._http2 is not None:
+        if self._http2 is not None:
             if from_client and self._preface is not None:
                 self._preface = None
                 length = 0
             self._http2.gap(from_client, length, time_ns)
+        elif self._held and from_client:
+            self._give_up()  # of what follows a switch to HTTP/2
+        elif self._http1 is not None:
+            self._http1.gap(from_client, length, time_ns)
 
     def close(self, time_ns: int) -> None:
         """End what is open: the connection ended."""
@@ -132,11 +134,14 @@ class Connection:
     def expire(self, before_ns: int) -> None:
         """End what began before `before_ns` and is still open."""
         if self._held and self._held[0][2] < before_ns:
-            self._join_after_all()
-        if self._http1 is not None:
-            self._http1.expire(before_ns)
-        elif self._http2 is not None:
+            if self.protocol is HTTP1:
+                self._give_up()
+            else:
+                self._join_after_all()
+        if self._http2 is not None:
             self._http2.expire(before_ns)
+        elif self._http1 is not None:
+            self._http1.expire(before_ns)
 
     def take(self) -> list[Message]:
         """Hand over the finished messages in order of ending."""
@@ -187,7 +192,7 @@ class Connection:
         if len(self._preface) == len(PREFACE):
             self._preface = None
             if len(data) > wanted:
-                self.feed(True, data[wanted:], time_ns)
+                self.feed(not self._turned, data[wanted:], time_ns)
 
     def _give_up(self) -> None:
         self._drop_held()
@@ -263,7 +268,12 @@ class Connection:
             return
         request = self._http1.upgrade_request
         if from_client and request is None:  # the preface overtook the answer 101
-            self._held = (self._held or []) + [(True, data if rest is None else rest, time_ns)]
+            if not self._held:
+                self._held, self._held_bytes = [], 0
+            self._held.append((True, data if rest is None else rest, time_ns))
+            self._held_bytes += len(data)
+            if self._held_bytes > MAX_HELD_BYTES:
+                self._give_up()
             return
         if rest is None:
             rest = self._http1.feed(from_client, data, time_ns)
@@ -280,4 +290,4 @@ class Connection:
         self._preface = b""
         for side, data, chunk_ns in [*held, (from_client, rest, time_ns)]:
             if data:
-                self.feed(side, data, chunk_ns)
+                self.feed(side != self._turned, data, chunk_ns)
