@@ -86,7 +86,9 @@ def first_that_loads(bcc: Any, hooks: list[str], cflags: list[str]) -> tuple[dic
 def _reason(error: Exception) -> str:
     """Return bcc's message without its Python and its advice."""
     line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return line.replace("b'", "'").split(". Is your kernel")[0]
+    if "super-user" in line:  # bcc's word for EPERM, for root too
+        return "the kernel refuses to load it (EPERM)"
+    return line.replace("b'", "'").split(", it's not traceable")[0]
 
 
 def import_bcc() -> Any:

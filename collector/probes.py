@@ -118,15 +118,21 @@ def lockdown() -> str:
     return text.partition("[")[2].partition("]")[0]
 
 
+def missing_rights() -> list[str]:
+    """Return the capabilities that loading needs and this process lacks."""
+    held = effective_capabilities()
+    if held >> CAP_SYS_ADMIN & 1:
+        return []
+    return [name for name, bit in (("CAP_BPF", CAP_BPF), ("CAP_PERFMON", CAP_PERFMON)) if not held >> bit & 1]
+
+
 def _may_load() -> None:
     if sys.platform != "linux" or platform.machine() != "x86_64":
         seen = f"{platform.system()} on {platform.machine()}"
         raise Refusal("the kernel cannot be observed", seen, "the probes know Linux on x86-64; captures work anywhere")
-    held = effective_capabilities()
-    lacks = [name for name, bit in (("CAP_BPF", CAP_BPF), ("CAP_PERFMON", CAP_PERFMON)) if not held >> bit & 1]
-    if lacks and not held >> CAP_SYS_ADMIN & 1:
-        seen = f"this process lacks {' and '.join(lacks)}"
-        raise Refusal("the kernel cannot be observed", seen, "run as root, or grant these two")
+    if lacking := missing_rights():
+        seen = f"this process lacks {' and '.join(lacking)}"
+        raise Refusal("the kernel cannot be observed", seen, "run as root, or grant these")
 
 
 def _array(descriptor: int, slots: int) -> memoryview:
