@@ -41,6 +41,7 @@ class BatchHeader:
     source: int
     final: bool
     loss: dict[str, int]
+    clock_us: int = 0
 
 
 @cython.final

@@ -46,11 +46,11 @@ class Batcher:
         self._events.extend(events)
         if self._left_ms is None:
             self._left_ms = now_ms
-        batches = self._full(watermark_us, loss)
+        batches = self._full(watermark_us, loss, now_ms * 1_000)
         waited_ms = now_ms - self._left_ms
         if self._due(waited_ms):
             self._left_ms = now_ms
-            batches.append(self._batch(self._events, watermark_us, loss, final=False))
+            batches.append(self._batch(self._events, watermark_us, loss, now_ms * 1_000, final=False))
             self._events = []
         elif batches:
             self._left_ms = now_ms
@@ -59,8 +59,8 @@ class Batcher:
     def finish(self, events: Sequence[Event], watermark_us: int, loss: dict[str, int]) -> list[Batch]:
         """Return what is left, the last batch marked final: nothing follows in this incarnation."""
         self._events.extend(events)
-        batches = self._full(watermark_us, loss)
-        batches.append(self._batch(self._events, watermark_us, loss, final=True))
+        batches = self._full(watermark_us, loss, watermark_us)
+        batches.append(self._batch(self._events, watermark_us, loss, watermark_us, final=True))
         self._events = []
         return batches
 
@@ -71,21 +71,24 @@ class Batcher:
         wait_ms = rules.interval_ms if len(self._events) >= rules.sparse_events else rules.sparse_ms
         return bool(self._events) and waited_ms >= wait_ms
 
-    def _full(self, watermark_us: int, loss: dict[str, int]) -> list[Batch]:
+    def _full(self, watermark_us: int, loss: dict[str, int], clock_us: int) -> list[Batch]:
         size = self._rules.max_events
         batches = []
         while len(self._events) >= size:
             events, self._events = self._events[:size], self._events[size:]
             mark_us = self._header.watermark_us if self._events else watermark_us
-            batches.append(self._batch(events, mark_us, loss, final=False))
+            batches.append(self._batch(events, mark_us, loss, clock_us, final=False))
         return batches
 
-    def _batch(self, events: Sequence[Event], watermark_us: int, loss: dict[str, int], final: bool) -> Batch:
+    def _batch(
+        self, events: Sequence[Event], watermark_us: int, loss: dict[str, int], clock_us: int, final: bool
+    ) -> Batch:
         header = replace(
             self._header,
             watermark_us=max(watermark_us, self._header.watermark_us),
             final=final,
             loss={reason: count for reason, count in sorted(loss.items()) if count},
+            clock_us=max(clock_us, watermark_us, self._header.clock_us),
         )
         self._header = replace(header, sequence=header.sequence + 1)
         return Batch(header, events)

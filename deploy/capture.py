@@ -65,6 +65,20 @@ def collect_capture(config: Config, path: str, to: str, speed: float) -> int:
     return 0
 
 
+def pair_capture(config: Config, path: str) -> int:
+    """Write a capture's transactions as JSON lines to standard output; raises Refusal as `collect_capture` does."""
+    from deploy.transactions import TransactionLines
+
+    source = PcapSource(Path(path), 0.0)
+    lines = TransactionLines(sys.stdout.buffer.write, config.streams)
+    run_capture(source, config, meaning_of(config.collector), lines.put)
+    lines.finish()
+    sys.stdout.buffer.flush()
+    if source.problem is not None:
+        raise source.problem
+    return 0
+
+
 def load_capture(config: Config, source: PcapSource) -> None:
     """Load a capture into Kafka once: an interrupted load goes on after its last batch, a complete one is refused."""
     from collector.load import last_loaded

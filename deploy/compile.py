@@ -30,6 +30,9 @@ COMPILED = (
     "collector.tcp",
     "collector.packets",
     "collector.capture_file",
+    "streams.half",
+    "streams.transaction",
+    "streams.kpi_cells",
     "collector.ring",
     "collector.sockets",
 )

@@ -1,4 +1,4 @@
-"""`sbiscope decode FILE`: a capture to JSON lines of events; needs no Kafka, ClickHouse or Faust."""
+"""`sbiscope decode FILE`: a capture to JSON lines of events, or transactions; needs no Kafka, ClickHouse or Faust."""
 
 import argparse
 
@@ -11,6 +11,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave subscriber identifiers as they are: for laboratories, never for live networks",
     )
+    parser.add_argument("--transactions", action="store_true", help="pair requests with their answers")
     parser.add_argument("--site", help="site in every record (default: as configured)")
     parser.add_argument("--node", help="node in every record (default: as configured)")
 
@@ -19,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """Decode the file to standard output."""
     from dataclasses import replace
 
-    from deploy.capture import collect_capture
+    from deploy.capture import collect_capture, pair_capture
     from schemas.config import load
 
     config = load(options.config)
@@ -28,4 +29,6 @@ def run(options: argparse.Namespace) -> int:
         site=replace(config.site, name=options.site or config.site.name, node=options.node or config.site.node),
         collector=replace(config.collector, plain_identifiers=options.plain_identifiers),
     )
+    if options.transactions:
+        return pair_capture(config, options.file)
     return collect_capture(config, options.file, "-", speed=0.0)

@@ -1,0 +1,213 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+"""What pairing adds to KPIs: counts by key and 10 s window, told to the KPI stage each second of append time."""
+
+import math
+from typing import Any
+from zlib import crc32
+
+import cython
+
+from streams.collectors import Collector, Collectors
+from streams.fold import Facts, Numbering, Rows, zigzag
+from streams.outcome import Outcome
+from streams.sketch import MULTIPLIER, NOTHING
+
+if cython.compiled:
+    from cython.cimports.streams.transaction import Row
+else:
+    from streams.transaction import Row
+
+DELTAS = "sbi.kpi-deltas"
+WINDOW_US = cython.declare(cython.longlong, 10_000_000)
+MAX_FAILURES = 64  # different failures kept apart in a cell; the rest counts as "other"
+MAX_CELLS = 500  # in one row, so that a message stays small
+NO_MAXIMUM = -(1 << 62)
+
+ANSWERED = 10
+RETRANSMITTED = 11
+IN_FLIGHT = 12
+HEADER_BYTES = 13
+REQUEST_BODY_BYTES = 14
+RESPONSE_BODY_BYTES = 15
+DURATIONS = 16
+DURATION_US_SUM = 17
+RESPONSE_SUCCESS = 18
+COUNTERS = 19  # the first ten by outcome
+
+SUCCEEDED = frozenset({int(Outcome.SUCCESS), int(Outcome.REDIRECT), int(Outcome.BUSINESS)})
+UNKNOWN = int(Outcome.UNKNOWN)
+_MULTIPLIER = cython.declare(cython.double, MULTIPLIER)
+
+
+class Cell:
+    """Counts of one key in one window; `counters` in the order of KpiCell's fields."""
+
+    __slots__ = ("counters", "failures", "latencies", "maximum_us", "response_failures")
+
+    def __init__(self) -> None:
+        self.counters = [0] * COUNTERS
+        self.maximum_us = NO_MAXIMUM
+        self.latencies: dict[int, int] = {}
+        self.failures: dict[str, int] = {}
+        self.response_failures: dict[str, int] = {}
+
+    def record(self, window: int, cell: bytes) -> bytes:
+        """Return the record KpiCell; `cell` = its key as Avro."""
+        parts = [zigzag(window * 10_000_000), cell, *map(zigzag, self.counters), zigzag(self.maximum_us)]
+        bins = [(index, count) for index, count in self.latencies.items() if count]
+        if bins:
+            parts.append(zigzag(len(bins)))
+            parts += [zigzag(index) + zigzag(count) for index, count in bins]
+        parts += [b"\0", _map(self.failures), _map(self.response_failures)]
+        return b"".join(parts)
+
+
+def _map(counts: dict[str, int]) -> bytes:
+    entries = [(name.encode(), count) for name, count in counts.items() if count]
+    if not entries:
+        return b"\0"
+    parts = [b"".join((zigzag(len(name)), name, zigzag(count))) for name, count in entries]
+    return b"".join((zigzag(len(entries)), *parts, b"\0"))
+
+
+Cells = dict[tuple[int, bytes], Cell]
+
+
+def _cell(cells: dict[Any, Any], window: int, key: bytes) -> Any:
+    found = cells.get((window, key))
+    if found is None:
+        found = cells[window, key] = Cell()
+    return found
+
+
+def count(cells: dict[Any, Any], row: Row, sign: int) -> None:
+    """Count a transaction (sign 1), or take back what was counted of it (-1)."""
+    window: cython.longlong = row.request_us // WINDOW_US
+    over: cython.longlong = row.over_us // WINDOW_US
+    cell = _cell(cells, window, row.cell)
+    counters: list[int] = cell.counters
+    counters[row.outcome] += sign
+    if row.answered:
+        counters[ANSWERED] += sign
+    if row.retransmission:
+        counters[RETRANSMITTED] += sign
+    counters[HEADER_BYTES] += sign * row.header_bytes
+    counters[REQUEST_BODY_BYTES] += sign * row.request_body_bytes
+    counters[RESPONSE_BODY_BYTES] += sign * row.response_body_bytes
+    if row.has_duration:
+        counters[DURATIONS] += sign
+        counters[DURATION_US_SUM] += sign * row.duration_us
+        if row.duration_us > cell.maximum_us:
+            cell.maximum_us = row.duration_us
+        index: int = math.ceil(math.log(row.duration_us) * _MULTIPLIER) if row.duration_us > 0 else NOTHING
+        cell.latencies[index] = cell.latencies.get(index, 0) + sign
+    failed: cython.bint = row.outcome not in SUCCEEDED and row.outcome != UNKNOWN
+    if failed:
+        _count_failure(cell.failures, row, sign)
+    if row.answered and row.outcome != UNKNOWN:
+        answer = _cell(cells, row.response_us // WINDOW_US, row.cell)
+        if failed:
+            _count_failure(answer.response_failures, row, sign)
+        else:
+            answer.counters[RESPONSE_SUCCESS] += sign
+    while window < over:
+        _cell(cells, window, row.cell).counters[IN_FLIGHT] += sign
+        window += 1
+
+
+def _count_failure(failures: dict[str, int], row: Row, sign: int) -> None:
+    name = Outcome(row.outcome).name.lower()
+    if row.status >= 0:
+        name += f" {row.status}"
+    if row.cause is not None:
+        name += f" {row.cause.decode(errors='replace')}"
+    if name not in failures and len(failures) >= MAX_FAILURES:
+        name = "other"
+    failures[name] = failures.get(name, 0) + sign
+
+
+def partition_of(cell: bytes, partitions: int) -> int:
+    """Return the KPI partition: by operation, so that both ends of an exchange meet there."""
+    size = cell[1] >> 1 if cell[0] and cell[1] < 0x80 else len(cell) if cell[0] else 0
+    return crc32(cell[: 2 + size]) % partitions if size else crc32(b"") % partitions
+
+
+class Deltas:
+    """The counts of all collectors of one pairing partition since they were told last."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.partitions = facts.outputs.get(DELTAS, 0)
+        self.second = 0
+        self.cells: dict[Collector, Cells] = {}
+        self.blind: dict[Collector, dict[int, int]] = {}
+        self.over: dict[Collector, None] = {}
+        self.reached: dict[Collector, dict[int, int]] = {}  # partitions told of a collector, and the watermark told
+
+    def count(self, collector: Collector, row: Row, sign: int) -> None:
+        """Count a transaction of a collector, or take it back."""
+        if self.partitions:
+            cells = self.cells.get(collector)
+            if cells is None:
+                cells = self.cells[collector] = {}
+            count(cells, row, sign)
+
+    def was_blind(self, collector: Collector, begin_us: int, end_us: int) -> None:
+        """Note that loss was counted between two times of a collector; what is longer than an hour counts as one."""
+        if self.partitions:
+            windows = self.blind.setdefault(collector, {})
+            begin_us = max(begin_us, end_us - 3_600_000_000)
+            while begin_us < end_us:
+                window = begin_us // 10_000_000
+                until_us = min((window + 1) * 10_000_000, end_us)
+                windows[window] = windows.get(window, 0) + until_us - begin_us
+                begin_us = until_us
+
+    def ended(self, collector: Collector) -> None:
+        """Nothing more is expected of a collector."""
+        if self.partitions:
+            self.over[collector] = None
+
+    def due(self, append_time_ms: int, collectors: Collectors, numbering: Numbering) -> list[Rows]:
+        """Return what is to be told when the second of append time changes."""
+        if not self.partitions or append_time_ms // 1_000 <= self.second:
+            return []
+        self.second = append_time_ms // 1_000
+        out: dict[int, list[bytes]] = {}
+        for collector in dict.fromkeys([*self.cells, *self.blind, *self.over, *collectors.living.values()]):
+            self._tell(collector, out)
+        self.cells, self.blind, self.over = {}, {}, {}
+        return [numbering.rows(DELTAS, partition, rows) for partition, rows in sorted(out.items())]
+
+    def _tell(self, collector: Collector, out: dict[int, list[bytes]]) -> None:
+        """Append the rows of one collector to those of their partitions."""
+        told = self.reached.setdefault(collector, {})
+        over = collector.over
+        blind = self.blind.get(collector, {})
+        records: dict[int, list[bytes]] = {}
+        for (window, key), cell in self.cells.get(collector, {}).items():
+            records.setdefault(partition_of(key, self.partitions), []).append(cell.record(window, key))
+        mark = collector.watermark_us
+        passed = {q for q, before in told.items() if over or before // 10_000_000 < mark // 10_000_000}
+        for partition in sorted({*records, *passed, *(range(self.partitions) if blind else ())}):
+            cells = records.get(partition, [])
+            while len(cells) > MAX_CELLS:
+                row = _delta(collector, told.get(partition, 0), False, {}, cells[:MAX_CELLS])
+                out.setdefault(partition, []).append(row)
+                cells = cells[MAX_CELLS:]
+            out.setdefault(partition, []).append(_delta(collector, mark, over, blind, cells))
+            told[partition] = mark
+        if over:
+            del self.reached[collector]
+
+
+def _delta(collector: Collector, watermark_us: int, over: bool, blind: dict[int, int], cells: list[bytes]) -> bytes:
+    """Return the record KpiDelta."""
+    parts = [collector.place, zigzag(collector.since_us), zigzag(watermark_us), b"\1" if over else b"\0"]
+    if blind:
+        parts.append(zigzag(len(blind)))
+        parts += [zigzag(window * 10_000_000) + zigzag(time_us) for window, time_us in blind.items()]
+    parts.append(b"\0")
+    if cells:
+        parts += [zigzag(len(cells)), *cells]
+    parts.append(b"\0")
+    return b"".join(parts)
