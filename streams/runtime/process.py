@@ -1,0 +1,151 @@
+"""A worker process: some stages, each with its own group and Faust app, from the first contact to the orderly end."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from schemas.config import Kafka
+from schemas.refusal import Refusal
+from schemas.topics import QUARANTINE, state_topic
+from streams.runtime.figures import Figures, as_json
+from streams.runtime.lines import log_to_stderr
+from streams.runtime.link import Stage
+from streams.runtime.reader import Reader
+from streams.runtime.worker import Membership, Worker
+from streams.runtime.writers import Writers
+
+CONTACT_S = 10.0
+FIGURES_S = 1.0
+DIED = 3  # exit code of a process that had to end at once
+ADVICE = "check that Kafka runs and that its address and credentials are right"
+LOG = logging.getLogger("sbiscope")
+
+Fail = Callable[[BaseException], None]
+
+
+class Measured(Stage, Protocol):
+    """A stage that tells what it did."""
+
+    figures: Figures
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a stage is made with: how many partitions each topic has, and what all stages of the process share."""
+
+    partitions: Mapping[str, int]
+    reader: Reader
+    writers: Writers
+    fail: Fail
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A stage to run: it reads `topic` and writes `outputs`, besides its states and the quarantine."""
+
+    name: str
+    topic: str
+    outputs: tuple[str, ...]
+    stage: Callable[[Surroundings], Measured]
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """All topics that it touches, its input first."""
+        return self.topic, *self.outputs, state_topic(self.name), QUARANTINE
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a process runs: its brokers with librdkafka's settings for them, its name, where its figures go."""
+
+    kafka: Kafka
+    bootstrap: str
+    settings: Mapping[str, str | int]
+    instance: str = ""
+    figures: Path | None = None
+    registered: Callable[[int], Awaitable[str]] | None = None
+
+
+def run(jobs: list[Job], place: Place) -> int:
+    """Run `jobs` until SIGTERM or SIGINT, then end in order and return 0.
+
+    What makes going on wrong ends the process at once, with one line and exit code 3: whatever was not committed comes
+    again. Raises Refusal where Kafka cannot be reached at the start, or lacks a topic.
+    """
+    log_to_stderr(logging.ERROR)
+    partitions = _partitions(jobs, place)
+    return asyncio.run(_run(jobs, place, partitions))
+
+
+def _partitions(jobs: list[Job], place: Place) -> dict[str, int]:
+    """Return how many partitions each topic of `jobs` has."""
+    prefix = place.kafka.topic_prefix
+    try:
+        found = AdminClient(dict(place.settings)).list_topics(timeout=CONTACT_S).topics
+    except KafkaException as error:
+        raise Refusal("cannot reach Kafka", f"{place.bootstrap}: {error.args[0].str()}", ADVICE) from error
+    names = dict.fromkeys(name for job in jobs for name in job.topics)
+    missing = [prefix + name for name in names if prefix + name not in found]
+    if missing:
+        raise Refusal("topics are missing", ", ".join(missing), "create them with: sbiscope schema")
+    return {name: len(found[prefix + name].partitions) for name in names}
+
+
+async def _run(jobs: list[Job], place: Place, partitions: Mapping[str, int]) -> int:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    reader = Reader(place.settings, place.kafka.topic_prefix)
+    writers = Writers(reader, place.registered)
+    stages = [job.stage(Surroundings(partitions, reader, writers, _die)) for job in jobs]
+    members = (Membership(f"sbiscope-{job.name}", place.instance, job.topics) for job in jobs)
+    pairs = zip(members, stages, strict=True)
+    workers = [Worker(place.kafka, place.bootstrap, member, stage, _die) for member, stage in pairs]
+    telling = asyncio.ensure_future(_tell(stages, place.figures))
+    await _start(workers, place)
+    LOG.info("running: %s", ", ".join(job.name for job in jobs))
+    await stop.wait()
+    telling.cancel()
+    ends = await asyncio.gather(*(worker.stop() for worker in workers), return_exceptions=True)
+    for job, end in zip(jobs, ends, strict=True):
+        if isinstance(end, BaseException):
+            LOG.info("%s ended without a checkpoint: %r", job.name, end)
+    LOG.info("ended in order")
+    logging.shutdown()
+    os._exit(0)  # Faust's threads may wait for a broker that is away
+
+
+async def _start(workers: list[Worker], place: Place) -> None:
+    for worker in workers:
+        try:
+            await asyncio.wait_for(worker.start(), CONTACT_S * 6)
+        except Exception as error:  # noqa: BLE001 (aiokafka's, Faust's, the system's)
+            _die(Refusal("cannot join the group", f"{place.bootstrap}: {error!r}", ADVICE))
+
+
+async def _tell(stages: list[Measured], path: Path | None) -> None:
+    """Write the figures each second, for `sbiscope status` and whoever waits for the first of them."""
+    while path is not None:
+        beside = path.with_suffix(f".{os.getpid()}")
+        beside.write_text(as_json([one.figures for one in stages], time.time_ns() // 1_000_000))
+        beside.replace(path)
+        await asyncio.sleep(FIGURES_S)
+
+
+def _die(error: BaseException) -> None:
+    """End at once, saying why: nothing may be shipped or committed any more."""
+    said = str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+    line = "".join(c if c.isprintable() else " " for c in f"sbiscope streams: {said}")
+    sys.stderr.write(f"{line}; what was not committed is taken again\n")
+    sys.stderr.flush()
+    os._exit(DIED)

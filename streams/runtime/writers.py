@@ -1,0 +1,59 @@
+"""Which schema wrote a message: found by its mark among our own, then among the published, else in the registry."""
+
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from schemas.framing import SINGLE_OBJECT, confluent_id, mark_of, published, schema, single_object_mark
+from schemas.topics import SCHEMAS
+from streams.runtime.reader import Reader
+
+AGAIN_S = 10.0  # an unknown mark makes us read the topic; a flood of them must not make us read it for ever
+Schema = Mapping[str, Any]
+
+
+class Writers:
+    """The writers' schemas seen so far, the same object each time."""
+
+    def __init__(self, reader: Reader, registered: Callable[[int], Awaitable[str]] | None = None) -> None:
+        """Begin with our own; `registered` gives the text of a registry's schema by its id or raises LookupError."""
+        self._reader = reader
+        self._registered = registered
+        self._known: dict[bytes, Schema] = {single_object_mark(name): schema(name) for name in published()}
+        self._read_at = -AGAIN_S
+
+    def known(self, mark: bytes) -> Schema | None:
+        """Return the schema if it has been seen."""
+        return self._known.get(mark)
+
+    async def find(self, mark: bytes) -> Schema | None:
+        """Return the schema, asking Kafka or the registry; None where it was never published."""
+        number = confluent_id(mark)
+        if number is not None:
+            await self._ask(mark, number)
+        elif time.monotonic() - self._read_at >= AGAIN_S:
+            await self._read()
+            self._read_at = time.monotonic()
+        return self._known.get(mark)
+
+    async def _ask(self, mark: bytes, number: int) -> None:
+        if self._registered is None:
+            return
+        try:
+            self._known[mark] = json.loads(await self._registered(number))
+        except LookupError:
+            return
+
+    async def _read(self) -> None:
+        for key, value in await self._reader.all(SCHEMAS):
+            mark = SINGLE_OBJECT + key
+            if value and mark not in self._known:
+                self._learn(mark, value)
+
+    def _learn(self, mark: bytes, value: bytes) -> None:
+        try:
+            if mark_of(value.decode()) == mark:
+                self._known[mark] = json.loads(value)
+        except Exception:  # noqa: BLE001, S110 (whatever stands in the topic under a wrong key is no schema)
+            pass
