@@ -6,15 +6,13 @@ the registry's id, 4 octets, big endian. Readers take both, so a topic may chang
 """
 
 import json
-from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from typing import Any, cast
 
 from fastavro import parse_schema
 from fastavro.schema import fingerprint, to_parsing_canonical_form
 
-FOLDER = Path(__file__).parent
+from schemas.fields import FOLDER, document
+
 SINGLE_OBJECT = b"\xc3\x01"
 CONFLUENT = b"\0"
 SINGLE_OBJECT_BYTES = 10
@@ -33,13 +31,7 @@ def published() -> tuple[str, ...]:
 @cache
 def schema_text(name: str) -> str:
     """Return the text of `schemas/<name>.avsc`, as it is published; raises FileNotFoundError where there is none."""
-    return json.dumps(json.loads((FOLDER / f"{name}.avsc").read_text()), separators=(",", ":"))
-
-
-@cache
-def schema(name: str) -> Mapping[str, Any]:
-    """Return the schema `name` as fastavro's functions take it, the same object each time."""
-    return cast("Mapping[str, Any]", json.loads(schema_text(name)))
+    return json.dumps(document(name), separators=(",", ":"))
 
 
 @cache

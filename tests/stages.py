@@ -65,7 +65,7 @@ class Sum:
     def apply(self, append_time_ms: int, schema: Mapping[str, Any] | None, body: bytes) -> list[Rows]:
         if schema is None:
             return []
-        values = _longs(body)
+        values = longs(body)
         writer, first, count = values[0], values[1], values[2]
         repeats = self.taken.fresh(writer, first, count)
         self.counts["repeats"] += repeats
@@ -75,7 +75,10 @@ class Sum:
             one[0] += 1
             one[1] += number
             changed[number % 10] = one
-        records = [zigzag(key) + zigzag(count) + zigzag(total) for key, (count, total) in sorted(changed.items())]
+        records = [
+            zigzag(key) + zigzag(count) + zigzag(total) + zigzag(self.facts.partition)
+            for key, (count, total) in sorted(changed.items())
+        ]
         keys = [b"%d" % key for key in sorted(changed)]
         partitions = self.facts.outputs[KPIS]
         by_partition: dict[int, list[int]] = {}
@@ -99,7 +102,7 @@ class Sum:
         self.taken.last = {int(key): number for key, number in taken.items()}
 
 
-def _longs(body: bytes) -> list[int]:
+def longs(body: bytes) -> list[int]:
     values, value, shift = [], 0, 0
     for octet in body:
         value |= (octet & 0x7F) << shift

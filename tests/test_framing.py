@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.fields import document
 from schemas.framing import (
     Unframed,
     confluent_id,
@@ -14,7 +15,6 @@ from schemas.framing import (
     frame,
     mark_of,
     published,
-    schema,
     single_object_mark,
     unframe,
 )
@@ -41,18 +41,17 @@ def test_a_framed_record_is_read_back() -> None:
         "topic": "sbi.events",
         "partition": 3,
         "offset": 41,
-        "number": 1,
-        "append_us": 1_700_000_000_000_000,
+        "append_time_us": 1_700_000_000_000_000,
         "reason": "the body ends too early",
         "value": b"\0\xff",
     }
     body = io.BytesIO()
-    parsed = fastavro.parse_schema(dict(schema("quarantined")))
+    parsed = fastavro.parse_schema(dict(document("quarantined")))
     fastavro.schemaless_writer(body, parsed, row)
     mark, rest = unframe(frame("quarantined", body.getvalue()))
     assert (mark, confluent_id(mark)) == (single_object_mark("quarantined"), None)
     read = fastavro.schemaless_reader(io.BytesIO(rest), parsed, None)
-    assert {**read, "append_us": row["append_us"]} == row
+    assert {**read, "append_time_us": row["append_time_us"]} == row
 
 
 @given(st.integers(0, 2**32 - 1), st.binary(max_size=40))

@@ -5,12 +5,12 @@ from zlib import crc32
 
 import fastavro
 
-from schemas.framing import schema
+from schemas.fields import document
 from schemas.topics import MESSAGE_BYTES, QUARANTINE
 from streams.fold import Rows
 from streams.runtime.link import Message
 
-_SCHEMA = fastavro.parse_schema(dict(schema("quarantined")))
+_SCHEMA = fastavro.parse_schema(dict(document("quarantined")))
 KEPT_BYTES = MESSAGE_BYTES - 65_536
 
 
@@ -21,8 +21,7 @@ def quarantined(stage: str, topic: str, message: Message, number: int, reason: s
         "topic": topic,
         "partition": message.partition,
         "offset": message.offset,
-        "number": number,
-        "append_us": message.append_ms * 1_000,
+        "append_time_us": message.append_ms * 1_000,
         "reason": reason,
         "value": message.value[:KEPT_BYTES],
     }

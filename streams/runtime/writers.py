@@ -5,7 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from schemas.framing import SINGLE_OBJECT, confluent_id, mark_of, published, schema, single_object_mark
+from schemas.fields import document
+from schemas.framing import SINGLE_OBJECT, confluent_id, mark_of, published, single_object_mark
 from schemas.topics import SCHEMAS
 from streams.runtime.reader import Reader
 
@@ -20,7 +21,7 @@ class Writers:
         """Begin with our own; `registered` gives the text of a registry's schema by its id or raises LookupError."""
         self._reader = reader
         self._registered = registered
-        self._known: dict[bytes, Schema] = {single_object_mark(name): schema(name) for name in published()}
+        self._known: dict[bytes, Schema] = {single_object_mark(name): document(name) for name in published()}
         self._read_at = -AGAIN_S
 
     def known(self, mark: bytes) -> Schema | None:
