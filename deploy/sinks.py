@@ -55,7 +55,9 @@ def client(config: Config) -> dict[str, str | int]:
 def kafka_sink(config: Config, loss: Counters, patient: bool) -> "Publisher":
     """Return a publisher in contact with Kafka; `patient` as the publisher has it."""
     from collector.publisher import Publisher
-    from schemas.framing import frame
+    from deploy.registry import marks
+    from schemas.framing import single_object_mark
 
-    framed: Callable[[bytes], bytes] = lambda body: frame(SCHEMA, body)  # noqa: E731
+    mark = marks(config.kafka).get(SCHEMA) or single_object_mark(SCHEMA)
+    framed: Callable[[bytes], bytes] = lambda body: mark + body  # noqa: E731
     return Publisher(client(config), events_topic(config), framed, loss, config.collector.queue_bytes, patient)

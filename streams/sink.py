@@ -103,6 +103,10 @@ class Gathering:
             self.size += rows.size
         return None
 
+    def advance(self, partition: int, offset: int) -> None:
+        """Go past a message that holds no rows: a tick, or what could not be unframed."""
+        self._next[partition] = offset + 1
+
     def _layout(self, schema: Mapping[str, Any]) -> Layout:
         """Return the layout of a writer's schema, made once; the schema is kept, so its id stays its own."""
         if id(schema) not in self._layouts:

@@ -1,7 +1,9 @@
 """What a worker tells of itself: counters and gauges of its stages, as Prometheus text or as JSON."""
 
 import json
+import os
 import re
+import time
 from dataclasses import dataclass, field
 
 
@@ -32,12 +34,17 @@ class Figures:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
+def now_ms() -> int:
+    """Return the wall clock."""
+    return time.time_ns() // 1_000_000
+
+
 GAUGES = frozenset({"checkpoint_age_ms", "state_bytes", "lag", "append_delay_ms", "started_ms", "checkpoint_ms"})
 
 
-def as_json(stages: list[Figures], written_ms: int) -> str:
+def as_json(stages: list[Figures]) -> str:
     """Return the figures of all stages in a process as one JSON text."""
-    return json.dumps({"written_ms": written_ms, "stages": [one.as_json() for one in stages]})
+    return json.dumps({"written_ms": now_ms(), "process_id": os.getpid(), "stages": [one.as_json() for one in stages]})
 
 
 def as_prometheus(stages: list[Figures]) -> str:

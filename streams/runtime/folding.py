@@ -6,12 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from schemas.framing import Unframed, unframe
 from schemas.topics import QUARANTINE
 from streams.fold import Facts, Fold, Jump
 from streams.reframe import Malformed
 from streams.runtime.admission import admit
-from streams.runtime.figures import Figures
+from streams.runtime.figures import Figures, now_ms
 from streams.runtime.keeper import Keeper
 from streams.runtime.link import Broken, Link, Message
 from streams.runtime.outbox import Outbox
@@ -68,7 +67,7 @@ class Folding:
 
     def __init__(self, plan: Plan, reader: Reader, writers: Writers, fail: Callable[[BaseException], None]) -> None:
         """`fail` ends the process: it is called where no caller could hear an exception."""
-        self.figures = Figures(plan.stage, started_ms=_now_ms())
+        self.figures = Figures(plan.stage, started_ms=now_ms())
         self._plan = plan
         self._reader = reader
         self._writers = writers
@@ -78,13 +77,14 @@ class Folding:
         self._in_flight = 0
         self._landed = asyncio.Event()
         self._epoch = 0  # counts revocations
+        self._ending = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self, link: Link) -> None:
         """Ship each tenth of a second, check-point and tick when due."""
         self._link = link
         self._keeper = Keeper(self._plan.stage, self._plan.outputs, link, self._reader)
-        while True:
+        while not self._ending:
             await asyncio.sleep(GATHER_S)
             for part in list(self._parts.values()):
                 if part.outbox.rows:
@@ -106,9 +106,10 @@ class Folding:
         if lost is None:
             self.figures.repeats += 1
             return
-        schema, body, bad = await self._opened(message)
+        opened = await self._writers.open(message.value)
         if part.dead:
             return
+        bad = opened.bad
         if lost:
             part.lost += lost
             self.figures.lost += lost
@@ -116,7 +117,7 @@ class Folding:
         part.next = message.offset + 1
         if not bad:
             try:
-                for rows in part.fold.apply(message.append_ms, schema, body):
+                for rows in part.fold.apply(message.append_ms, opened.schema, opened.body):
                     part.outbox.add(rows)
             except Malformed as malformed:
                 bad = str(malformed)
@@ -125,7 +126,7 @@ class Folding:
         if bad:
             self._set_aside(part, message, bad)
         self.figures.messages += 1
-        self.figures.append_delay_ms = _now_ms() - message.append_ms
+        self.figures.append_delay_ms = now_ms() - message.append_ms
         if part.outbox.size > IN_FLIGHT_BYTES // 64:
             await self._ship(part)
         while self._in_flight > IN_FLIGHT_BYTES and not part.dead:
@@ -143,6 +144,9 @@ class Folding:
 
     async def finish(self) -> None:
         """Check-point every partition."""
+        self._ending = True
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
         await asyncio.gather(*(self._keep(part) for part in list(self._parts.values())))
 
     async def _load(self, partition: int) -> Part | None:
@@ -162,17 +166,6 @@ class Folding:
     def _outbox(self, partition: int) -> Outbox:
         return Outbox(partition, self._plan.marks)
 
-    async def _opened(self, message: Message) -> tuple[Mapping[str, object] | None, bytes, str]:
-        """Return the writer's schema, the body, and what is wrong with it if anything is."""
-        if not message.value:
-            return None, b"", ""
-        try:
-            mark, body = unframe(message.value)
-        except Unframed as unframed:
-            return None, b"", str(unframed)
-        schema = self._writers.known(mark) or await self._writers.find(mark)
-        return schema, body, "" if schema else f"its schema {mark.hex()} is not published"
-
     def _set_aside(self, part: Part, message: Message, reason: str) -> None:
         part.quarantined += 1
         self.figures.quarantined += 1
@@ -183,13 +176,17 @@ class Folding:
     async def _ship(self, part: Part) -> None:
         """Send what has been gathered. One at a time does so for a partition: its rows leave in order."""
         async with part.shipping:
-            for one in part.outbox.take():
-                flight = asyncio.ensure_future(await self._link.send(one.topic, one.partition, one.key, one.value))
-                size = len(one.value)
-                self._in_flight += size
-                part.flights.add(flight)
-                flight.add_done_callback(partial(self._land, part, size))
-                self.figures.sent[one.topic] = self.figures.sent.get(one.topic, 0) + 1
+            try:
+                for one in part.outbox.take():
+                    flight = asyncio.ensure_future(await self._link.send(one.topic, one.partition, one.key, one.value))
+                    size = len(one.value)
+                    self._in_flight += size
+                    part.flights.add(flight)
+                    flight.add_done_callback(partial(self._land, part, size))
+                    self.figures.sent[one.topic] = self.figures.sent.get(one.topic, 0) + 1
+            except BaseException:
+                part.dead = True  # rows were taken and not sent: no state that knows them may be committed
+                raise
 
     def _land(self, part: Part, size: int, flight: "asyncio.Future[int]") -> None:
         self._in_flight -= size
@@ -232,7 +229,7 @@ class Folding:
         if await self._keeper.keep({part.partition: snapshot}, lambda _: not part.dead):
             part.kept_next, part.kept_bytes = snapshot.offset, len(snapshot.state)
             self.figures.checkpoints += 1
-            self.figures.checkpoint_ms = _now_ms()
+            self.figures.checkpoint_ms = now_ms()
         elif not part.dead:
             self.figures.commits_refused += 1
         part.keeping = False
@@ -264,7 +261,3 @@ class Folding:
             for name, count in part.fold.counts.items():
                 counts[name] = counts.get(name, 0) + count
         figures.counts = counts
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -55,7 +55,7 @@ class Stage(Protocol):
     """The stage's side. Calls never overlap, except `revoke`, which may come while `take` waits."""
 
     async def run(self, link: Link) -> None:
-        """Do what is due by the clock until cancelled: ship, check-point, tick."""
+        """Do what is due by the clock until `finish`: ship, check-point, tick. It is never cancelled while it ships."""
         ...
 
     async def take(self, message: Message) -> None:

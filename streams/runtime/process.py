@@ -5,19 +5,19 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from aiohttp import web
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from schemas.config import Kafka
 from schemas.refusal import Refusal
 from schemas.topics import QUARANTINE, state_topic
-from streams.runtime.figures import Figures, as_json
+from streams.runtime.figures import Figures, as_json, as_prometheus
 from streams.runtime.lines import log_to_stderr
 from streams.runtime.link import Stage
 from streams.runtime.reader import Reader
@@ -66,13 +66,17 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process runs: its brokers with librdkafka's settings for them, its name, where its figures go."""
+    """Where a process runs: its brokers with librdkafka's settings for them, its name, where its figures go.
+
+    `metrics` is host:port to serve them at, empty for nowhere.
+    """
 
     kafka: Kafka
     bootstrap: str
     settings: Mapping[str, str | int]
     instance: str = ""
     figures: Path | None = None
+    metrics: str = ""
     registered: Callable[[int], Awaitable[str]] | None = None
 
 
@@ -111,8 +115,9 @@ async def _run(jobs: list[Job], place: Place, partitions: Mapping[str, int]) -> 
     members = (Membership(f"sbiscope-{job.name}", place.instance, job.topics) for job in jobs)
     pairs = zip(members, stages, strict=True)
     workers = [Worker(place.kafka, place.bootstrap, member, stage, _die) for member, stage in pairs]
-    telling = asyncio.ensure_future(_tell(stages, place.figures))
     await _start(workers, place)
+    await _serve(stages, place.metrics)
+    telling = asyncio.ensure_future(_tell(stages, place.figures))
     LOG.info("running: %s", ", ".join(job.name for job in jobs))
     await stop.wait()
     telling.cancel()
@@ -126,18 +131,36 @@ async def _run(jobs: list[Job], place: Place, partitions: Mapping[str, int]) -> 
 
 
 async def _start(workers: list[Worker], place: Place) -> None:
-    for worker in workers:
-        try:
-            await asyncio.wait_for(worker.start(), CONTACT_S * 6)
-        except Exception as error:  # noqa: BLE001 (aiokafka's, Faust's, the system's)
-            _die(Refusal("cannot join the group", f"{place.bootstrap}: {error!r}", ADVICE))
+    try:
+        await asyncio.wait_for(asyncio.gather(*(worker.start() for worker in workers)), CONTACT_S * 6)
+    except Exception as error:  # noqa: BLE001 (aiokafka's, Faust's, the system's)
+        _die(Refusal("cannot join the group", f"{place.bootstrap}: {error!r}", ADVICE))
+
+
+async def _serve(stages: list[Measured], at: str) -> None:
+    """Serve the figures for Prometheus at host:port."""
+    if not at:
+        return
+    host, _, port = at.rpartition(":")
+
+    async def metrics(_: web.Request) -> web.Response:
+        return web.Response(text=as_prometheus([one.figures for one in stages]))
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, host or "127.0.0.1", int(port)).start()
+    except (OSError, ValueError) as error:
+        _die(Refusal("cannot serve metrics", f"{at}: {error}", "give another --metrics HOST:PORT"))
 
 
 async def _tell(stages: list[Measured], path: Path | None) -> None:
     """Write the figures each second, for `sbiscope status` and whoever waits for the first of them."""
     while path is not None:
         beside = path.with_suffix(f".{os.getpid()}")
-        beside.write_text(as_json([one.figures for one in stages], time.time_ns() // 1_000_000))
+        beside.write_text(as_json([one.figures for one in stages]))
         beside.replace(path)
         await asyncio.sleep(FIGURES_S)
 

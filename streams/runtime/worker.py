@@ -71,8 +71,6 @@ class Worker:
 
     async def stop(self) -> None:
         """Finish the stage and leave the group, within bounded time."""
-        if self._running is not None:
-            self._running.cancel()
         self._app.consumer.stop_flow()
         try:
             await asyncio.wait_for(self._stage.finish(), FINISH_S)

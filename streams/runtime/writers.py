@@ -3,15 +3,31 @@
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from schemas.fields import document
-from schemas.framing import SINGLE_OBJECT, confluent_id, mark_of, published, single_object_mark
+from schemas.framing import SINGLE_OBJECT, Unframed, confluent_id, mark_of, published, single_object_mark, unframe
 from schemas.topics import SCHEMAS
 from streams.runtime.reader import Reader
 
 AGAIN_S = 10.0  # an unknown mark makes us read the topic; a flood of them must not make us read it for ever
 Schema = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A message's body and the schema it was written with; `bad` says why it cannot be read, empty if it can.
+
+    Without schema and fault it is a tick.
+    """
+
+    schema: Schema | None
+    body: bytes
+    bad: str = ""
+
+
+TICK = Opened(None, b"")
 
 
 class Writers:
@@ -24,11 +40,18 @@ class Writers:
         self._known: dict[bytes, Schema] = {single_object_mark(name): document(name) for name in published()}
         self._read_at = -AGAIN_S
 
-    def known(self, mark: bytes) -> Schema | None:
-        """Return the schema if it has been seen."""
-        return self._known.get(mark)
+    async def open(self, value: bytes) -> Opened:
+        """Return what `value` holds."""
+        if not value:
+            return TICK
+        try:
+            mark, body = unframe(value)
+        except Unframed as unframed:
+            return Opened(None, b"", str(unframed))
+        schema = self._known.get(mark) or await self._find(mark)
+        return Opened(schema, body, "" if schema else f"its schema {mark.hex()} is not published")
 
-    async def find(self, mark: bytes) -> Schema | None:
+    async def _find(self, mark: bytes) -> Schema | None:
         """Return the schema, asking Kafka or the registry; None where it was never published."""
         number = confluent_id(mark)
         if number is not None:

@@ -1,0 +1,55 @@
+"""`sbiscope streams`: run stages as one worker process, until SIGTERM ends it in order."""
+
+import argparse
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `streams` takes."""
+    parser.add_argument(
+        "--stage",
+        action="append",
+        metavar="NAME",
+        help="pairing, kpis or sink; may be given several times (default: all in this process)",
+    )
+    parser.add_argument(
+        "--instance",
+        default="",
+        metavar="NAME",
+        help="this worker's name in its groups: it comes back to its partitions after a restart; no two may share one",
+    )
+    parser.add_argument(
+        "--figures",
+        type=Path,
+        metavar="FILE",
+        help="write counters and gauges there each second, as JSON; the first time when the worker runs",
+    )
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", default="", help="serve the same there for Prometheus, below /metrics"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run until ended; 0 = in order, 3 = going on would have been wrong (a supervisor starts it again)."""
+    from deploy.accounts import writer
+    from deploy.registry import marks, registered
+    from deploy.sinks import client
+    from schemas.config import load
+    from streams import stages
+    from streams.runtime.process import Place
+    from streams.runtime.process import run as run_process
+
+    config = load(options.config)
+    settings = client(config)
+    names = tuple(dict.fromkeys(options.stage or stages.NAMES))
+    jobs = stages.jobs(config, names, marks(config.kafka), lambda: writer(config))
+    place = Place(
+        config.kafka,
+        str(settings["bootstrap.servers"]),
+        settings,
+        options.instance,
+        options.figures,
+        options.metrics,
+        registered(config.kafka),
+    )
+    return run_process(jobs, place)

@@ -1,0 +1,231 @@
+"""How the sink runs as a stage: messages gathered over all partitions, stored as one block, committed behind it.
+
+One block is being stored while the next one gathers, and nothing more is taken: however long ClickHouse is away, the
+rows wait in Kafka.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from streams.runtime.admission import admit
+from streams.runtime.figures import Figures, now_ms
+from streams.runtime.keeper import Keeper
+from streams.runtime.link import Broken, Link, Message
+from streams.runtime.quarantine import quarantined
+from streams.runtime.reader import Reader
+from streams.runtime.snapshot import Snapshot
+from streams.runtime.writers import Writers
+from streams.sink import Block, Gathering, Poisoned, Store, Target
+from streams.store import insist
+
+LOOK_S = 0.05
+BLOCK_BYTES = 67_108_864
+FRESH_S = 3_600.0  # a state is written anew long before retention takes it
+LOG = logging.getLogger("sbiscope")
+
+
+@dataclass(frozen=True, slots=True)
+class SinkPlan:
+    """What a sink is: a block leaves at `rows`, or `seconds` after its first message."""
+
+    target: Target
+    store: Store
+    rows: int
+    seconds: float
+    quarantine_partitions: int
+    quarantine_mark: bytes
+
+
+@dataclass(slots=True)
+class Leaving:
+    """A block on its way, with the bad messages met while it gathered."""
+
+    block: Block
+    bad: list[Poisoned]
+    epoch: int
+
+
+class Sinking:
+    """A stage that stores what it reads."""
+
+    def __init__(self, plan: SinkPlan, reader: Reader, writers: Writers, fail: Callable[[BaseException], None]) -> None:
+        """`fail` ends the process: it is called where no caller could hear an exception."""
+        self.figures = Figures(plan.target.stage, started_ms=now_ms())
+        self._plan = plan
+        self._reader = reader
+        self._writers = writers
+        self._fail = fail
+        self._gathering = Gathering(plan.target)
+        self._bad: list[Poisoned] = []
+        self._append_ms: dict[tuple[int, int], int] = {}  # of what is gathered, for the quarantine
+        self._next: dict[int, int] = {}
+        self._kept: dict[int, Snapshot] = {}  # as last committed or loaded
+        self._kept_at: dict[int, float] = {}
+        self._since: float | None = None  # when the first message of the block came
+        self._storing = asyncio.Lock()
+        self._gone = asyncio.Event()
+        self._epoch = 0
+        self._ending = False
+
+    async def run(self, link: Link) -> None:
+        """Store blocks when they are due."""
+        self._link = link
+        self._keeper = Keeper(self._plan.target.stage, {}, link, self._reader)
+        while not self._ending:
+            await asyncio.sleep(LOOK_S)
+            if self._since is not None and self._due(time.monotonic() - self._since):
+                await self._store()
+            await self._refresh()
+            self._measure()
+
+    async def take(self, message: Message) -> None:
+        """Gather one message, waiting while the block is full. Raises Broken: the process must end."""
+        while self._full() and not self._ending:
+            self._gone.clear()
+            await self._gone.wait()
+        partition = message.partition
+        if partition not in self._next and not await self._load(partition):
+            return
+        epoch = self._epoch
+        wanted = self._next[partition]
+        log_start = await self._link.log_start(partition) if message.offset > wanted else 0
+        lost = admit(wanted, message.offset, log_start)
+        if lost is None:
+            self.figures.repeats += 1
+            return
+        opened = await self._writers.open(message.value)
+        if self._epoch != epoch:
+            return
+        if lost:
+            self.figures.lost += lost
+            self._kept[partition] = replace(self._kept[partition], lost=self._kept[partition].lost + lost)
+        self._next[partition] = message.offset + 1
+        self._since = self._since or time.monotonic()
+        self._append_ms[partition, message.offset] = message.append_ms
+        bad = self._gather(message, opened.schema, opened.body, opened.bad)
+        if bad:
+            self._bad.append(bad)
+        self.figures.messages += 1
+        self.figures.append_delay_ms = now_ms() - message.append_ms
+
+    async def revoke(self) -> None:
+        """Drop what is gathered; a block that is being stored is stored, but not committed."""
+        self._epoch += 1
+        self._gathering.revoke()
+        self._bad, self._since = [], None
+        for one in (self._append_ms, self._next, self._kept, self._kept_at):
+            one.clear()
+        self._gone.set()
+
+    async def finish(self) -> None:
+        """Store and commit what is gathered."""
+        self._ending = True
+        self._gone.set()
+        await self._store()
+
+    def _full(self) -> bool:
+        return self._gathering.rows >= self._plan.rows or self._gathering.size >= BLOCK_BYTES
+
+    def _due(self, age_s: float) -> bool:
+        return age_s >= self._plan.seconds or self._full()
+
+    async def _load(self, partition: int) -> bool:
+        """Begin or go on with a partition; false where it was taken from us meanwhile."""
+        epoch = self._epoch
+        snapshot = await self._keeper.load(partition) or Snapshot(0, b"")
+        if self._epoch != epoch:
+            return False
+        self._gathering.assign(partition, snapshot.state)
+        self._kept[partition] = snapshot
+        self._kept_at[partition] = time.monotonic()
+        self._next[partition] = snapshot.offset
+        return True
+
+    def _gather(self, message: Message, schema: Mapping[str, object] | None, body: bytes, bad: str) -> Poisoned | None:
+        partition, offset = message.partition, message.offset
+        if schema is not None:
+            return self._gathering.take(partition, offset, message.value, schema, body)
+        self._gathering.advance(partition, offset)
+        return Poisoned(partition, offset, message.value, bad) if bad else None
+
+    async def _store(self) -> None:
+        """Store what is gathered, however long it takes, set its bad messages aside, commit behind both.
+
+        One at a time: a block is committed before the next one.
+        """
+        async with self._storing:
+            await self._store_one()
+
+    async def _store_one(self) -> None:
+        leaving = Leaving(self._gathering.seal(), self._bad, self._epoch)
+        append_ms, self._append_ms = self._append_ms, {}
+        self._bad, self._since = [], None
+        self._gone.set()
+        rows = sum(one.rows.count for one in leaving.block.messages)
+        bad = leaving.bad + await insist(leaving.block, self._plan.store, LOG.warning)
+        await self._set_aside(bad, append_ms)
+        await self._commit(leaving, bad)
+        self._count("rows_stored", rows)
+        self._count("blocks", 1)
+
+    async def _set_aside(self, bad: list[Poisoned], append_ms: Mapping[tuple[int, int], int]) -> None:
+        target, partitions = self._plan.target, self._plan.quarantine_partitions
+        flights = []
+        for number, one in enumerate(bad, 1):
+            message = Message(one.partition, one.offset, append_ms.get((one.partition, one.offset), 0), one.value)
+            row = quarantined(target.stage, target.topic, message, number, one.reason, partitions)
+            value = self._plan.quarantine_mark + row.records[0]
+            flights.append(await self._link.send(row.topic, row.partition, row.keys[0], value))
+        for flight in flights:
+            try:
+                await flight
+            except Exception as error:
+                raise Broken(f"Kafka did not take what {target.stage} sets aside: {error!r}") from error
+        self.figures.quarantined += len(bad)
+
+    async def _commit(self, leaving: Leaving, bad: list[Poisoned]) -> None:
+        if self._epoch != leaving.epoch:
+            return
+        snapshots = {}
+        for partition, offset in leaving.block.offsets.items():
+            kept = self._kept[partition]
+            aside = kept.quarantined + sum(one.partition == partition for one in bad)
+            snapshots[partition] = replace(
+                kept, offset=offset, state=leaving.block.states[partition], quarantined=aside
+            )
+        await self._keep(snapshots, leaving.epoch)
+
+    async def _keep(self, snapshots: Mapping[int, Snapshot], epoch: int) -> None:
+        done = await self._keeper.keep(snapshots, lambda _: self._epoch == epoch)
+        if self._epoch != epoch:
+            return
+        for partition in done:
+            self._kept[partition] = snapshots[partition]
+            self._kept_at[partition] = time.monotonic()
+            self.figures.checkpoints += 1
+            self.figures.checkpoint_ms = now_ms()
+        self.figures.commits_refused += len(snapshots) - len(done)
+
+    async def _refresh(self) -> None:
+        """Write the states of idle partitions anew before retention takes them."""
+        now = time.monotonic()
+        old = {one: self._kept[one] for one, at in self._kept_at.items() if now - at >= FRESH_S and one in self._kept}
+        if old and self._since is None:
+            await self._keep(old, self._epoch)
+
+    def _count(self, name: str, by: int) -> None:
+        self.figures.counts[name] = self.figures.counts.get(name, 0) + by
+
+    def _measure(self) -> None:
+        figures, now = self.figures, time.monotonic()
+        figures.partitions = sorted(self._link.assigned())
+        figures.checkpoint_age_ms = max((int((now - at) * 1_000) for at in self._kept_at.values()), default=0)
+        figures.state_bytes = sum(len(one.state) for one in self._kept.values())
+        ends = ((taken, self._link.log_end(partition)) for partition, taken in self._next.items())
+        figures.lag = sum(max(0, end - taken) for taken, end in ends if end is not None)
+        figures.counts["rows_repeated"] = self._gathering.repeated
+        figures.counts["rows_skipped"] = self._gathering.skipped
+        figures.counts["rows_waiting"] = self._gathering.rows

@@ -1,0 +1,99 @@
+"""Which stages there are, and what each is made of: its fold or its table, its topics, its bounds."""
+
+from collections.abc import Callable, Mapping
+
+from schemas.config import Config
+from schemas.framing import single_object_mark
+from schemas.refusal import Refusal
+from schemas.topics import QUARANTINE, declared
+from streams.clickhouse import Account, connect
+from streams.fold import Facts, Fold
+from streams.pairing import Pairing
+from streams.reframe import Layout
+from streams.runtime.folding import Folding, Plan
+from streams.runtime.process import Job, Measured, Surroundings
+from streams.runtime.sinking import Sinking, SinkPlan
+from streams.sink import TARGETS, Store, Target
+from streams.store import Table
+
+EVENTS, TRANSACTIONS, DELTAS, KPIS = "sbi.events", "sbi.transactions", "sbi.kpi-deltas", "sbi.kpis"
+NAMES = ("pairing", "sink")
+
+
+def jobs(
+    config: Config, names: tuple[str, ...], marks: Mapping[str, bytes], account: Callable[[], Account]
+) -> list[Job]:
+    """Return the jobs of the stages `names`; `account` is asked only where a sink is among them.
+
+    `marks`: what stands before the bodies of a schema, by its name, where a registry gave it; else single-object marks.
+    """
+    made: list[Job] = []
+    for name in names:
+        if name == "pairing":
+            made.append(_pairing(config, marks))
+        elif name == "sink":
+            writer = account()
+            made += [_sink(config, target, writer, marks) for target in TARGETS.values()]
+        else:
+            raise Refusal("no such stage", name, f"known: {', '.join(NAMES)}")
+    return made
+
+
+def _pairing(config: Config, marks: Mapping[str, bytes]) -> Job:
+    return _folding(
+        config, "pairing", EVENTS, (TRANSACTIONS, DELTAS), lambda facts: Pairing(facts, config.streams), marks
+    )
+
+
+def _folding(
+    config: Config,
+    name: str,
+    topic: str,
+    outputs: tuple[str, ...],
+    fold: Callable[[Facts], Fold],
+    marks: Mapping[str, bytes],
+) -> Job:
+    def stage(around: Surroundings) -> Measured:
+        written = (*outputs, QUARANTINE)
+        partitions = {one: around.partitions[one] for one in written}
+        before = {one: _mark(one, marks) for one in written}
+        plan = Plan(
+            name, topic, fold, partitions, before, ticks=True, checkpoint_s=config.streams.checkpoint_ms / 1_000
+        )
+        return Folding(plan, around.reader, around.writers, around.fail)
+
+    return Job(name, topic, outputs, stage)
+
+
+def _sink(config: Config, target: Target, account: Account, marks: Mapping[str, bytes]) -> Job:
+    def stage(around: Surroundings) -> Measured:
+        rows, seconds = config.streams.insert_rows, config.streams.insert_ms / 1_000
+        store = table(account, target.table)
+        quarantine = around.partitions[QUARANTINE], _mark(QUARANTINE, marks)
+        return Sinking(SinkPlan(target, store, rows, seconds, *quarantine), around.reader, around.writers, around.fail)
+
+    return Job(target.stage, target.topic, (), stage)
+
+
+def table(account: Account, name: str) -> Store:
+    """Return what stores rows in a table; the server is met at the first row, and may be away then as at any time."""
+    found: list[Table] = []
+
+    def store(layout: Layout, container: bytes) -> None:
+        if not found:
+            try:
+                found.append(Table(connect(account), name, compressed=not _is_near(account)))
+            except Refusal as refusal:
+                raise ConnectionError(str(refusal)) from refusal
+        found[0].store(layout, container)
+
+    return store
+
+
+def _is_near(account: Account) -> bool:
+    return any(host in account.url for host in ("//127.0.0.1", "//localhost", "chdb://"))
+
+
+def _mark(topic: str, marks: Mapping[str, bytes]) -> bytes:
+    schema = declared()[topic].schema
+    return marks.get(schema) or single_object_mark(schema)
