@@ -1,14 +1,12 @@
 """Which Kafka and which ClickHouse does a command talk to: the configured servers, else the local stack's."""
 
-import json
 from dataclasses import dataclass, replace
 
-from deploy.stack.layout import Layout, layout
+from deploy.stack.layout import layout
+from deploy.stack.passwords import READER, WRITER, passwords
 from deploy.stack.state import StackState, running
 from schemas.config import ClickHouse, Config
 from schemas.refusal import Refusal
-
-WRITER, READER = "sbiscope", "reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +35,19 @@ class Endpoints:
         if not url:
             raise Refusal("no ClickHouse", "the stack that is up runs none", "name it: [clickhouse] url")
         secrets = passwords(place)
-        accounts = {"user": WRITER, "password": secrets[WRITER]}
-        accounts |= {"reader_user": READER, "reader_password": secrets[READER]}
-        return replace(self.config.clickhouse, url=url, **accounts)
+        return replace(
+            self.config.clickhouse,
+            url=url,
+            user=WRITER,
+            password=secrets[WRITER],
+            reader_user=READER,
+            reader_password=secrets[READER],
+        )
 
 
 def endpoints(config: Config) -> Endpoints:
     """Return the endpoints that `config` leads to."""
     return Endpoints(config)
-
-
-def passwords(place: Layout) -> dict[str, str]:
-    """Return the front's passwords by user; raises Refusal when they cannot be read."""
-    try:
-        found = json.loads(place.passwords.read_text())
-        return {WRITER: str(found[WRITER]), READER: str(found[READER])}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        advice = "the stack belongs to the user who started it"
-        raise Refusal("cannot read the stack's passwords", str(place.passwords), advice) from error
 
 
 def _stack(config: Config, wanted: str) -> StackState:
