@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
 /* What every hook shares: a hook calls handle() after a send or receive, and births and deaths are seen here.
 
-   Nothing is parsed in the kernel. The loader puts sockets.c, copy.c, this file and one hook's file together. */
+   Nothing is parsed in the kernel. The loader puts sockets.c, copy.c, this file and one hook's file together.
+ */
 
 #define MSG_OOB 0x1
 #define MSG_PEEK 0x2
@@ -40,8 +41,8 @@ static inline u64 allowed(struct socket *s, u64 bytes) {
     return bytes;
 }
 
-/* A call on socket `sk` has moved `result` bytes. `registers` is the struct pt_regs of the system call, which is in
-   progress or, where the hook is its very end, over. 1 = there is something to copy. */
+/* A call on socket `sk` has moved `result` bytes. `registers` is the struct pt_regs of the system call, which
+   is in progress or, where the hook is its very end, over. 1 = there is something to copy. */
 static inline int handle(u64 sk, int result, int flags, int direction, u64 registers, int is_in_progress) {
     int only = 0;
     if (result <= 0 || !is_tcp(sk))
@@ -68,7 +69,8 @@ static inline int handle(u64 sk, int result, int flags, int direction, u64 regis
         return 0;
     remember_process(s);
     s->is_used = 1;
-    if (direction == RECEIVED && flags & MSG_TRUNC) { /* thrown away by the kernel (tcp(7)): no bytes anywhere */
+    if (direction == RECEIVED &&
+        flags & MSG_TRUNC) { /* thrown away by the kernel (tcp(7)): no bytes anywhere */
         miss(s, w, DISCARDED);
         return 0;
     }
@@ -109,7 +111,8 @@ static inline void say_closed(struct socket *s, u64 sk) {
     ring.ringbuf_submit(r, NO_WAKEUP);
 }
 
-/* Births and deaths; often in a soft interrupt, so the current process says nothing. Hook: inet_sock_set_state. */
+/* Births and deaths; often in a soft interrupt, so the current process says nothing. Hook:
+ * inet_sock_set_state. */
 int set_state(struct bpf_raw_tracepoint_args *ctx) {
     u64 sk = ctx->args[0];
     int before = ctx->args[1], after = ctx->args[2];

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
 /* How the bytes of a call get into the ring: from the buffers that its registers name, piece by piece.
 
-   The state of a copy stands in memory that the verifier knows nothing of, so all turns of the loop look alike to
-   it; what one run of the loop leaves, the next one takes up (tail calls). The loader gives RING_PAGES by -D. */
+   The state of a copy stands in memory that the verifier knows nothing of, so all turns of the loop look
+   alike to it; what one run of the loop leaves, the next one takes up (tail calls). The loader gives
+   RING_PAGES by -D. */
 
-#define TURNS 32 /* pieces copied by one run of the loop: 34 runs (MAX_TAIL_CALL_CNT + 1) reach 1,024 iovecs (IOV_MAX) */
+#define TURNS                                                                                                \
+    32 /* pieces copied by one run of the loop: 34 runs (MAX_TAIL_CALL_CNT + 1) reach 1,024 iovecs (IOV_MAX) \
+        */
 #define NO_WAKEUP 1
-#define IN_PROGRESS ((u64)-38) /* what ax holds until the system call has its result: -ENOSYS */
+#define MOST_CHUNKS (RING_PAGES * 4096 / 4 * 3 / sizeof(struct chunk_record)) /* waiting in the ring */
+#define IN_PROGRESS ((u64)-38)     /* what ax holds until the system call has its result: -ENOSYS */
 #define PREFACE 0x5448202a20495250 /* "PRI * HT" (RFC 9113 3.4) */
-#define COMPAT_CODE 0x23       /* the code segment of 32-bit programs, whose calls have other numbers */
+#define COMPAT_CODE 0x23           /* the code segment of 32-bit programs, whose calls have other numbers */
 
 /* Registers of the system call, ax to cs of struct pt_regs. */
 struct call {
@@ -44,7 +48,18 @@ static inline void fault(struct record *to) {
     count(FAULTS, 1);
 }
 
-/* Put a piece into the ring; 1 = no room. The length is pinned to one register, else the verifier loses its bound. */
+/* Bulk may fill three quarters of the ring: the last one is for what is short, as messages are. */
+static inline int has_room_for_chunk(void) {
+    u32 which = CHUNKS, whose = CHUNKS_READ;
+    u64 *put = counters.lookup(&which), *read = counters.lookup(&whose);
+    if (!put || !read || *put - *read >= MOST_CHUNKS)
+        return 0;
+    __sync_fetch_and_add(put, 1);
+    return 1;
+}
+
+/* Put a piece into the ring; 1 = no room. The length is pinned to one register, else the verifier loses its
+ * bound. */
 static int emit(struct socket *s, struct work *w, u64 length) {
     int class = RING_FULL_SMALL;
     asm volatile("" : "+r"(length));
@@ -75,8 +90,10 @@ static int emit(struct socket *s, struct work *w, u64 length) {
             fault(&r->head);
         ring.ringbuf_submit(r, NO_WAKEUP);
     } else if (length <= CHUNK_BYTES) {
-        struct chunk_record *r = ring.ringbuf_reserve(sizeof(struct chunk_record));
         class = RING_FULL_CHUNK;
+        if (!has_room_for_chunk())
+            goto full;
+        struct chunk_record *r = ring.ringbuf_reserve(sizeof(struct chunk_record));
         if (!r)
             goto full;
         fill(&r->head, s, w, length);
@@ -105,8 +122,9 @@ static void miss(struct socket *s, struct work *w, u8 reason) {
     ring.ringbuf_submit(r, NO_WAKEUP);
 }
 
-/* Find the bytes of a call: one buffer, or an array of them. 0 = this call's are not known. x86-64 numbers. Outside
-   a call (`is_in_progress`) the registers are another one's: io_uring works on when a call returns. */
+/* Find the bytes of a call: one buffer, or an array of them. 0 = this call's are not known. x86-64 numbers.
+   Outside a call (`is_in_progress`) the registers are another one's: io_uring works on when a call returns.
+ */
 static inline int locate(struct work *w, struct call *c, int is_in_progress) {
     u64 message[2] = {};
     if (c->cs == COMPAT_CODE || !c->ip || (is_in_progress && c->ax != IN_PROGRESS))
@@ -130,8 +148,8 @@ static inline int locate(struct work *w, struct call *c, int is_in_progress) {
     case 307: /* sendmmsg */
         if (c->dx != 1)
             return 0;
-    case 46: /* sendmsg */
-    case 47: /* recvmsg */
+    case 46:                                                                    /* sendmsg */
+    case 47:                                                                    /* recvmsg */
         if (bpf_probe_read_user(message, sizeof message, (void *)(c->si + 16))) /* msg_iov, msg_iovlen */
             return 0;
         w->iov = message[0];
@@ -174,19 +192,18 @@ static int copy(void) {
     for (int turn = 0; turn < TURNS; turn++) {
         if (!w->left)
             return 0;
-        if (!w->room) {
-            if (!take_buffer(w)) {
-                count(FAULTS, 1);
-                miss(s, w, FAULT);
-                return 0;
-            }
-            continue;
+        if (!w->room && !take_buffer(w)) {
+            count(FAULTS, 1);
+            miss(s, w, FAULT);
+            return 0;
         }
         u64 length = w->room;
         if (length > w->left)
             length = w->left;
         if (length > CHUNK_BYTES)
             length = CHUNK_BYTES;
+        if (!length) /* an empty buffer of the array */
+            continue;
         if (!w->position)
             look(s, w);
         if (emit(s, w, length))

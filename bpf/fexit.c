@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
-/* Hook "fexit": return of tcp_sendmsg and tcp_recvmsg, kernel 5.18 (where the arguments of tcp_recvmsg became these)
-   and later. No tail calls: what is beyond TURNS pieces of a call is cut and said to be. */
+/* Hook "fexit": return of tcp_sendmsg and tcp_recvmsg, kernel 5.18 (where the arguments of tcp_recvmsg became
+   these) and later. No tail calls: what is beyond TURNS pieces of a call is cut and said to be. */
 
 static inline u64 registers(void) {
     return bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
@@ -16,6 +16,7 @@ KRETFUNC_PROBE(tcp_sendmsg, void *sk, void *message, unsigned long size, int res
     return finish(handle((u64)sk, result, 0, SENT, registers(), 1));
 }
 
-KRETFUNC_PROBE(tcp_recvmsg, void *sk, void *message, unsigned long size, int flags, int *address_length, int result) {
+KRETFUNC_PROBE(tcp_recvmsg, void *sk, void *message, unsigned long size, int flags, int *address_length,
+               int result) {
     return finish(handle((u64)sk, result, flags, RECEIVED, registers(), 1));
 }

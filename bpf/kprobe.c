@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
-/* Hook "kprobe": entry and return of tcp_sendmsg and tcp_recvmsg, kernel 5.18 and later (bpf_task_pt_regs is 5.15's,
-   the arguments of tcp_recvmsg are 5.18's). */
+/* Hook "kprobe": entry and return of tcp_sendmsg and tcp_recvmsg, kernel 5.18 and later (bpf_task_pt_regs
+   is 5.15's, the arguments of tcp_recvmsg are 5.18's). */
 
 struct entry {
     u64 sk;

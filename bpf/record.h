@@ -31,16 +31,18 @@ enum counter {
     PEEKED = 8,          /* MSG_PEEK, skipped: the bytes come again */
     UNJUDGED_BYTES = 9,  /* not copied: the socket spent what an unjudged one may */
     SOCKETS_FULL = 10,   /* sockets that found no room */
+    CHUNKS = 11,         /* records of the largest class put into the ring */
+    CHUNKS_READ = 12,    /* written by the reader: how many of them it has taken out */
     COUNTERS = 16,
 };
 
 struct record {
-    u64 time_ns;  /* CLOCK_MONOTONIC, when the call had its result */
-    u64 key;      /* of the socket, never used again: nanosecond of its birth, CPU in the top byte, low 2 bits 0 */
-    u64 position; /* of the first byte in its direction's stream, counted from 0 at the first byte known */
-    u64 cgroup;   /* cgroup v2 id, 1 on a cgroup v1 host */
-    u32 length;   /* bytes that follow, or that are missing */
-    u32 slot;     /* of the socket in the array `verdicts` */
+    u64 time_ns; /* CLOCK_MONOTONIC, when the call had its result */
+    u64 key; /* of the socket, never used again: nanosecond of its birth, CPU in the top byte, low 2 bits 0 */
+    u64 position;   /* of the first byte in its direction's stream, counted from 0 at the first byte known */
+    u64 cgroup;     /* cgroup v2 id, 1 on a cgroup v1 host */
+    u32 length;     /* bytes that follow, or that are missing */
+    u32 slot;       /* of the socket in the array `verdicts` */
     u32 process_id; /* in the root pid namespace */
     u32 netns;      /* inode number of the network namespace */
     u16 local_port; /* host order */

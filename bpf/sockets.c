@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
 /* Which sockets are known, which of them are captured, and where their two streams stand.
 
-   Layouts of kernel structs come from BTF: the loader gives member offsets by -D, and WANTED(port), the filter. */
+   Layouts of kernel structs come from BTF: the loader gives member offsets by -D, and WANTED(port), the
+   filter. */
 #include <linux/ptrace.h>
 #include "record.h"
 
@@ -9,8 +10,8 @@
 #define SLOTS 65536   /* verdicts */
 #define MMAPABLE 1024 /* BPF_F_MMAPABLE */
 
-/* Copied of a socket before its verdict, which needs at most 256 KiB; and where HTTP/2's preface was met, in case
-   the verdict is slow. */
+/* Copied of a socket before its verdict, which needs at most 256 KiB; and where HTTP/2's preface was met, in
+   case the verdict is slow. */
 #define UNJUDGED_BYTES_COPIED (320 << 10)
 #define PREFACE_BYTES_COPIED (64 << 20)
 
@@ -31,9 +32,9 @@ struct socket {
     struct record head; /* what all its records have in common */
     u64 done[2];        /* stream positions: what the calls seen so far have sent and received */
     u32 first[2];       /* TCP sequence numbers of position 0 */
-    u32 ports;          /* as they stand in struct sock: tells whether its memory still serves this connection */
-    u32 budget;         /* bytes that may yet be copied before a verdict */
-    u8 is_used;         /* the reader knows of it */
+    u32 ports;  /* as they stand in struct sock: tells whether its memory still serves this connection */
+    u32 budget; /* bytes that may yet be copied before a verdict */
+    u8 is_used; /* the reader knows of it */
     u8 is_closed;
     u8 unused[6];
 };
@@ -96,8 +97,8 @@ static struct socket *meet(u64 sk, u8 role) {
     return known;
 }
 
-/* Return what is known of a socket; nothing if its memory serves another connection by now (a birth that no probe
- * saw). */
+/* Return what is known of a socket; nothing if its memory serves another connection by now (a birth that no
+ * probe saw). */
 static inline struct socket *known(u64 sk) {
     u32 ports = 0;
     struct socket *s = sockets.lookup(&sk);
@@ -110,7 +111,8 @@ static inline struct socket *known(u64 sk) {
     return 0;
 }
 
-/* Sockets without a file are the kernel's own (NFS, NBD): the registers of the call say nothing of their bytes. */
+/* Sockets without a file are the kernel's own (NFS, NBD): the registers of the call say nothing of their
+ * bytes. */
 static inline int is_of_a_process(u64 sk) {
     u64 socket = 0, file = 0;
     READ(socket, sk + SK_SOCKET);
@@ -127,7 +129,8 @@ static inline void judge(struct socket *s) {
         s->head.verdict = *verdict & 3;
 }
 
-/* Where a direction stands after a call: its 64-bit position continued from the socket's 32-bit sequence number. */
+/* Where a direction stands after a call: its 64-bit position continued from the socket's 32-bit sequence
+ * number. */
 static inline u64 position(struct socket *s, u64 sk, int direction) {
     u32 sequence = 0;
     if (direction == SENT)

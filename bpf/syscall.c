@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
-/* Hook "syscall": the raw tracepoint sys_exit, on every kernel with BPF ring buffers (5.8). Each system call of the
-   node pays a little. The arguments still stand in the registers when a call returns, so nothing happens at its
-   entry. Not seen: io_uring, sendmmsg, recvmmsg, splice from a socket; the next call's position shows that. */
+/* Hook "syscall": the raw tracepoint sys_exit, on every kernel with BPF ring buffers (5.8). Each system call
+   of the node pays a little. The arguments still stand in the registers when a call returns, so nothing
+   happens at its entry. Not seen: io_uring, several messages by one sendmmsg or recvmmsg, splice from a
+   socket; the next call's position shows that. */
 
 BPF_PROG_ARRAY(programs, 1);
+
+#define MESSAGE_LENGTH 56 /* of msg_len in struct mmsghdr */
 
 /* The socket behind a file descriptor of the current process, 0 if it is none. */
 static inline u64 socket_of(u32 descriptor) {
@@ -44,6 +47,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx) {
     struct call c = {};
     int direction = SENT;
     u64 descriptor, flags = 0;
+    u32 length = 0;
     READ(c, registers + PT_REGS_AX);
     if (c.cs == COMPAT_CODE)
         return 0;
@@ -59,6 +63,13 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx) {
     case 47: /* recvmsg */
         flags = c.dx;
         direction = RECEIVED;
+        break;
+    case 299: /* recvmmsg */
+        direction = RECEIVED;
+    case 307: /* sendmmsg: the result is the number of messages */
+        if (result != 1 || bpf_probe_read_user(&length, sizeof length, (void *)(c.si + MESSAGE_LENGTH)))
+            return 0;
+        result = length;
         break;
     case 275: /* splice: to descriptor, the third argument */
         descriptor = c.dx;

@@ -63,12 +63,14 @@ class KernelSource:
     def _read(self, sockets: Sockets, began_ns: int, most: int) -> None:
         """Read until the ring is empty, or `most` times (0 = no bound); then set `now_ns`."""
         ring = self._probes.ring
+        chunks = self._probes.chunks
         reads = 0
         while True:
             records = ring.read(RECORDS)
             sockets.take(records)
             reads += 1
             if len(records) < RECORDS:
+                self._probes.have_read(chunks)
                 reached_ns = self.now_ns if ring.is_busy else began_ns - UNDERWAY_NS
                 break
             if reads == most:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.privilege import effective_capabilities
-from collector.record import COUNTERS
+from collector.record import CHUNKS, CHUNKS_READ, COUNTER_SLOTS, COUNTERS
 from collector.ring import Ring
 from schemas.refusal import Refusal
 
@@ -22,7 +22,6 @@ LOAD_S = 120.0  # an emulated machine takes 35
 REPLY_BYTES = 65_536
 MOST_DESCRIPTORS = 32
 SLOTS = 65_536
-COUNTER_SLOTS = 16
 CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
 
@@ -63,6 +62,15 @@ class Probes:
     def counts(self) -> dict[str, int]:
         """Return the kernel's counters by name."""
         return {name: self._counters[place] for place, (name, _) in enumerate(COUNTERS)}
+
+    @property
+    def chunks(self) -> int:
+        """How many of the largest records were put into the ring so far."""
+        return self._counters[CHUNKS]
+
+    def have_read(self, chunks: int) -> None:
+        """Tell the kernel side how many of them are out again: it leaves room for what is short."""
+        self._counters[CHUNKS_READ] = chunks
 
     def close(self) -> None:
         """Detach: nothing comes into the ring any more."""

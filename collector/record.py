@@ -69,6 +69,8 @@ COUNTERS = (
     ("bytes_beyond_judgement", False),
     ("sockets_full", True),
 )
+CHUNKS, CHUNKS_READ = 11, 12  # records of the largest class: put in by the kernel, taken out by the reader
+COUNTER_SLOTS = 16
 
 
 class Head(NamedTuple):

@@ -44,8 +44,8 @@ class Exchange:
 class Consumer:
     """The AMF: one connection to each producer, one request at a time."""
 
-    def __init__(self, port: int) -> None:
-        self._port = port
+    def __init__(self, port: int, address: str = LOOPBACK) -> None:
+        self._peer = address, port
         self._links: dict[str, tuple[socket.socket, H2Connection]] = {}
 
     def exchange(self, number: int) -> Exchange:
@@ -70,7 +70,7 @@ class Consumer:
 
     def _link(self, producer: str) -> tuple[socket.socket, H2Connection]:
         if producer not in self._links:
-            link = socket.create_connection((LOOPBACK, self._port))
+            link = socket.create_connection(self._peer)
             link.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             connection = H2Connection(H2Configuration(client_side=True, header_encoding=None))
             connection.initiate_connection()

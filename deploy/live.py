@@ -1,5 +1,6 @@
 """How the agent runs on a node: kernel source to sink until a signal ends it in order."""
 
+import importlib
 import signal
 import sys
 from collections.abc import Callable
@@ -26,6 +27,7 @@ def collect_live(config: Config, to: str) -> int:
 
     Rights are used to load the probes and to open the sink, then given up for good.
     """
+    importlib.import_module("collector.http1")  # met late else, when its file may not be readable any more
     source = KernelSource(config.collector)
     privilege.forbid_gain()
     for number in (signal.SIGINT, signal.SIGTERM):

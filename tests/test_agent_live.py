@@ -1,0 +1,329 @@
+"""The agent as a process: real programs speak HTTP/2 on loopback, each of their messages is an event, no port told."""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.kernel_source import KernelSource
+from collector.probes import Probes
+from deploy.demo_peers import Consumer, producers, serve_connection, talk
+from deploy.kernel_check import kernel_findings
+from schemas.config import Collector
+from schemas.refusal import Refusal
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
+]
+ROOT = Path(__file__).parent.parent
+COUNT = 23
+HOOKS = ("sock", "fexit", "kprobe", "syscall")
+BPF_PROG_GET_FD_BY_ID = 13
+SYS_BPF = 321
+
+Event = dict[str, Any]
+
+
+@pytest.fixture(params=HOOKS, scope="module")
+def hook(request: pytest.FixtureRequest) -> str:
+    """Return each hook that this kernel takes."""
+    try:
+        Probes([request.param], 1 << 20, ()).close()
+    except Refusal as refusal:
+        pytest.skip(f"hook {request.param} does not load here: {refusal.seen}")
+    return str(request.param)
+
+
+class Agent:
+    """A running `sbiscope collect` that writes JSON lines."""
+
+    def __init__(self, lines: Path, *options: str) -> None:
+        self.lines = lines
+        command = [sys.executable, "-m", "deploy.cli", "collect", "--to", str(lines), *options]
+        self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        assert self.process.stderr is not None
+        self.said = self.process.stderr.readline()
+
+    def end(self) -> str:
+        """End it in order; return what it said last."""
+        time.sleep(0.1)
+        self.process.send_signal(signal.SIGTERM)
+        _, said = self.process.communicate(timeout=20)
+        assert self.process.returncode == 0, said
+        return str(said)
+
+    def events(self) -> list[Event]:
+        return [json.loads(line) for line in self.lines.read_text().splitlines()]
+
+
+@contextmanager
+def agent(place: Path, *options: str) -> Iterator[Agent]:
+    running = Agent(place / "events.jsonl", *options)
+    try:
+        yield running
+    finally:
+        running.process.kill()
+        running.process.communicate()
+
+
+def seen(events: list[Event], port: int) -> Counter[tuple[str, str]]:
+    """Count the events of a server's port by vantage and half; all of them whole and exact."""
+    of_port = [event for event in events if event["server_port"] == port]
+    assert {(event["ended"], event["header_state"]) for event in of_port} <= {("complete", "exact")}
+    return Counter((event["vantage"], event["half"]) for event in of_port)
+
+
+def each(count: int) -> dict[tuple[str, str], int]:
+    return {(vantage, half): count for vantage in ("client", "server") for half in ("request", "response")}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+@contextmanager
+def nghttpd(place: Path) -> Iterator[int]:
+    """Run Debian's HTTP/2 server over `place`; give its port."""
+    port = free_port()
+    command = ["nghttpd", "--no-tls", "--address=127.0.0.1", "-d", str(place), str(port)]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close())
+            yield port
+        finally:
+            server.kill()
+
+
+def wait_for(attempt: Callable[[], object], seconds: float = 5.0) -> None:
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            attempt()
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+@pytest.fixture(scope="module")
+def nghttp() -> None:
+    """Skip where Debian's nghttp2 programs are missing and cannot be installed."""
+    if shutil.which("nghttpd") and shutil.which("h2load"):
+        return
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "nghttp2-client", "nghttp2-server"]
+    if not shutil.which("apt-get") or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("nghttpd and h2load are missing (apt-get install nghttp2-client nghttp2-server)")
+
+
+def test_programs_that_talk_sbi_are_seen_from_both_ends(hook: str, tmp_path: Path) -> None:
+    with agent(tmp_path, "--hook", hook) as running:
+        assert f"hook {hook}" in running.said
+        said = talk(COUNT)
+        running.end()
+    ports = {event["client_port"] for event in running.events()} & {exchange.client_port for exchange in said}
+    events = [event for event in running.events() if event["client_port"] in ports]
+    assert seen(events, events[0]["server_port"]) == each(COUNT)
+    truth = {(one.client_port, one.stream_id): one for one in said}
+    for event in events:
+        exchange = truth[event["client_port"], event["stream_id"]]
+        if event["half"] == "request":
+            assert (event["method"], event["authority"]) == (exchange.method, exchange.authority)
+        else:
+            assert event["status"] == exchange.status
+        assert event["process_name"].startswith("python")
+        assert event["consumer_nf"] == "AMF"
+        assert event["operation"]
+
+
+@pytest.mark.parametrize("client", ["nghttp", "h2load", "curl"])
+def test_debians_programs_are_seen_from_both_ends(hook: str, nghttp: None, tmp_path: Path, client: str) -> None:
+    (tmp_path / "page").write_bytes(b"{}" * 3_000)
+    with nghttpd(tmp_path) as port, agent(tmp_path, "--hook", hook) as running:
+        url = f"http://127.0.0.1:{port}/page"
+        commands = {
+            "nghttp": [["nghttp", "-n", "-m", str(COUNT), url]],
+            "h2load": [["h2load", "-n", str(COUNT), "-c", "3", "-m", "4", url]],
+            "curl": [["curl", "-s", "-f", "--http2-prior-knowledge", url]] * COUNT,
+        }
+        for command in commands[client]:
+            subprocess.run(command, check=True, capture_output=True)
+        running.end()
+    events = running.events()
+    assert seen(events, port) == each(COUNT)
+    names = {(event["vantage"], event["process_name"]) for event in events if event["server_port"] == port}
+    assert names == {("client", client), ("server", "nghttpd")}
+
+
+def test_a_connection_older_than_the_agent_is_joined(hook: str, tmp_path: Path) -> None:
+    with producers() as port:
+        consumer = Consumer(port)
+        for number in range(COUNT):
+            consumer.exchange(number)
+        with agent(tmp_path, "--hook", hook) as running:
+            for number in range(COUNT, 3 * COUNT):
+                consumer.exchange(number)
+            consumer.close()
+            running.end()
+    events = [event for event in running.events() if event["server_port"] == port]
+    seen_from = Counter((event["vantage"], event["half"]) for event in events)
+    assert seen_from == each(2 * COUNT)
+
+
+def test_short_connections_in_turn_with_foreign_ones_are_all_seen(hook: str, tmp_path: Path) -> None:
+    """The kernel reuses the memory of sockets: what was told of one must not stick to the next."""
+    foreign = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=answer_foreign, args=(foreign,), daemon=True).start()
+    with producers() as port, agent(tmp_path, "--hook", hook) as running:
+        for number in range(100):
+            consumer = Consumer(port)
+            consumer.exchange(number)
+            consumer.close()
+            with socket.create_connection(foreign.getsockname()) as link:
+                link.sendall(b"PING %d\r\n" % number)
+                assert link.recv(64)
+        running.end()
+    assert seen(running.events(), port) == each(100)
+    assert {event["server_port"] for event in running.events()} == {port}
+
+
+def answer_foreign(listener: socket.socket) -> None:
+    while True:
+        link, _ = listener.accept()
+        with link:
+            link.recv(64)
+            link.sendall(b"+PONG\r\n")
+
+
+def test_another_address_family(hook: str, tmp_path: Path) -> None:
+    with (
+        socket.create_server(("::1", 0), family=socket.AF_INET6) as listener,
+        agent(tmp_path, "--hook", hook) as running,
+    ):
+        port = listener.getsockname()[1]
+        threading.Thread(target=lambda: serve_connection(listener.accept()[0]), daemon=True).start()
+        consumer = Consumer(port, "::1")
+        for number in (0, 9):  # both ask the same producer
+            consumer.exchange(number)
+        consumer.close()
+        running.end()
+    assert seen(running.events(), port) == each(2)
+    assert {event["client_address"] for event in running.events()} == {"::1"}
+
+
+def test_a_port_filter_leaves_the_rest_alone(hook: str, tmp_path: Path) -> None:
+    with producers() as port, producers() as other, agent_with_ports(tmp_path, hook, port) as running:
+        for server in (port, other):
+            consumer = Consumer(server)
+            consumer.exchange(0)
+            consumer.close()
+        running.end()
+    assert seen(running.events(), port) == each(1)
+    assert {event["server_port"] for event in running.events()} == {port}
+
+
+@contextmanager
+def agent_with_ports(place: Path, hook: str, port: int) -> Iterator[Agent]:
+    (place / "agent.toml").write_text(f'[collector]\nports = "{port}"\n')
+    with agent(place, "--hook", hook, "--config", str(place / "agent.toml")) as running:
+        yield running
+
+
+def program_ids(process: int) -> set[int]:
+    """Return the BPF programs that descriptors of a process keep attached."""
+    found = set()
+    for entry in Path(f"/proc/{process}/fdinfo").iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            lines = [line.split() for line in entry.read_text().splitlines()]
+            found |= {int(words[1]) for words in lines if words[0] == "prog_id:"}
+    return found
+
+
+def is_loaded(program: int) -> bool:
+    attribute = (ctypes.c_uint32 * 32)(program)
+    descriptor = ctypes.CDLL(None).syscall(SYS_BPF, BPF_PROG_GET_FD_BY_ID, ctypes.byref(attribute), 128)
+    if descriptor >= 0:
+        os.close(descriptor)
+    return bool(descriptor >= 0)
+
+
+def gone(programs: set[int]) -> bool:
+    until = time.monotonic() + 5
+    while any(map(is_loaded, programs)) and time.monotonic() < until:
+        time.sleep(0.05)
+    return not any(map(is_loaded, programs))
+
+
+def test_the_observer_has_no_rights_and_leaves_nothing_when_killed(tmp_path: Path) -> None:
+    with producers() as port, agent(tmp_path) as running:
+        status = Path(f"/proc/{running.process.pid}/status").read_text()
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert fields["Uid"].split() == ["65534"] * 4
+        assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
+        assert fields["NoNewPrivs"] == "1"
+        programs = program_ids(running.process.pid)
+        assert len(programs) >= 3
+        consumer = Consumer(port)
+        consumer.exchange(0)
+        running.process.kill()
+        running.process.wait()
+        assert gone(programs)
+        assert all(consumer.exchange(number).status for number in range(1, 10))
+        consumer.close()
+
+
+@pytest.mark.slow
+def test_starting_and_stopping_leaves_nothing() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(20):
+        source = KernelSource(Collector())
+        programs = program_ids(os.getpid())
+        source._probes.close()
+        assert programs
+        assert gone(programs)
+        del source
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "wrapped", "line"),
+    [
+        (["--hook", "nonsense"], [], "no such hook: 'nonsense'"),
+        ([], ["setpriv", "--bounding-set=-all", "--inh-caps=-all"], "this process lacks CAP_BPF and CAP_PERFMON"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_one_line(options: list[str], wrapped: list[str], line: str) -> None:
+    command = [*wrapped, sys.executable, "-m", "deploy.cli", "collect", "--to", "-", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert line in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_hook_that_does_not_load_is_named_with_its_reason(tmp_path: Path) -> None:
+    found = {finding.name: finding for finding in kernel_findings()}
+    lacking = [hook for hook in HOOKS if "does not load" in found[f"hook {hook}"].seen]
+    if not lacking:
+        pytest.skip("every hook loads on this kernel")
+    command = [sys.executable, "-m", "deploy.cli", "collect", "--to", "-", "--hook", lacking[0]]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert f"no kernel hook loads: {lacking[0]}: " in done.stderr
+    assert done.stderr.count("\n") == 1

@@ -1,0 +1,73 @@
+"""The kernel source on this kernel: bytes captured are bytes sent, at both ends, with every hook that loads here."""
+
+import os
+import socket
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from collector.kernel_source import KernelSource
+from collector.message import Vantage
+from schemas.config import Collector
+from schemas.refusal import Refusal
+from tests.live_peers import WHOLE, WITH_GAPS, Case, Recorder, Sent, connected, observed
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
+]
+HOOKS = ("sock", "fexit", "kprobe", "syscall")
+AGENT = replace(Collector(), ring_bytes=16_777_216)
+
+
+@pytest.fixture(params=HOOKS, scope="module")
+def hook(request: pytest.FixtureRequest) -> str:
+    """Return each hook that this kernel takes."""
+    try:
+        KernelSource(replace(AGENT, hook=request.param))._probes.close()
+    except Refusal as refusal:
+        pytest.skip(f"hook {request.param} does not load here: {refusal.seen}")
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def taken(hook: str) -> tuple[Recorder, dict[str, tuple[int, Sent]]]:
+    """Run every case under one agent; return what it recorded, and by case the server's port and what was sent."""
+    recorder = Recorder()
+    done: dict[str, tuple[int, Sent]] = {}
+    with observed(KernelSource(replace(AGENT, hook=hook)), recorder):
+        for case in (*WHOLE, *WITH_GAPS):
+            done[case.__name__] = played(case, socket.AF_INET)
+        done["ipv6"] = played(WHOLE[0], socket.AF_INET6)
+    return recorder, done
+
+
+def played(case: Case, family: socket.AddressFamily) -> tuple[int, Sent]:
+    with connected(family) as (client, server):
+        return server.getsockname()[1], case(client, server)
+
+
+def with_gaps(whole: bytes, gaps: tuple[tuple[int, int], ...]) -> bytes:
+    for begin, length in gaps:
+        whole = whole[:begin] + b"?" * length + whole[begin + length :]
+    return whole
+
+
+@pytest.mark.parametrize("case", [*(case.__name__ for case in (*WHOLE, *WITH_GAPS)), "ipv6"])
+def test_what_was_sent_is_what_was_captured_at_both_ends(
+    taken: tuple[Recorder, dict[str, tuple[int, Sent]]], case: str
+) -> None:
+    recorder, done = taken
+    port, sent = done[case]
+    client, server = recorder.of(port, Vantage.CLIENT), recorder.of(port, Vantage.SERVER)
+    assert client.from_start
+    assert server.from_start
+    assert bytes(client.text[True]) == with_gaps(sent.to_server, sent.sent_gaps)
+    assert bytes(server.text[True]) == with_gaps(sent.to_server, sent.received_gaps)
+    assert bytes(server.text[False]) == sent.to_client
+    assert bytes(client.text[False]) == (sent.to_client if sent.is_answer_read else b"")
+    if sent.is_answer_read:  # else unread bytes are waited for
+        assert client.is_closed
+        assert server.is_closed
