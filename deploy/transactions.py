@@ -13,6 +13,7 @@ from schemas.config import Streams
 from schemas.fields import document
 from streams.fold import Facts
 from streams.pairing import TRANSACTIONS, Pairing
+from streams.plain import without_logical_types
 
 FINAL = 2  # the version of a transaction that nothing corrects any more
 
@@ -24,7 +25,9 @@ class TransactionLines:
         self._write = write
         self._fold = Pairing(Facts(0, {TRANSACTIONS: 1}), rules)
         self._schema = document("sbi_event_batch")
-        self._record = fastavro.parse_schema(_plain(document("sbi_transaction_batch")["fields"][-1]["type"]["items"]))
+        self._record = fastavro.parse_schema(
+            without_logical_types(document("sbi_transaction_batch")["fields"][-1]["type"]["items"])
+        )
         self._waiting: dict[str, dict[str, Any]] = {}
 
     def put(self, batch: Batch) -> None:
@@ -49,10 +52,3 @@ class TransactionLines:
 
 def _line(row: dict[str, Any]) -> bytes:
     return msgspec.json.encode(row) + b"\n"
-
-
-def _plain(schema: Any) -> Any:
-    """Return `schema` without logical types: times stay whole microseconds."""
-    if isinstance(schema, dict):
-        return {key: _plain(value) for key, value in schema.items() if key != "logicalType"}
-    return [_plain(one) for one in schema] if isinstance(schema, list) else schema

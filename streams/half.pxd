@@ -20,6 +20,7 @@ cdef class Layout:
     cdef readonly object schema
     cdef readonly tuple names
     cdef public bytes plan
+    cdef readonly int sbi_headers
     cdef bytes _kinds
     cdef Py_ssize_t _count
     cdef bytes _bounds

@@ -137,6 +137,7 @@ class Layout:
             self._header_bytes = self.names.index("header_bytes")
             self._status = self.names.index("status")
             self._max_rsp_time_ms = self.names.index("max_rsp_time_ms")
+            self.sbi_headers = self.names.index("sbi_headers") if "sbi_headers" in self.names else -1
             self.plan = b""
         except (KeyError, ValueError) as error:
             raise Malformed(f"its schema is no SbiEventBatch that can be read: {error}") from error

@@ -9,6 +9,19 @@ import cython
 
 from streams.collectors import Collector, Collectors
 from streams.fold import Facts, Numbering, Rows, zigzag
+from streams.kpi_counts import (
+    ANSWERED,
+    DURATION_US_SUM,
+    DURATIONS,
+    HEADER_BYTES,
+    IN_FLIGHT,
+    REQUEST_BODY_BYTES,
+    RESPONSE_BODY_BYTES,
+    RESPONSE_SUCCESS,
+    RETRANSMITTED,
+    Counts,
+    add_named,
+)
 from streams.outcome import Outcome
 from streams.sketch import MULTIPLIER, NOTHING
 
@@ -19,47 +32,22 @@ else:
 
 DELTAS = "sbi.kpi-deltas"
 WINDOW_US = cython.declare(cython.longlong, 10_000_000)
-MAX_FAILURES = 64  # different failures kept apart in a cell; the rest counts as "other"
 MAX_CELLS = 500  # in one row, so that a message stays small
-NO_MAXIMUM = -(1 << 62)
-
-ANSWERED = 10
-RETRANSMITTED = 11
-IN_FLIGHT = 12
-HEADER_BYTES = 13
-REQUEST_BODY_BYTES = 14
-RESPONSE_BODY_BYTES = 15
-DURATIONS = 16
-DURATION_US_SUM = 17
-RESPONSE_SUCCESS = 18
-COUNTERS = 19  # the first ten by outcome
 
 SUCCEEDED = frozenset({int(Outcome.SUCCESS), int(Outcome.REDIRECT), int(Outcome.BUSINESS)})
 UNKNOWN = int(Outcome.UNKNOWN)
 _MULTIPLIER = cython.declare(cython.double, MULTIPLIER)
 
 
-class Cell:
-    """Counts of one key in one window; `counters` in the order of KpiCell's fields."""
-
-    __slots__ = ("counters", "failures", "latencies", "maximum_us", "response_failures")
-
-    def __init__(self) -> None:
-        self.counters = [0] * COUNTERS
-        self.maximum_us = NO_MAXIMUM
-        self.latencies: dict[int, int] = {}
-        self.failures: dict[str, int] = {}
-        self.response_failures: dict[str, int] = {}
-
-    def record(self, window: int, cell: bytes) -> bytes:
-        """Return the record KpiCell; `cell` = its key as Avro."""
-        parts = [zigzag(window * 10_000_000), cell, *map(zigzag, self.counters), zigzag(self.maximum_us)]
-        bins = [(index, count) for index, count in self.latencies.items() if count]
-        if bins:
-            parts.append(zigzag(len(bins)))
-            parts += [zigzag(index) + zigzag(count) for index, count in bins]
-        parts += [b"\0", _map(self.failures), _map(self.response_failures)]
-        return b"".join(parts)
+def record(window: int, cell: bytes, counts: Counts) -> bytes:
+    """Return the record KpiCell; `cell` = its key as Avro."""
+    parts = [zigzag(window * 10_000_000), cell, *map(zigzag, counts.counters), zigzag(counts.maximum_us)]
+    bins = [(index, count) for index, count in counts.latencies.items() if count]
+    if bins:
+        parts.append(zigzag(len(bins)))
+        parts += [zigzag(index) + zigzag(count) for index, count in bins]
+    parts += [b"\0", _map(counts.failures), _map(counts.response_failures)]
+    return b"".join(parts)
 
 
 def _map(counts: dict[str, int]) -> bytes:
@@ -70,13 +58,13 @@ def _map(counts: dict[str, int]) -> bytes:
     return b"".join((zigzag(len(entries)), *parts, b"\0"))
 
 
-Cells = dict[tuple[int, bytes], Cell]
+Cells = dict[tuple[int, bytes], Counts]
 
 
 def _cell(cells: dict[Any, Any], window: int, key: bytes) -> Any:
     found = cells.get((window, key))
     if found is None:
-        found = cells[window, key] = Cell()
+        found = cells[window, key] = Counts()
     return found
 
 
@@ -121,9 +109,7 @@ def _count_failure(failures: dict[str, int], row: Row, sign: int) -> None:
         name += f" {row.status}"
     if row.cause is not None:
         name += f" {row.cause.decode(errors='replace')}"
-    if name not in failures and len(failures) >= MAX_FAILURES:
-        name = "other"
-    failures[name] = failures.get(name, 0) + sign
+    add_named(failures, name, sign)
 
 
 def partition_of(cell: bytes, partitions: int) -> int:
@@ -185,7 +171,7 @@ class Deltas:
         blind = self.blind.get(collector, {})
         records: dict[int, list[bytes]] = {}
         for (window, key), cell in self.cells.get(collector, {}).items():
-            records.setdefault(partition_of(key, self.partitions), []).append(cell.record(window, key))
+            records.setdefault(partition_of(key, self.partitions), []).append(record(window, key, cell))
         mark = collector.watermark_us
         passed = {q for q, before in told.items() if over or before // 10_000_000 < mark // 10_000_000}
         for partition in sorted({*records, *passed, *(range(self.partitions) if blind else ())}):

@@ -8,7 +8,7 @@ import msgspec
 
 from streams.collectors import Collector, Key
 from streams.half import Half, Layout
-from streams.kpi_cells import Cell
+from streams.kpi_counts import Counts
 from streams.transaction import prepare
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class PairingState(msgspec.Struct, array_like=True, frozen=True):
     responses: list[tuple[int, int, bytes, bool]]
     told: list[tuple[int, int, bytes, bool, int, int]]
     second: int
-    cells: list[tuple[int, int, bytes, list[int], int, dict[int, int], dict[str, int], dict[str, int]]]
+    cells: list[tuple[int, int, bytes, Counts]]
     blind: list[tuple[int, dict[int, int]]]
     over: list[int]
     reached: list[tuple[int, dict[int, int]]]
@@ -70,18 +70,9 @@ def dump(fold: "Pairing") -> bytes:
         told=[(*half(one.request), one.request.outcome, one.at_ms) for one in fold.told.values()],
         second=deltas.second,
         cells=[
-            (
-                collectors[one],
-                window,
-                key,
-                cell.counters,
-                cell.maximum_us,
-                cell.latencies,
-                cell.failures,
-                cell.response_failures,
-            )
+            (collectors[one], window, key, counts)
             for one, cells in deltas.cells.items()
-            for (window, key), cell in cells.items()
+            for (window, key), counts in cells.items()
         ],
         blind=[(collectors[one], windows) for one, windows in deltas.blind.items()],
         over=[collectors[one] for one in deltas.over],
@@ -135,10 +126,8 @@ def load(fold: "Pairing", octets: bytes) -> None:
 def _load_deltas(fold: "Pairing", state: PairingState, collectors: list[Collector]) -> None:
     deltas = fold.deltas
     deltas.second = state.second
-    for one, window, key, counters, maximum_us, latencies, failures, response_failures in state.cells:
-        cell = deltas.cells.setdefault(collectors[one], {})[window, key] = Cell()
-        cell.counters, cell.maximum_us, cell.latencies = counters, maximum_us, latencies
-        cell.failures, cell.response_failures = failures, response_failures
+    for one, window, key, counts in state.cells:
+        deltas.cells.setdefault(collectors[one], {})[window, key] = counts
     deltas.blind = {collectors[one]: windows for one, windows in state.blind}
     deltas.over = {collectors[one]: None for one in state.over}
     deltas.reached = {collectors[one]: told for one, told in state.reached}

@@ -35,6 +35,7 @@ REQUEST_US = cython.declare(cython.int, 11)
 RESPONSE_US = cython.declare(cython.int, 12)
 DURATION_US = cython.declare(cython.int, 13)
 DEADLINE_MS = cython.declare(cython.int, 14)
+TO_PROXY = cython.declare(cython.int, 15)
 ABSENT = cython.declare(cython.int, 255)
 RESET = cython.declare(cython.int, int(Outcome.RESET))
 
@@ -69,6 +70,7 @@ SOURCES: dict[str, tuple[int, str]] = {
     "request_body_bytes": (3, "body_bytes"),
     "response_header_bytes": (4, "header_bytes"),
     "response_body_bytes": (4, "body_bytes"),
+    "to_proxy": (15, ""),
     "status": (2, "status"),
     "cause": (2, "cause"),
     "result": (2, "result"),
@@ -80,6 +82,7 @@ SOURCES: dict[str, tuple[int, str]] = {
     "location": (2, "location"),
     "retry_after": (2, "retry_after"),
 }
+DISCOVERY = b"3gpp-sbi-discovery-"
 OPERATIONS = bytes(SOURCES.get(name, (int(kind.startswith("null|")), ""))[0] for name, kind in FIELDS)
 COUNT = cython.declare(cython.Py_ssize_t, len(FIELDS))
 
@@ -91,6 +94,7 @@ CELL = (
     "snssai",
     "dnn",
     "plmn",
+    "to_proxy",
     "vantage",
     "server_address",
     "server_port",
@@ -197,6 +201,7 @@ _RESPONSE = cython.declare(Offsets, Offsets())
 _AT = cython.declare(Offsets, Offsets())
 _CELL_FIELDS = bytes(NAMES.index(name) for name in CELL)
 _SUPI = cython.declare(cython.int, NAMES.index("supi"))
+_TARGET_API_ROOT = cython.declare(cython.int, NAMES.index("target_api_root"))
 _CONNECTION_ID = cython.declare(cython.int, NAMES.index("connection_id"))
 _RETRANSMISSION = cython.declare(cython.int, NAMES.index("retransmission"))
 _STATUS = cython.declare(cython.int, NAMES.index("status"))
@@ -273,6 +278,8 @@ def compose(
             _optional(out, row.has_duration, row.duration_us)
         elif operation == DEADLINE_MS:
             out.number(deadline_ms)
+        elif operation == TO_PROXY:
+            out.number(-1 if _goes_to_proxy(request) else 0)  # one octet, 1 or 0, is what zigzag makes of these
     _AT.at[COUNT] = out.n
     row.octets = out.since(0)
     _describe(row)
@@ -358,7 +365,8 @@ def _place(half: Half | None, i: cython.Py_ssize_t) -> cython.int:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _is_null(half: Half, place: cython.int, is_request: cython.bint) -> cython.bint:
+def _is_null(half: Half | None, place: cython.int, is_request: cython.bint) -> cython.bint:
+    assert half is not None
     p: cython.p_const_uchar = half.octets
     octet: cython.uchar = p[_REQUEST.at[place]] if is_request else p[_RESPONSE.at[place]]
     return octet == 0
@@ -366,10 +374,24 @@ def _is_null(half: Half, place: cython.int, is_request: cython.bint) -> cython.b
 
 @cython.cfunc
 @cython.exceptval(-1)
-def _copy(out: Scratch, half: Half, place: cython.int, is_request: cython.bint) -> cython.int:
+def _copy(out: Scratch, half: Half | None, place: cython.int, is_request: cython.bint) -> cython.int:
+    assert half is not None
     if is_request:
         return out.copy(half.octets, _REQUEST.at[place], _REQUEST.at[place + 1])
     return out.copy(half.octets, _RESPONSE.at[place], _RESPONSE.at[place + 1])
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _goes_to_proxy(request: Half | None) -> cython.bint:
+    """Tell whether a request asks a proxy to carry it on (TS 29.500 6.10.2.5 with apiRoot, 6.10.3 with discovery)."""
+    if request is None:
+        return False
+    place: cython.int = _place(request, _TARGET_API_ROOT)
+    if place != ABSENT and not _is_null(request, place, True):
+        return True
+    place = request.layout.sbi_headers
+    return place >= 0 and DISCOVERY in request.octets[_REQUEST.at[place] : _REQUEST.at[place + 1]]
 
 
 @cython.cfunc

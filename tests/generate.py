@@ -139,6 +139,7 @@ def _exchange(chance: random.Random, kind: Kind, key: str, stream: int) -> dict[
         "dnn": "internet" if about_session else None,
         "plmn": "99970",
         "user_agent": kind.consumer,
+        "to_proxy": False,
         "retransmission": chance.random() < 0.003,
     }
 

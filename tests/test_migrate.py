@@ -3,6 +3,7 @@
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clickhouse_connect.driver.client import Client
@@ -141,20 +142,30 @@ def test_retention_follows_the_configuration() -> None:
 def column_type(kind: str) -> str:
     if kind.startswith("null|"):
         return f"Nullable({column_type(kind[5:])})"
+    if kind == "map<long>":
+        return "Map(String, Int64)"
     if kind.startswith("array<"):
         return f"Array({column_type(kind[6:-1])})"
     return PLAIN[kind]
 
 
-def docs(name: str, record: str) -> dict[str, str]:
+def records(name: str, record: str) -> list[dict[str, Any]]:
     document = json.loads((Path(FOLDER).parent / f"{name}.avsc").read_text())
     found = document if document["name"] == record else document["fields"][-1]["type"]["items"]
-    return {field["name"]: field["doc"] for field in found["fields"]}
+    return list(found["fields"])
+
+
+def docs(name: str, record: str) -> dict[str, str]:
+    return {field["name"]: field["doc"] for field in records(name, record)}
+
+
+def times(name: str, record: str) -> set[str]:
+    return {field["name"] for field in records(name, record) if "timestamp-micros" in json.dumps(field["type"])}
 
 
 COLUMNS = """SELECT name, type, comment FROM system.columns
     WHERE database = currentDatabase() AND table = {table:String} ORDER BY position"""
-TABLES = [("transactions", "sbi_transaction_batch", "SbiTransaction")]
+TABLES = [("transactions", "sbi_transaction_batch", "SbiTransaction"), ("kpis", "kpi", "Kpi")]
 
 
 @pytest.mark.stack
@@ -169,7 +180,7 @@ def test_the_columns_are_the_fields_of_the_schema(table: str, schema: str, recor
     bare = {name: kind.replace("LowCardinality(", "(").replace("((", "(") for name, kind, _ in columns}
     for name, kind in fields_of(schema, record):
         wanted = column_type(kind)
-        if name.endswith("_us") and name != "duration_us":
+        if name in times(schema, record):
             wanted = wanted.replace("Int64", "DateTime64(6, 'UTC')")
         assert entrance[name] == wanted, name
         assert bare[name].replace("(", "").replace(")", "") == wanted.replace("(", "").replace(")", ""), name

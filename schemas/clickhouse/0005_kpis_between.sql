@@ -10,10 +10,11 @@ SELECT
     snssai,
     dnn,
     plmn,
+    to_proxy,
     site,
     node,
     count() AS requests,
-    countIf(response_event_id IS NOT NULL) AS answered,
+    countIf(response_us IS NOT NULL) AS answered,
     countIf(verdict = 'success') AS succeeded,
     countIf(verdict = 'failure') AS failed,
     countIf(outcome = 'unknown') AS unknown,
@@ -37,5 +38,5 @@ SELECT
     max(duration_us) AS max_us
 FROM ${database}.exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE request_event_id IS NOT NULL
-GROUP BY window_start, operation, consumer_nf, producer_nf, producer_nf_instance, snssai, dnn, plmn, site, node
+GROUP BY window_start, operation, consumer_nf, producer_nf, producer_nf_instance, snssai, dnn, plmn, to_proxy, site, node
 COMMENT 'KPIs of a period in windows of window_s seconds, recomputed from the transactions: kpis_between(start=…, stop=…, window_s=10)';

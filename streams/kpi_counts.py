@@ -1,0 +1,66 @@
+"""Counts that add up: of one key in one window, or of many together."""
+
+from collections.abc import Mapping
+
+import msgspec
+
+OUTCOMES = 10  # the first counters are by outcome (streams/outcome.py)
+ANSWERED = 10
+RETRANSMITTED = 11
+IN_FLIGHT = 12
+HEADER_BYTES = 13
+REQUEST_BODY_BYTES = 14
+RESPONSE_BODY_BYTES = 15
+DURATIONS = 16
+DURATION_US_SUM = 17
+RESPONSE_SUCCESS = 18
+COUNTERS = 19
+
+NO_MAXIMUM = -(1 << 62)
+MAX_FAILURES = 64  # different failures kept apart; the rest counts as other
+OTHER = "other"
+
+
+class Counts(msgspec.Struct, array_like=True):
+    """Counters in the order of KpiCell's fields, and what is counted by bin, or by name."""
+
+    counters: list[int] = msgspec.field(default_factory=lambda: [0] * COUNTERS)
+    maximum_us: int = NO_MAXIMUM
+    latencies: dict[int, int] = msgspec.field(default_factory=dict)
+    failures: dict[str, int] = msgspec.field(default_factory=dict)
+    response_failures: dict[str, int] = msgspec.field(default_factory=dict)
+
+    @property
+    def requests(self) -> int:
+        """Requests, whatever became of them."""
+        return sum(self.counters[:OUTCOMES])
+
+    def add(self, other: "Counts", sign: int = 1) -> None:
+        """Add `other`, or take it away; a maximum stays: no correction of a transaction takes a duration away."""
+        counters = self.counters
+        for place, value in enumerate(other.counters):
+            if value:
+                counters[place] += sign * value
+        self.maximum_us = max(self.maximum_us, other.maximum_us)
+        add_bins(self.latencies, other.latencies, sign)
+        for name, count in other.failures.items():
+            add_named(self.failures, name, sign * count)
+        for name, count in other.response_failures.items():
+            add_named(self.response_failures, name, sign * count)
+
+
+def add_bins(bins: dict[int, int], more: Mapping[int, int], sign: int) -> None:
+    """Add counts by bin; what becomes nothing is left out."""
+    for index, count in more.items():
+        left = bins.get(index, 0) + sign * count
+        if left:
+            bins[index] = left
+        else:
+            bins.pop(index, None)
+
+
+def add_named(counts: dict[str, int], name: str, count: int) -> None:
+    """Add to a count by name; from MAX_FAILURES names on, new ones are one."""
+    if name not in counts and len(counts) >= MAX_FAILURES:
+        name = OTHER
+    counts[name] = counts.get(name, 0) + count
