@@ -31,6 +31,7 @@ COMPILED = (
     "collector.packets",
     "collector.capture_file",
     "streams.half",
+    "streams.scratch",
     "streams.transaction",
     "streams.kpi_cells",
     "collector.ring",

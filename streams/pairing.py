@@ -17,7 +17,8 @@ from streams.half import Half, Header, Layout
 from streams.kpi_cells import Deltas
 from streams.outcome import BROKEN_OFF, CUT_OFF, WITHOUT_ANSWER, Asked, Ended, Outcome, of_answer, version_of
 from streams.pairing_state import dump, load
-from streams.transaction import Row, compose, prepare, text_of
+from streams.transaction import Row, compose, text_of
+from streams.transaction_table import prepare
 
 TRANSACTIONS = "sbi.transactions"
 COUNTS = (

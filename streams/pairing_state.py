@@ -9,7 +9,7 @@ import msgspec
 from streams.collectors import Collector, Key
 from streams.half import Half, Layout
 from streams.kpi_counts import Counts
-from streams.transaction import prepare
+from streams.transaction_table import prepare
 
 if TYPE_CHECKING:
     from streams.pairing import Pairing

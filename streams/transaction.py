@@ -9,155 +9,35 @@ from zlib import crc32
 
 import cython
 
-from schemas.fields import fields_of
 from streams.outcome import Outcome
-from streams.reframe import Malformed
+from streams.transaction_table import ABSENT as NO_PLACE
+from streams.transaction_table import CELL, NAMES, ORIGINS, From
 
 if cython.compiled:
-    from cython.cimports.cpython.bytes import PyBytes_AS_STRING
-    from cython.cimports.libc.string import memcpy
-    from cython.cimports.streams.half import Half, Layout, Offsets, number
+    from cython.cimports.streams.half import Half, Offsets, number
+    from cython.cimports.streams.scratch import Scratch
 else:
-    from streams.half import Half, Layout, Offsets, number
+    from streams.half import Half, Offsets, number
+    from streams.scratch import Scratch
 
-COPY = cython.declare(cython.int, 0)  # of the request, else of the response
-REQUEST_FIRST = cython.declare(cython.int, 1)  # of the request unless null there
-RESPONSE_FIRST = cython.declare(cython.int, 2)
-OF_REQUEST = cython.declare(cython.int, 3)  # null without a request
-OF_RESPONSE = cython.declare(cython.int, 4)
-BOTH = cython.declare(cython.int, 5)  # the entries of both
-PLACE = cython.declare(cython.int, 6)  # site, node, shard, incarnation, from the batch
-SKIP = cython.declare(cython.int, 7)  # written with the field before
-TRANSACTION_ID = cython.declare(cython.int, 8)
-VERSION = cython.declare(cython.int, 9)
-OUTCOME = cython.declare(cython.int, 10)
-REQUEST_US = cython.declare(cython.int, 11)
-RESPONSE_US = cython.declare(cython.int, 12)
-DURATION_US = cython.declare(cython.int, 13)
-DEADLINE_MS = cython.declare(cython.int, 14)
-TO_PROXY = cython.declare(cython.int, 15)
-ABSENT = cython.declare(cython.int, 255)
-RESET = cython.declare(cython.int, int(Outcome.RESET))
-
-FIELDS = fields_of("sbi_transaction_batch", "SbiTransaction")
-NAMES = tuple(name for name, _ in FIELDS)
-KINDS = dict(FIELDS)
-
-# What is not here is REQUEST_FIRST where it may be null, else COPY, from the event's field of the same name.
-SOURCES: dict[str, tuple[int, str]] = {
-    "transaction_id": (8, ""),
-    "version": (9, ""),
-    "outcome": (10, ""),
-    "request_event_id": (3, "event_id"),
-    "response_event_id": (4, "event_id"),
-    "site": (6, ""),
-    "node": (7, ""),
-    "shard": (7, ""),
-    "incarnation": (7, ""),
-    "request_us": (11, ""),
-    "request_end_us": (3, "last_byte_us"),
-    "response_us": (12, ""),
-    "response_end_us": (4, "last_byte_us"),
-    "duration_us": (13, ""),
-    "deadline_ms": (14, ""),
-    "request_header_state": (3, "header_state"),
-    "response_header_state": (4, "header_state"),
-    "request_ended": (3, "ended"),
-    "response_ended": (4, "ended"),
-    "missing": (5, "missing"),
-    "inferred": (5, "inferred"),
-    "request_header_bytes": (3, "header_bytes"),
-    "request_body_bytes": (3, "body_bytes"),
-    "response_header_bytes": (4, "header_bytes"),
-    "response_body_bytes": (4, "body_bytes"),
-    "to_proxy": (15, ""),
-    "status": (2, "status"),
-    "cause": (2, "cause"),
-    "result": (2, "result"),
-    "error_origin": (2, "error_origin"),
-    "producer_nf": (2, "producer_nf"),
-    "producer_nf_source": (2, "producer_nf_source"),
-    "producer_nf_instance": (2, "producer_nf_instance"),
-    "server": (2, "server"),
-    "location": (2, "location"),
-    "retry_after": (2, "retry_after"),
-}
+COPY = cython.declare(cython.int, From.COPY)
+RESPONSE_FIRST = cython.declare(cython.int, From.RESPONSE_FIRST)
+OF_REQUEST = cython.declare(cython.int, From.REQUEST)
+OF_RESPONSE = cython.declare(cython.int, From.RESPONSE)
+BOTH = cython.declare(cython.int, From.BOTH)
+PLACE = cython.declare(cython.int, From.PLACE)
+TRANSACTION_ID = cython.declare(cython.int, From.TRANSACTION_ID)
+VERSION = cython.declare(cython.int, From.VERSION)
+OUTCOME = cython.declare(cython.int, From.OUTCOME)
+REQUEST_US = cython.declare(cython.int, From.REQUEST_US)
+RESPONSE_US = cython.declare(cython.int, From.RESPONSE_US)
+DURATION_US = cython.declare(cython.int, From.DURATION_US)
+DEADLINE_MS = cython.declare(cython.int, From.DEADLINE_MS)
+TO_PROXY = cython.declare(cython.int, From.TO_PROXY)
+ABSENT = cython.declare(cython.int, NO_PLACE)
+RESET = cython.declare(cython.int, Outcome.RESET)
+COUNT = cython.declare(cython.Py_ssize_t, len(NAMES))
 DISCOVERY = b"3gpp-sbi-discovery-"
-OPERATIONS = bytes(SOURCES.get(name, (int(kind.startswith("null|")), ""))[0] for name, kind in FIELDS)
-COUNT = cython.declare(cython.Py_ssize_t, len(FIELDS))
-
-CELL = (
-    "operation",
-    "consumer_nf",
-    "producer_nf",
-    "producer_nf_instance",
-    "snssai",
-    "dnn",
-    "plmn",
-    "to_proxy",
-    "vantage",
-    "server_address",
-    "server_port",
-)
-"""The fields of a transaction that a KPI is kept by, in the order in which KpiCell has them."""
-
-
-@cython.final
-@cython.cclass
-class Scratch:
-    """Room in which a record is put together."""
-
-    def __init__(self) -> None:
-        self.store = bytearray(4096)
-        self.p: Any = self.store
-        self.n = 0
-
-    @cython.cfunc
-    @cython.exceptval(-1)
-    def reserve(self, room: cython.Py_ssize_t) -> cython.int:
-        """Begin anew with room for that many octets; whoever writes more writes into foreign memory."""
-        if len(self.store) < room:
-            self.store = bytearray(2 * room)
-            self.p = self.store
-        self.n = 0
-        return 0
-
-    @cython.cfunc
-    @cython.exceptval(-1)
-    def number(self, value: cython.longlong) -> cython.int:
-        """Append an int, long or enum."""
-        zigzag: cython.ulonglong
-        n: cython.Py_ssize_t = self.n
-        if cython.compiled:
-            zigzag = cython.cast(cython.ulonglong, value << 1) ^ cython.cast(cython.ulonglong, value >> 63)
-        else:
-            zigzag = (value << 1) ^ (value >> 63)
-        while zigzag > 127:
-            self.p[n] = (zigzag & 127) | 128
-            n += 1
-            zigzag >>= 7
-        self.p[n] = zigzag
-        self.n = n + 1
-        return 0
-
-    @cython.cfunc
-    @cython.exceptval(-1)
-    def copy(self, octets: bytes, begin: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.int:
-        """Append octets[begin:end]."""
-        if cython.compiled:
-            memcpy(cython.address(self.p[self.n]), PyBytes_AS_STRING(octets) + begin, end - begin)
-        else:
-            self.store[self.n : self.n + end - begin] = octets[begin:end]
-        self.n += end - begin
-        return 0
-
-    @cython.cfunc
-    def since(self, begin: cython.Py_ssize_t) -> bytes:
-        """Return what was written from `begin` on."""
-        if not cython.compiled:
-            return bytes(self.store[begin : self.n])
-        octets: bytes = self.p[begin : self.n]
-        return octets
 
 
 @cython.freelist(64)
@@ -212,25 +92,6 @@ _NUMBERS = bytes(
 )
 
 
-def _plan(layout: Layout) -> bytes:
-    """Return, for each field of a transaction, where an event has its source; ABSENT where an older writer has none."""
-    names: dict[str, int] = {name: place for place, name in enumerate(layout.names)}
-    places: list[int] = []
-    for name, kind in FIELDS:
-        operation, source = SOURCES.get(name, (0, ""))
-        place = names.get(source or name, 255)
-        if place == 255 and operation < 6 and not kind.startswith(("null|", "array<")):
-            raise Malformed(f"its events have no {source or name}")
-        places.append(place)
-    return bytes(places)
-
-
-def prepare(layout: Layout) -> Layout:
-    """Return `layout`, ready for `compose`; raises Malformed where a transaction cannot be made of its events."""
-    layout.plan = _plan(layout)
-    return layout
-
-
 @cython.ccall
 def compose(
     request: Half | None,
@@ -245,7 +106,7 @@ def compose(
     out: Scratch = _OUT
     row: Row = Row()
     i: cython.Py_ssize_t
-    operations: cython.p_const_uchar = OPERATIONS
+    operations: cython.p_const_uchar = ORIGINS
     room: cython.Py_ssize_t = 512 + len(place)
     if request is not None:
         request.layout.locate(request.octets, 0, _REQUEST)
