@@ -3,7 +3,6 @@
 import enum
 import re
 import zlib
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -17,7 +16,9 @@ from collector.nf_profile import NfProfile
 
 MOST_BYTES = 262_144  # read of a body, also of what it inflates to
 MOST_CALLBACKS = 16
-_CALLBACK = re.compile(rb'(?:U[rR][iI]|Url|Reference)"\s*:\s*"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"')
+LONGEST_WORD = 64
+_ENDS = (b'Uri"', b'URI"', b'Url"', b'Reference"')
+_VALUE = re.compile(rb'\s*:\s*"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"')
 _NO_CALLBACKS = frozenset({"nfInstanceUri", "targetUri", "resourceUri", "n1n2MsgDataUri", "externalDocsUri"})
 _WHITE = b" \t\r\n\xef\xbb\xbf"
 _BYTE = re.compile(r"\(byte ([0-9]+)\)")
@@ -32,16 +33,14 @@ class BodyState(enum.IntEnum):
     MALFORMED = 3  # no JSON where JSON must be; what stands before the fault was read
 
 
-@dataclass(frozen=True, slots=True)
-class Callback:
+class Callback(msgspec.Struct, frozen=True, gc=False):
     """A URI on which the sender of a request wants to be called: the key it stands under, as in smContextStatusUri."""
 
     key: str
     uri: str
 
 
-@dataclass(frozen=True, slots=True)
-class BodyFacts:
+class BodyFacts(msgspec.Struct, frozen=True):
     """What is needed of a body.
 
     cause: of the ProblemDetails wherever it stands, the `error` of OAuth2, or any `cause` the document has.
@@ -78,21 +77,36 @@ def read_body(content_type: str | None, content_encoding: str | None, prefix: by
     """
     if not prefix:
         return _TRUNCATED if body_bytes else NO_BODY
-    whole = len(prefix) >= body_bytes and len(prefix) <= MOST_BYTES
-    body = prefix if len(prefix) <= MOST_BYTES else prefix[:MOST_BYTES]
+    found = json_text(content_type, content_encoding, prefix, body_bytes)
+    if found is not None:
+        return _read_json(*found)
+    if content_encoding and _inflated(content_encoding, prefix[:MOST_BYTES]) is None:
+        return BodyFacts(BodyState.MALFORMED, unreadable=f"content-encoding {content_encoding}"[:LONGEST_WORD])
+    if len(prefix) < body_bytes:
+        return _TRUNCATED
+    return _MALFORMED if "json" in (content_type or "").lower() else NO_BODY
+
+
+def json_text(
+    content_type: str | None, content_encoding: str | None, prefix: bytes, body_bytes: int
+) -> tuple[bytes, bool] | None:
+    """Return the JSON of a body, out of gzip and multipart, and whether it is all there; None if there is none."""
+    body, whole = prefix, len(prefix) >= body_bytes
+    if len(body) > MOST_BYTES:
+        body, whole = body[:MOST_BYTES], False
     if content_encoding or body[:2] == b"\x1f\x8b":
         inflated = _inflated(content_encoding, body)
         if inflated is None:
-            return replace(_MALFORMED, unreadable=f"content-encoding {content_encoding}")
-        body, ended = inflated
-        whole = whole and ended
-    kind = (content_type or "").lower()
-    if kind.startswith("multipart") or (not kind and body[:2] == b"--"):
-        part = json_part(content_type or "", body)
+            return None
+        body, whole = inflated[0], whole and inflated[1]
+    kind = content_type or ""
+    if kind[:9].lower() == "multipart" or (not kind and body[:2] == b"--"):
+        part = json_part(kind, body)
         if part is None:
-            return NO_BODY if whole else _TRUNCATED
+            return None
         body, whole = part
-    return _read_json(kind, body.strip(_WHITE), whole)
+    text = body.strip(_WHITE)
+    return (text, whole) if text[:1] in (b"{", b"[") else None
 
 
 def _inflated(encoding: str | None, body: bytes) -> tuple[bytes, bool] | None:
@@ -109,11 +123,7 @@ def _inflated(encoding: str | None, body: bytes) -> tuple[bytes, bool] | None:
         return None
 
 
-def _read_json(content_type: str, body: bytes, whole: bool) -> BodyFacts:
-    if body[:1] not in (b"{", b"["):
-        if body == b"null" or (content_type and "json" not in content_type):
-            return NO_BODY
-        return _MALFORMED if whole else _TRUNCATED
+def _read_json(body: bytes, whole: bool) -> BodyFacts:
     state = BodyState.WHOLE if whole else BodyState.TRUNCATED
     try:
         document = document_of(body if whole else closed(body))
@@ -148,20 +158,24 @@ def _facts(state: BodyState, document: Document, body: bytes) -> BodyFacts:
 
 
 def _callbacks(body: bytes) -> tuple[Callback, ...]:
-    """Return every text under a key that ends in Uri, URI, Url or Reference, at any depth, in order."""
-    if b'ri"' not in body and b'RI"' not in body and b'Url"' not in body and b'Reference"' not in body:
-        return ()
+    """Return every text under a key that ends in Uri, URI, Url or Reference, at any depth."""
     found: list[Callback] = []
-    for match in _CALLBACK.finditer(body):
-        end = body.index(b'"', match.start())
-        key = body[body.rfind(b'"', 0, match.start()) + 1 : end].decode("ascii", "replace")
-        uri = _text(match[1])
-        if uri and (":" in uri or uri[0] == "/") and key not in _NO_CALLBACKS and len(found) < MOST_CALLBACKS:
-            found.append(Callback(key, uri))
+    for end in _ENDS:
+        at = body.find(end)
+        while at >= 0 and len(found) < MOST_CALLBACKS:
+            begin, at = at, at + len(end)
+            value = _VALUE.match(body, at)
+            if value is not None and (uri := _text(value[1])) and (":" in uri or uri[0] == "/"):
+                key = body[body.rfind(b'"', 0, begin) + 1 : at - 1].decode("ascii", "replace")
+                if key not in _NO_CALLBACKS:
+                    found.append(Callback(key, uri))
+            at = body.find(end, at)
     return tuple(found)
 
 
 def _text(raw: bytes) -> str | None:
+    if b"\\" not in raw:
+        return raw.decode("utf-8", "replace")
     try:
         decoded: Any = msgspec.json.decode(b'"' + raw + b'"')
     except msgspec.DecodeError:

@@ -1,15 +1,16 @@
 """What a document says: whom it is about, why something failed, what it refers to (SBI.md 5, 9, 10)."""
 
+from operator import attrgetter
 from typing import Any
 
 from collector.document import Document
 from collector.identifiers import (
     NO_IDENTIFIERS,
-    UUID,
     Identifiers,
     dnn_text,
     guami_text,
     merged,
+    nf_instance_id,
     pdu_session_id,
     plmn_text,
     snssai_text,
@@ -33,6 +34,8 @@ _REFERENCES = (
     "subscriptionId", "authCtxId", "smContextRef", "pduSessionRef", "smPolicyId", "polAssoId", "bindingId",
     "appSessionId", "chargingDataRef",
 )  # fmt: skip
+_references = attrgetter(*_REFERENCES)
+_NONE_OF_THEM = (None,) * len(_REFERENCES)
 
 
 def identifiers_of(document: Document) -> Identifiers:
@@ -63,7 +66,7 @@ def _top(d: Document) -> dict[str, Any]:
         found["pei"] = _of_kind(d.pei, "pei")
     if d.guti is not None:
         found["guti"] = _of_kind(d.guti, "guti")
-    session = _first(d.pduSessionId, d.pduSessId, d.pduSeId)
+    session = d.pduSessionId if d.pduSessionId is not None else _first(d.pduSessId, d.pduSeId)
     if session is not None:
         found["pdu_session_id"] = pdu_session_id(session)
     slice_ = _first(d.sNssai, d.snssai, d.singleNssai, d.sliceInfo)
@@ -77,8 +80,8 @@ def _top(d: Document) -> dict[str, Any]:
     if d.guami is not None:
         found["guami"] = guami_text(d.guami)
     instance = _first(d.nfInstanceId, d.amfInstanceId, d.smfInstanceId, d.servingNfId)
-    if isinstance(instance, str) and UUID.fullmatch(instance):
-        found["nf_instance"] = instance.lower()
+    if instance is not None:
+        found["nf_instance"] = nf_instance_id(instance)
     return found
 
 
@@ -203,8 +206,11 @@ def _word(value: object) -> str | None:
 
 def references_of(document: Document) -> tuple[tuple[str, str], ...]:
     """Return (key, id) of the resources that the document names at its top."""
-    named = ((key, getattr(document, key)) for key in _REFERENCES)
-    return tuple((key, value) for key, value in named if isinstance(value, str) and 0 < len(value) <= LONGEST_REFERENCE)
+    named = _references(document)
+    if named == _NONE_OF_THEM:
+        return ()
+    pairs = zip(_REFERENCES, named, strict=True)
+    return tuple((key, value) for key, value in pairs if isinstance(value, str) and 0 < len(value) <= LONGEST_REFERENCE)
 
 
 def profiles_in(document: Document) -> tuple[NfProfile, ...]:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -15,8 +14,7 @@ CACHED = 8_192  # paths remembered
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Identifiers:
+class Identifiers(msgspec.Struct, frozen=True, gc=False):
     """What one place says; identifiers plain and canonical. What is said twice and differently stays as first said."""
 
     supi: str | None = None
@@ -38,7 +36,7 @@ class Identifiers:
 
 
 NO_IDENTIFIERS = Identifiers()
-_FIELDS = tuple(field.name for field in fields(Identifiers))
+_FIELDS = Identifiers.__struct_fields__
 _KINDS = {
     "imsi": "supi", "nai": "supi", "gci": "supi", "gli": "supi", "suci": "suci", "msisdn": "gpsi", "extid": "gpsi",
     "imei": "pei", "imeisv": "pei", "mac": "pei", "eui": "pei", "5g": "guti",
@@ -58,6 +56,9 @@ _VERSION = re.compile(r"v[0-9]{1,2}")
 _PDU_PLACES = frozenset({"smf-registrations", "session-management-data", "sm-context-status", "smcontextstatus"})
 _PLMN_PLACE = re.compile(r"/([0-9]{3}-?[0-9]{2,3})/(?:provisioned-data|ue-policy-set)(?:/|$)")
 _SERVING_NETWORK = re.compile(r"mnc([0-9]{2,3})\.mcc([0-9]{3})", re.IGNORECASE)
+_PLMN = re.compile(r"[0-9]{5,6}")
+_OPERATOR = re.compile(r"\.mnc[0-9]{2,3}\.mcc[0-9]{3}\.gprs$")
+_HEX6 = re.compile(r"[0-9a-fA-F]{6}")
 _SNSSAI_KEYS = ("single-nssai", "snssai", "snssais", "slice-info-request-for-pdu-session", "sNssai")
 _PLMN_KEYS = ("plmn-id", "serving-plmn", "tai", "target-plmn-list")
 _NF_KEYS = ("nf-id", "requester-nf-instance-id", "nf-instance-id")
@@ -83,8 +84,8 @@ def identifiers_of_path(path: str) -> Identifiers:
         _take_ue_id(found, segment, before in _UE_PLACES or bool(_VERSION.fullmatch(before) and _is_of_ues(service)))
         if before in _PDU_PLACES or (before.startswith("imsi-") and "callback" in low):
             found.setdefault("pdu_session_id", pdu_session_id(segment))
-        if before == "nf-instances" and UUID.fullmatch(segment):
-            found.setdefault("nf_instance", low)
+        if before == "nf-instances":
+            found.setdefault("nf_instance", nf_instance_id(segment))
         service, before = before, low
     if plmn := _PLMN_PLACE.search(resource):
         found["plmn"] = plmn[1].replace("-", "")
@@ -120,8 +121,11 @@ def ue_id(text: object, bare: bool = True) -> str | None:
 
     `imsi-2089300007487-10`, a policy id of free5GC, names its subscriber.
     """
-    if not isinstance(text, str):
-        return None
+    return _ue_id(text, bare) if isinstance(text, str) else None
+
+
+@lru_cache(CACHED)
+def _ue_id(text: str, bare: bool) -> str | None:
     if _UE_ID.match(text):
         whole = canonical(text)
         if fixed := _FIXED.match(whole):
@@ -148,8 +152,8 @@ def _take_parameter(found: dict[str, Any], name: str, value: str) -> None:
         found.setdefault("plmn", plmn_text(_json(value)))
     elif name == "guami":
         found.setdefault("guami", guami_text(_json(value)))
-    elif name in _NF_KEYS and UUID.fullmatch(value):
-        found.setdefault("nf_instance", value.lower())
+    elif name in _NF_KEYS:
+        found.setdefault("nf_instance", nf_instance_id(value))
 
 
 def _take_bare_parameter(found: dict[str, Any], name: str, value: str) -> None:
@@ -171,6 +175,16 @@ def pdu_session_id(value: object) -> int | None:
     return value if type(value) is int and 0 <= value <= 255 else None
 
 
+def nf_instance_id(value: object) -> str | None:
+    """Return a UUID (TS 29.571 5.3.2, NfInstanceId) in lower case."""
+    return _uuid(value) if isinstance(value, str) and len(value) == 36 else None
+
+
+@lru_cache(1_024)
+def _uuid(text: str) -> str | None:
+    return text.lower() if UUID.fullmatch(text) else None
+
+
 def snssai_text(value: object) -> str | None:
     """Return `sst` or `sst-sd` of an S-NSSAI, of a list that holds one alone, or of what wraps it (query JSON)."""
     if isinstance(value, list):
@@ -181,33 +195,39 @@ def snssai_text(value: object) -> str | None:
     if type(sst) is not int or not 0 <= sst <= 255:
         wrapped = value.get("sNssai")
         return snssai_text(wrapped) if isinstance(wrapped, dict) and "sst" in wrapped else None
-    return f"{sst}-{sd.lower()}" if isinstance(sd, str) and re.fullmatch("[0-9a-fA-F]{6}", sd) else str(sst)
+    return f"{sst}-{sd.lower()}" if isinstance(sd, str) and _HEX6.fullmatch(sd) else str(sst)
 
 
 def dnn_text(value: object) -> str | None:
     """Return a DNN without its operator identifier (TS 23.003 9.1.2), in lower case."""
-    if not isinstance(value, str) or not 0 < len(value) <= 255:
-        return None
-    return re.sub(r"\.mnc[0-9]{2,3}\.mcc[0-9]{3}\.gprs$", "", value.lower())
+    return _dnn(value) if isinstance(value, str) and 0 < len(value) <= 255 else None
+
+
+@lru_cache(1_024)
+def _dnn(text: str) -> str:
+    return _OPERATOR.sub("", text.lower())
 
 
 def plmn_text(value: object) -> str | None:
     """Return `mccmnc` of a PlmnId, of what holds one as plmnId, of a serving network name or of digits."""
-    if isinstance(value, list):
-        return plmn_text(value[0]) if len(value) == 1 else None
+    if isinstance(value, str):
+        return _plmn(value) if len(value) < 100 else None
     if isinstance(value, dict):
         mcc, mnc = value.get("mcc"), value.get("mnc")
         if isinstance(mcc, str) and isinstance(mnc, str):
-            return plmn_text(mcc + mnc)
+            return _plmn(mcc + mnc) if len(mcc) + len(mnc) < 7 else None
         inner = value.get("plmnId")
         return plmn_text(inner) if isinstance(inner, dict) and "mcc" in inner else None
-    if isinstance(value, int):
-        value = str(value)
-    if not isinstance(value, str):
-        return None
-    if name := _SERVING_NETWORK.search(value):
+    if isinstance(value, list):
+        return plmn_text(value[0]) if len(value) == 1 and isinstance(value[0], dict) else None
+    return _plmn(str(value)) if type(value) is int and 9_999 < value < 1_000_000 else None
+
+
+@lru_cache(1_024)
+def _plmn(text: str) -> str | None:
+    if name := _SERVING_NETWORK.search(text):
         return name[2] + (name[1][1:] if name[1].startswith("0") and len(name[1]) == 3 else name[1])
-    return value if re.fullmatch("[0-9]{5,6}", value) else None
+    return text if _PLMN.fullmatch(text) else None
 
 
 def guami_text(value: object) -> str | None:
@@ -215,5 +235,4 @@ def guami_text(value: object) -> str | None:
     if not isinstance(value, dict):
         return None
     plmn, amf = plmn_text(value.get("plmnId")), value.get("amfId")
-    ok = plmn and isinstance(amf, str) and re.fullmatch("[0-9a-fA-F]{6}", amf)
-    return f"{plmn}-{amf.lower()}" if ok and isinstance(amf, str) else None
+    return f"{plmn}-{amf.lower()}" if plmn and isinstance(amf, str) and _HEX6.fullmatch(amf) else None

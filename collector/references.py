@@ -7,6 +7,8 @@ ids), a URI on which an NF wants to be called for him, and the other names he ha
 import re
 from dataclasses import dataclass
 
+import msgspec
+
 from collector.body import NO_BODY, BodyFacts
 from collector.identifiers import NO_IDENTIFIERS, Identifiers, identifiers_of_path, merged
 from collector.recent import Recent
@@ -32,8 +34,7 @@ Exchange = tuple[str, int]  # connection_id, stream_id
 Place = tuple[str, str]  # authority of the producer, path of the resource
 
 
-@dataclass(frozen=True, slots=True)
-class Subject:
+class Subject(msgspec.Struct, frozen=True):
     """Whom a message is about. `source`: where his SUPI was found. `reference`: what names him, if that is unknown."""
 
     identifiers: Identifiers = NO_IDENTIFIERS
@@ -41,8 +42,7 @@ class Subject:
     reference: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What the answer to a request must be seen together with."""
 
     subject: Subject
