@@ -68,6 +68,8 @@ class BodyFacts(msgspec.Struct, frozen=True):
 NO_BODY = BodyFacts()
 _TRUNCATED = BodyFacts(BodyState.TRUNCATED)
 _MALFORMED = BodyFacts(BodyState.MALFORMED)
+_SCALAR = BodyFacts(BodyState.WHOLE)
+_SCALARS = (b"null", b"true", b"false", b'""')
 
 
 def read_body(content_type: str | None, content_encoding: str | None, prefix: bytes, body_bytes: int) -> BodyFacts:
@@ -84,6 +86,8 @@ def read_body(content_type: str | None, content_encoding: str | None, prefix: by
         return BodyFacts(BodyState.MALFORMED, unreadable=f"content-encoding {content_encoding}"[:LONGEST_WORD])
     if len(prefix) < body_bytes:
         return _TRUNCATED
+    if prefix.strip(_WHITE) in _SCALARS:
+        return _SCALAR
     return _MALFORMED if "json" in (content_type or "").lower() else NO_BODY
 
 

@@ -97,7 +97,7 @@ class BodyRedaction:
         if hidden != text or not text or UUID.fullmatch(text):
             return hidden
         whole = ue_id(text)
-        return self._pseudonyms.of(whole if whole else f"id-{text}")
+        return self._pseudonyms.of(whole or f"id-{text}")
 
 
 def _decoded(text: bytes) -> Any:

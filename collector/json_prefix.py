@@ -3,7 +3,7 @@
 import re
 
 MOST_OPEN = 64  # nesting followed
-_TOKEN = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+')
+_TOKEN = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\.)*"|[{}\[\],:]|[^\s"{}\[\],:]+|"')
 _CLOSE = {b"{"[0]: b"}", b"["[0]: b"]"}
 
 
@@ -17,6 +17,8 @@ def closed(prefix: bytes) -> bytes:
     expect_key = False
     for token in _TOKEN.finditer(prefix):
         first = prefix[token.start()]
+        if token.end() - token.start() == 1 and first == 0x22:
+            break  # a text that does not end
         if first in b"{[":
             if len(open_) == MOST_OPEN:
                 break

@@ -62,6 +62,7 @@ class Collector:
     ring_bytes: int = 33_554_432
     consume_ms: int = 20
     plain_identifiers: bool = False
+    capture_bodies: bool = False
     pseudonym_key_file: str = ""
     pseudonym_key_id: str = "k1"
     plmns: str = ""

@@ -1,0 +1,429 @@
+"""Bodies: what they say, whole, cut, broken, encoded, huge; and what may leave of them."""
+
+import gzip
+import json
+import zlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.body import MOST_BYTES, BodyFacts, BodyState, Callback, read_body
+from collector.identifiers import NO_IDENTIFIERS, Identifiers
+from collector.json_prefix import closed
+from collector.nf_profile import NfService
+from tests import tshark
+from tests.messages import facts, messages
+
+SUPI, GPSI, PEI = "imsi-999700000021309", "msisdn-491725670014", "imeisv-8665070400405301"
+NF = "723e296c-e6b7-41f1-bef2-b91a7e1dd1ec"
+CREATE = {
+    "supi": SUPI, "pei": PEI, "gpsi": GPSI, "pduSessionId": 5, "dnn": "internet", "sNssai": {"sst": 1},
+    "servingNfId": NF, "guami": {"plmnId": {"mcc": "999", "mnc": "70"}, "amfId": "020040"},
+    "servingNetwork": {"mcc": "999", "mnc": "70"}, "n1SmMsg": {"contentId": "5gnas-sm"},
+    "smContextStatusUri": "http://127.0.0.5:7777/namf-callback/v1/x/sm-context-status/5",
+}  # fmt: skip
+CREATED = Identifiers(
+    supi=SUPI,
+    gpsi=GPSI,
+    pei=PEI,
+    pdu_session_id=5,
+    snssai="1",
+    dnn="internet",
+    plmn="99970",
+    guami="99970-020040",
+    nf_instance=NF,
+)
+TEXT = json.dumps(CREATE).encode()
+MULTIPART = (
+    b"--=-a/I==\r\nContent-Type: application/json\r\n\r\n" + TEXT + b"\r\n--=-a/I==\r\nContent-Id: 5gnas-sm\r\n"
+    b"Content-Type: application/vnd.3gpp.5gnas\r\n\r\n.\x05\x01\xc2\x13\0--=-a/I\r\n--=-a/I==--\r\n"
+)
+KIND = 'multipart/related; boundary="=-a/I=="'
+
+
+def read(document: object, kind: str = "application/json") -> BodyFacts:
+    text = json.dumps(document).encode()
+    return read_body(kind, None, text, len(text))
+
+
+def test_a_request_says_whom_it_is_about_and_where_it_wants_to_be_called() -> None:
+    said = read(CREATE)
+    assert (said.state, said.identifiers) == (BodyState.WHOLE, CREATED)
+    assert said.callbacks == (Callback("smContextStatusUri", CREATE["smContextStatusUri"]),)
+
+
+@pytest.mark.parametrize(
+    "kind", [KIND, KIND.replace('"', ""), "multipart/related", "multipart/related; boundary=wrong", None]
+)
+def test_the_json_part_of_multipart(kind: str | None) -> None:
+    said = read_body(kind, None, MULTIPART, len(MULTIPART))
+    assert (said.state, said.identifiers) == (BodyState.WHOLE, CREATED)
+
+
+def test_the_json_part_need_not_be_the_first() -> None:
+    first, second = (
+        b"Content-Type: application/octet-stream\r\n\r\n\0\1",
+        b"Content-Type: application/json\r\n\r\n" + TEXT,
+    )
+    body = b"--b\r\n" + first + b"\r\n--b\r\n" + second + b"\r\n--b--"
+    assert read_body("multipart/related; boundary=b", None, body, len(body)).identifiers == CREATED
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "application/json; charset=utf-8",
+        "application/problem+json",
+        "application/3gppHal+json",
+        "text/plain",
+        None,
+    ],
+)
+def test_json_is_read_whatever_it_is_called(kind: str | None) -> None:
+    assert read_body(kind, None, b"\xef\xbb\xbf " + TEXT + b"\n", len(TEXT) + 5).identifiers == CREATED
+
+
+@pytest.mark.parametrize(
+    ("document", "cause", "remote"),
+    [
+        ({"status": 404, "cause": "USER_NOT_FOUND", "detail": SUPI}, "USER_NOT_FOUND", False),
+        ({"error": {"status": 403, "cause": "DNN_DENIED"}, "remoteError": True}, "DNN_DENIED", True),
+        ({"problemDetails": {"cause": "X"}}, "X", False),
+        ({"error": "invalid_client"}, "invalid_client", False),
+        ({"invocationResult": {"error": {"cause": "CHARGING_FAILED"}}}, "CHARGING_FAILED", False),
+        ({"title": "no cause", "status": 500}, None, False),
+        ({"cause": 5, "error": []}, None, False),
+        ({"cause": "N1_N2_TRANSFER_INITIATED"}, None, False),
+    ],
+)
+def test_causes(document: object, cause: str | None, remote: bool) -> None:
+    said = read(document, "application/problem+json")
+    assert (said.cause, said.remote_error) == (cause, remote)
+
+
+@pytest.mark.parametrize(
+    ("document", "result", "failed"),
+    [
+        ({"authResult": "AUTHENTICATION_FAILURE"}, "AUTHENTICATION_FAILURE", True),
+        ({"authResult": "AUTHENTICATION_SUCCESS", "supi": SUPI}, "AUTHENTICATION_SUCCESS", False),
+        ({"authResult": "AUTHENTICATION_ONGOING"}, "AUTHENTICATION_ONGOING", False),
+        ({"cause": "N1_MSG_NOT_TRANSFERRED"}, "N1_MSG_NOT_TRANSFERRED", True),
+        ({"cause": "N2_MSG_NOT_TRANSFERRED"}, "N2_MSG_NOT_TRANSFERRED", True),
+        ({"cause": "ATTEMPTING_TO_REACH_UE"}, "ATTEMPTING_TO_REACH_UE", False),
+        ({"n2SmInfoType": "PDU_RES_SETUP_FAIL"}, "PDU_RES_SETUP_FAIL", True),
+        ({"n2SmInfoType": "PATH_SWITCH_REQ_FAIL", "upCnxState": "ACTIVATED"}, "PATH_SWITCH_REQ_FAIL", True),
+        ({"n2SmInfoType": "PDU_RES_SETUP_RSP", "upCnxState": "ACTIVATED"}, "PDU_RES_SETUP_RSP", False),
+        ({"hoState": "CANCELLED"}, "CANCELLED", True),
+        ({"hoState": "PREPARED", "n2SmInfoType": "HANDOVER_REQ_ACK"}, "PREPARED", False),
+        ({"upCnxState": "ACTIVATING"}, "ACTIVATING", False),
+        ({"validityPeriod": 30, "nfInstances": []}, "NO_NF_FOUND", True),
+        ({"validityPeriod": 30, "nfInstances": [{"nfInstanceId": NF, "nfType": "SMF"}]}, None, False),
+        ({"invocationResult": {"error": {"cause": "CHARGING_FAILED"}}}, "CHARGING_FAILED", True),
+        ({"invocationResult": {"error": {"status": 500}}}, "CHARGING_ERROR", True),
+        (
+            {"multipleUnitInformation": [{"resultCode": "SUCCESS"}, {"resultCode": "QUOTA_LIMIT_REACHED"}]},
+            "QUOTA_LIMIT_REACHED",
+            True,
+        ),
+        ({"multipleUnitInformation": [{"resultCode": "SUCCESS"}]}, None, False),
+        ({"deliveryStatus": "SMS_DELIVERY_FAILED"}, "SMS_DELIVERY_FAILED", True),
+        ({"rejectedNssaiInPlmn": [{"sst": 1}]}, "ONLY_REJECTED_NSSAI", True),
+        ({"rejectedNssaiInPlmn": [{"sst": 1}], "allowedNssaiList": [{}]}, None, False),
+        ({"statusInfo": {"resourceStatus": "RELEASED"}}, "RELEASED", False),
+    ],
+)
+def test_verdicts(document: object, result: str | None, failed: bool) -> None:
+    said = read(document)
+    assert (said.result, said.failed) == (result, failed)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (
+            {"supiOrSuci": "suci-0-999-70-0-0-0-0000021309", "servingNetworkName": "5G:mnc070.mcc999.3gppnetwork.org"},
+            Identifiers(supi=SUPI, plmn="99970"),
+        ),
+        ({"supiOrSuci": "suci-0-999-70-0-1-1-ab"}, Identifiers(suci="suci-0-999-70-0-1-1-ab")),
+        ({"supi": "999700000021309"}, Identifiers(supi=SUPI)),
+        (
+            {
+                "request": {
+                    "supi": SUPI,
+                    "pei": PEI,
+                    "guami": {"plmnId": {"mcc": "999", "mnc": "70"}, "amfId": "020040"},
+                },
+                "suppFeat": "4",
+            },
+            Identifiers(supi=SUPI, pei=PEI, guami="99970-020040"),
+        ),
+        ({"ueContext": {"supi": SUPI, "gpsiList": [GPSI]}}, Identifiers(supi=SUPI, gpsi=GPSI)),
+        (
+            {
+                "subscriberIdentifier": SUPI,
+                "pDUSessionChargingInformation": {
+                    "pduSessionInformation": {
+                        "pduSessionID": 7,
+                        "dnnId": "ims",
+                        "networkSlicingInfo": {"sNSSAI": {"sst": 2}},
+                    },
+                    "userInformation": {"servedGPSI": GPSI},
+                },
+            },
+            Identifiers(supi=SUPI, gpsi=GPSI, pdu_session_id=7, dnn="ims", snssai="2"),
+        ),
+        (
+            {"n2InfoContainer": {"smInfo": {"pduSessionId": 10, "sNssai": {"sst": 1, "sd": "010203"}}}},
+            Identifiers(pdu_session_id=10, snssai="1-010203"),
+        ),
+        ({"gpsis": [GPSI, "msisdn-1"]}, Identifiers(gpsi=GPSI)),
+        ([{"singleNssai": {"sst": 1}}], Identifiers(snssai="1")),
+        ([{"singleNssai": {"sst": 1}}, {"singleNssai": {"sst": 2}}], NO_IDENTIFIERS),
+        (
+            {
+                "supi": ["imsi-1"],
+                "pduSessionId": {},
+                "dnn": 4,
+                "sNssai": "x",
+                "guami": [],
+                "pei": None,
+                "gpsi": {},
+                "nfInstanceId": 9,
+            },
+            NO_IDENTIFIERS,
+        ),
+    ],
+)
+def test_identifiers_wherever_they_stand(document: object, said: Identifiers) -> None:
+    assert read(document).identifiers == said
+
+
+def test_callbacks_at_any_depth_however_spelled() -> None:
+    text = rb'{"a":[{"notifUri" : "http:\/\/x\/y"}],"n1n2FailureTxfNotifURI":"http://a/b","callbackReference":"/c","apiVersionInUri":"v1","nfInstanceUri":"http://d/e","someUrl":5}'
+    said = read_body("application/json", None, text, len(text))
+    assert {(one.key, one.uri) for one in said.callbacks} == {
+        ("notifUri", "http://x/y"),
+        ("n1n2FailureTxfNotifURI", "http://a/b"),
+        ("callbackReference", "/c"),
+    }
+
+
+def test_references_and_patches() -> None:
+    assert read({"subscriptionId": "7", "smContextRef": 5}).references == (("subscriptionId", "7"),)
+    patch = [
+        {"op": "replace", "path": "/nfStatus", "value": "REGISTERED"},
+        {"op": "replace", "path": "/load", "value": 3},
+        {"op": "remove", "path": "/x"},
+    ]
+    assert read(patch, "application/json-patch+json").patched == (("/nfStatus", "REGISTERED"), ("/load", 3))
+
+
+def test_profiles_of_network_functions() -> None:
+    service = {
+        "serviceName": "nsmf-pdusession",
+        "scheme": "http",
+        "ipEndPoints": [{"ipv4Address": "10.0.0.4", "port": 7777}],
+        "nfServiceStatus": "REGISTERED",
+    }
+    profile = {
+        "nfInstanceId": NF,
+        "nfType": "SMF",
+        "nfStatus": "REGISTERED",
+        "fqdn": "SMF.example",
+        "ipv4Addresses": ["10.0.0.4"],
+        "heartBeatTimer": 10,
+        "sNssais": [{"sst": 1}],
+        "nfServiceList": {"a": service},
+    }
+    for document in (
+        profile,
+        {"event": "NF_REGISTERED", "nfProfile": profile},
+        {"validityPeriod": 9, "nfInstances": [profile]},
+    ):
+        (found,) = read(document).profiles
+        assert (found.instance_id, found.nf_type, found.status, found.fqdn, found.heartbeat_s) == (
+            NF,
+            "SMF",
+            "REGISTERED",
+            "SMF.example",
+            10,
+        )
+        assert found.services == (NfService("nsmf-pdusession", ("10.0.0.4:7777", "smf.example:7777"), "REGISTERED"),)
+        assert (found.addresses, found.snssais) == (("10.0.0.4",), ("1",))
+    assert (
+        read({"nfInstanceId": NF, "nfType": 5, "nfStatus": "x", "nfServices": [5, {}, {"serviceName": 1}]})
+        .profiles[0]
+        .nf_type
+        is None
+    )
+    assert read({"nfInstanceId": NF, "success": True}).profiles == ()
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate", None])
+def test_compressed_bodies(encoding: str | None) -> None:
+    packed = zlib.compress(TEXT) if encoding == "deflate" else gzip.compress(TEXT)
+    said = read_body("application/json", encoding, packed, len(packed))
+    assert (said.state, said.identifiers) == (BodyState.WHOLE, CREATED)
+
+
+def test_compressed_bodies_that_are_not() -> None:
+    assert read_body("application/json", "gzip", TEXT, len(TEXT)).unreadable == "content-encoding gzip"
+    assert read_body("application/json", "br", b"\x8b\x02", 2).state is BodyState.MALFORMED
+    packed = gzip.compress(json.dumps({**CREATE, "z": "x" * 100_000}).encode())
+    cut = read_body("application/json", "gzip", packed[:-20], len(packed))
+    assert (cut.state, cut.identifiers) == (BodyState.TRUNCATED, CREATED)
+
+
+def test_a_bomb_is_not_inflated() -> None:
+    bomb = gzip.compress(b"[" * 300_000_000, 9)[:262_144]
+    assert read_body("application/json", "gzip", bomb, len(bomb)).state is BodyState.TRUNCATED
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "size", "state"),
+    [
+        ("application/json", b"", 0, BodyState.NONE),
+        ("application/json", b"", 100, BodyState.TRUNCATED),
+        ("application/json", b"{}", 2, BodyState.WHOLE),
+        ("application/json", b"null", 4, BodyState.WHOLE),
+        ("application/json", b"hello", 5, BodyState.MALFORMED),
+        ("application/json", b'{"a":', 5, BodyState.MALFORMED),
+        ("application/json", b"{\xff}", 3, BodyState.MALFORMED),
+        ("application/json", b'{"supi":"\xff\xfe"}', 13, BodyState.MALFORMED),
+        ("application/x-www-form-urlencoded", b"grant_type=x", 12, BodyState.NONE),
+        ("text/html", b"<p>", 3, BodyState.NONE),
+        ("application/octet-stream", b"\0\1", 2, BodyState.NONE),
+        (KIND, b"no parts", 8, BodyState.NONE),
+        (KIND, MULTIPART[:100], len(MULTIPART), BodyState.TRUNCATED),
+    ],
+)
+def test_states(kind: str, body: bytes, size: int, state: BodyState) -> None:
+    assert read_body(kind, None, body, size).state is state
+
+
+def test_a_cut_body_says_what_its_beginning_says() -> None:
+    for cut in range(1, len(TEXT)):
+        said = read_body("application/json", None, TEXT[:cut], len(TEXT))
+        assert said.state is BodyState.TRUNCATED
+        for name in Identifiers.__struct_fields__:
+            assert getattr(said.identifiers, name) in (None, getattr(CREATED, name)), cut
+        if cut > TEXT.index(b'"pei"'):
+            assert said.identifiers.supi == SUPI, cut
+
+
+def test_a_broken_body_says_what_stands_before_the_fault() -> None:
+    broken = TEXT[:-1] + b',"x":nonsense}'
+    said = read_body("application/json", None, broken, len(broken))
+    assert (said.state, said.identifiers) == (BodyState.MALFORMED, CREATED)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "whole"),
+    [
+        (b'{"a":1,"b":"x","c":"y', b'{"a":1,"b":"x"}'),
+        (b'{"a":[1,2,{"b":"c"', b'{"a":[1,2,{"b":"c"}]}'),
+        (b'{"a":12', b"{}"),
+        (b'{"a":12,', b'{"a":12}'),
+        (b'{"a"', b"{}"),
+        (b'{"a":"x\\', b"{}"),
+        (b'{"a":{"b":"c"}', b'{"a":{"b":"c"}}'),
+        (b'{"a":tru', b"{}"),
+        (b"[[[", b"[[[]]]"),
+        (b"", b""),
+        (b'"x', b""),
+        (b"{]", b"{}"),
+    ],
+)
+def test_closing(prefix: bytes, whole: bytes) -> None:
+    assert json.loads(closed(prefix) or b"null") == json.loads(whole or b"null")
+
+
+def test_duplicate_keys_do_not_hurt() -> None:
+    text = b'{"supi":"imsi-1","supi":"imsi-999700000021309"}'
+    assert read_body("application/json", None, text, len(text)).identifiers.supi == SUPI
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 10_000_000,
+        b'{"a":' * 2_000_000,
+        b'{"supi":"' + b"x" * 10_000_000 + b'"}',
+        b'{"Uri":"' * 1_000_000,
+        b'"' * 1_000_001,
+        b'{"a":"' + b"\\\\" * 2_000_000,
+        b"--b\r\n" * 100_000,
+        b"{" + b'"xUri":"http://a/b/c",' * 100_000 + b'"z":1}',
+        b'{"nfInstances":['
+        + b'{"nfInstanceId":"723e296c-e6b7-41f1-bef2-b91a7e1dd1ec","nfType":"SMF"},' * 100_000
+        + b"{}]}",
+    ],
+    ids=range(9),
+)
+def test_huge_bodies_take_bounded_time(body: bytes) -> None:
+    for kind in ("application/json", KIND, None):
+        read_body(kind, None, body, len(body))
+        read_body(kind, None, body[:MOST_BYTES], len(body))
+
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(
+                [
+                    *BodyFacts.__struct_fields__,
+                    *CREATE,
+                    "nfInstances",
+                    "request",
+                    "error",
+                    "op",
+                    "path",
+                    "value",
+                    "nfProfile",
+                    "nfServices",
+                    "multipleUnitInformation",
+                ]
+            ),
+            inner,
+            max_size=5,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(ANY, st.integers(0, 200))
+def test_any_document_whole_and_cut(document: object, cut: int) -> None:
+    text = json.dumps(document).encode()
+    read_body("application/json", None, text, len(text))
+    read_body("application/json", None, text[:cut], len(text))
+
+
+@given(
+    st.binary(max_size=300),
+    st.sampled_from(["application/json", KIND, "multipart/x", None]),
+    st.sampled_from([None, "gzip", "deflate", "br"]),
+)
+def test_any_octets(body: bytes, kind: str | None, encoding: str | None) -> None:
+    read_body(kind, encoding, body, len(body) + 1)
+    read_body(kind, encoding, body, len(body))
+
+
+@given(st.binary(max_size=60), st.integers(0, len(MULTIPART)))
+@settings(max_examples=200)
+def test_a_multipart_with_rubbish_in_it(rubbish: bytes, at: int) -> None:
+    body = MULTIPART[:at] + rubbish + MULTIPART[at:]
+    read_body(KIND, None, body, len(body))
+
+
+def test_bodies_of_a_capture() -> None:
+    said = [facts(message) for _, message in messages(tshark.CAPTURES / "open5gs-suite-scp.pcapng") if message.body]
+    states = [one.state for one in said]
+    assert (states.count(BodyState.WHOLE), states.count(BodyState.MALFORMED), len(states)) == (5_567, 1, 5_568)
+    assert sum(one.result == "AUTHENTICATION_SUCCESS" for one in said) == 108
+    assert sum(one.failed for one in said) == 2  # two discoveries that found no CHF
+    assert sum(bool(one.callbacks) for one in said) > 1_000
