@@ -28,7 +28,8 @@ IDENTIFIERS = {
     "imei": "356938035643809",
     "imeisv": "3569380356438091",
     "mac": "de-ad-be-ef-70-07",
-    "guti": "0010102004cafe5ea1",
+    "guti": "00101020040cafe5ea1",
+    "guti of a wrong length": "0010102004cafe5ea2",
     "impi": "001019876543210@ims.mnc001.mcc001.3gppnetwork.org",
     "impu": "sip:petra.planted@ims.example.org",
     "tel": "+4915198765433",
@@ -107,6 +108,7 @@ def exchanges() -> list[tuple[Message, Message]]:
             '{"reason":"INIT_REG"}',
             f'{{"ueContext":{{"supi":"{_SUPI}","pei":"imeisv-{NAMES["imeisv"]}"}}}}',
         ),
+        _exchange(f"/namf-comm/v1/ue-contexts/5g-guti-{NAMES['guti of a wrong length']}/release", "{}", ""),
         _exchange(
             f"/namf-callback/v1/smContextStatus/{NAMES['guti']}/10", '{"statusInfo":{"resourceStatus":"RELEASED"}}', ""
         ),
@@ -296,7 +298,7 @@ def forms(value: str) -> dict[str, bytes]:
         every |= {"bcd": bytes.fromhex(swapped), "bcd hex": swapped.encode()}
     if re.fullmatch("(?:[0-9a-f]{2})+", value):
         every |= {"octets": bytes.fromhex(value), "octets base64": base64.b64encode(bytes.fromhex(value))[:-4]}
-    return {name: form for name, form in every.items() if len(form) >= SHORTEST}
+    return {name: form for name, form in every.items() if len(form) >= (12 if "base64" in name else SHORTEST)}
 
 
 def found(octets: bytes, planted: Iterable[str] = tuple(PLANTED.values())) -> list[tuple[str, str]]:

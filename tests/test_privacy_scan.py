@@ -66,7 +66,7 @@ def test_decode_lets_nothing_out_of_the_captures(path: Path) -> None:
 SECRET_KEYS = {
     "rand", "autn", "auts", "xresStar", "hxresStar", "resStar", "kausf", "kseaf", "encPermanentKey", "encOpcKey", "sqn",
     "supi", "supiOrSuci", "gpsi", "gpsis", "pei", "ipv4Address", "ipv4Addr", "ipv6AddressPrefix", "ipv6Prefix",
-    "detail", "nrCellId",
+    "nrCellId",
 }  # fmt: skip
 
 
@@ -89,11 +89,7 @@ def walk(value: Any, key: str = "") -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from walk(inner, key)
-    elif isinstance(value, str) and key in SECRET_KEYS:
-        core = (
-            value.split("-")[-1]
-            if "suci-" in value or "imsi-" in value or "msisdn-" in value or "imei" in value
-            else value
-        )
-        if len(core) >= planted.SHORTEST:
-            yield core.split("/128")[0]
+    elif isinstance(value, str) and key in SECRET_KEYS and "suci-" not in value:
+        core = value.split("-")[-1].split("/128")[0]
+        if len(core) >= planted.SHORTEST and core.strip("0"):
+            yield core
