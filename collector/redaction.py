@@ -9,6 +9,7 @@ from collector.identifier_grammar import ip_identifier
 from collector.pseudonym import Pseudonyms
 
 CACHED = 16_384  # strings remembered
+CACHED_TOKENS = 4_096  # percent-encoded parts remembered: query JSON comes again and again
 LONGEST_CACHED = 512
 # Headers whose value never leaves the node: tokens and signed assertions (TS 29.500 5.2.3, RFC 6750).
 SECRET_HEADERS = frozenset(
@@ -23,15 +24,10 @@ SECRET_HEADERS = frozenset(
         "3gpp-sbi-source-nf-client-credentials",
     }
 )
-# Without one of these a string holds nothing to hide.
-_HINT = re.compile(
-    r"[0-9]{5}|[%@]|(?:nai|gci|gli|extid|imp[iu]|suci|mac|eui)-|sips?:|tel:"
-    r"|[=/\"'][0-9a-f:.]*[0-9a-f][.:]",
-    re.IGNORECASE,
-)
 _ENCODED = re.compile(r"[^/?&#=;,\s\"'<>]*%[^/?&#=;,\s\"'<>]*")
 _ROUNDS = 8  # of percent-encoding, one inside the other
 _END = r"[^\s/?&#;,\"'<>\[\]{}()|\\]"  # a character of a name that ends where URIs, lists, JSON and headers go on
+_NAME = r"[^\s/?&#;:=,@\"'<>\[\]{}()|\\]"
 _IP = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?|(?=[0-9a-f]*:)[0-9a-f:.]{2,45}(?:/[0-9]{1,3})?"
 # What precedes an identifier that has no prefix of its own, only digits (sbi_identifiers.csv: places of UE ids).
 _BEFORE_DIGITS = (
@@ -41,42 +37,62 @@ _BEFORE_DIGITS = (
 )
 
 
-def _grammar(key_id: str) -> re.Pattern[str]:
-    """Return what finds an identifier, its kind as the group's name, and leaves pseudonyms under `key_id` alone."""
-    done = f"{key_id}-[a-z2-7]{{26}}"
-    fresh = f"(?!(?:[0-9]{{3}}-|[0-9]{{5,6}}-)?{done})"
-    return re.compile(
-        "|".join(
+Family = tuple[tuple[str, ...], re.Pattern[str]]
+
+
+def _families(key_id: str) -> tuple[Family, ...]:
+    """Return what finds identifiers, each beside the words without which it need not look; the groups tell the kind.
+
+    Pseudonyms under `key_id` are left alone by all, so that one may follow the other.
+    """
+    fresh = rf"(?!(?:[0-9]{{3}}-|[0-9]{{5,6}}-)?{key_id}-[a-z2-7]{{26}})"
+    found = (
+        (("imsi-",), rf"(?P<imsi>imsi-{fresh}[0-9]{{5,}})"),
+        (
+            ("suci-",),
             (
-                rf"(?P<imsi>imsi-{fresh}[0-9]{{5,}})",
-                r"(?P<null>suci-0-[0-9]{3}-[0-9]{2,3}-[0-9]{1,4}-0-[0-9]{1,3}-[0-9]+)",
-                rf"(?P<suci>suci-{fresh}[0-9]-{_END}+)",
-                rf"(?P<guti>5g-guti-{fresh}[0-9a-f]{{6,}})",
-                rf"(?P<gpsi>msisdn-{fresh}\+?[0-9]{{4,}})",
-                rf"(?P<pei>imei(?:sv)?-{fresh}[0-9]{{5,}})",
-                r"(?P<mac>(?<![a-z0-9])(?:mac|eui)-(?:[0-9a-f]{2}[-:]?){4,}(?:untrusted)?)",
-                rf"(?P<name>(?<![a-z0-9])(?:nai|gci|gli|extid|imp[iu])-{fresh}{_END}+)",
-                rf"(?P<uri>(?<![a-z0-9])(?:sips?:[^\s/?&#;,\"'<>]+@{_END}+|tel:\+?[0-9().-]{{4,}}))",
-                r"(?P<at>[^\s/?&#;:=,\"'<>\[\]{}()|\\]+@[a-z0-9.-]+)",
-                r"(?P<tmp>(?<![a-z0-9-])[0-9]{5,6}[0-9a-f]{14}(?![a-z0-9-]))",
-                rf"(?P<before>(?<![a-z0-9]){_BEFORE_DIGITS})(?P<digits>[0-9]{{5,}})(?![a-z0-9.-])",
-                r"(?P<long>(?<![a-z0-9.%+-])[0-9]{10,16}(?![a-z0-9.%-])|(?<![a-z0-9.])[0-9]{13,16}(?![a-z0-9.]))",
-                rf"(?P<query>[=\"'])(?P<ip>{_IP})(?=[&#;,\"'\]\s]|$)",
-                r"(?P<step>[a-z0-9-]/)(?P<segment>[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?=[/?#]|$)",
-            )
+                r"(?P<null>suci-0-[0-9]{3}-[0-9]{2,3}-[0-9]{1,4}-0-[0-9]{1,3}-[0-9]+)"
+                rf"|(?P<suci>suci-{fresh}[0-9]-{_END}+)"
+            ),
         ),
-        re.IGNORECASE,
+        (("5g-guti-",), rf"(?P<guti>5g-guti-{fresh}[0-9a-f]{{6,}})"),
+        (("msisdn-",), rf"(?P<gpsi>msisdn-{fresh}\+?[0-9]{{4,}})"),
+        (("imei",), rf"(?P<pei>imei(?:sv)?-{fresh}[0-9]{{5,}})"),
+        (("mac-", "eui-"), r"(?P<mac>(?<![a-z0-9])(?:mac|eui)-(?:[0-9a-f]{2}[-:]?){4,}(?:untrusted)?)"),
+        (
+            ("nai-", "gci-", "gli-", "extid-", "impi-", "impu-"),
+            rf"(?P<name>(?<![a-z0-9])(?:nai|gci|gli|extid|imp[iu])-{fresh}{_END}+)",
+        ),
+        (("sip:", "sips:"), rf"(?P<uri>(?<![a-z0-9])sips?:[^\s/?&#;,\"'<>@]+@{_END}+)"),
+        (("tel:",), r"(?P<tel>(?<![a-z0-9])tel:\+?[0-9().-]{4,})"),
+        (("@",), rf"(?P<at>(?<!{_NAME}){_NAME}+@[a-z0-9.-]+)"),
     )
+    return tuple((words, re.compile(pattern, re.IGNORECASE)) for words, pattern in found)
+
+
+_DIGITS = re.compile(
+    rf"(?P<before>(?<![a-z0-9]){_BEFORE_DIGITS})(?P<digits>[0-9]{{5,}})(?![a-z0-9.-])"
+    r"|(?P<tmp>(?<![a-z0-9-])[0-9]{5,6}[0-9a-f]{14}(?![a-z0-9-]))"
+    r"|(?P<long>(?<![a-z0-9.%+-])[0-9]{10,16}(?![a-z0-9.%-])|(?<![a-z0-9.])[0-9]{13,16}(?![a-z0-9.]))",
+    re.IGNORECASE,
+)
+_ADDRESS = re.compile(
+    rf"(?P<query>[=\"'])(?P<ip>{_IP})(?=[&#;,\"'\]\s]|$)"
+    r"|(?P<step>[a-z0-9-]/)(?P<segment>[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?=[/?#]|$)",
+    re.IGNORECASE,
+)
 
 
 class Redaction:
-    """Hides identifiers in strings. 0.1 µs for a string met lately or with nothing to hide, else about 10 µs."""
+    """Hides identifiers in strings. 0.1 µs for a string met lately or with nothing to hide, else about 6 µs."""
 
     def __init__(self, pseudonyms: Pseudonyms, cached: int = CACHED) -> None:
         """Plain `pseudonyms` leave strings as they are; secret headers are left out all the same."""
         self._pseudonyms = pseudonyms
-        self._grammar = _grammar(pseudonyms.key_id)
+        self._families = _families(pseudonyms.key_id)
+        self._run = re.compile(rf"(?<![0-9A-Za-z%])[0-9]{{5}}(?![0-9]?-{pseudonyms.key_id}-)")
         self._cached: Callable[[str], str] = lru_cache(cached)(self._hidden)
+        self._decoded: Callable[[str, bool], str] = lru_cache(CACHED_TOKENS)(self._look_inside)
 
     def text(self, value: str) -> str:
         """Return `value` with every identifier replaced where it stands, percent-encoded ones too; idempotent."""
@@ -97,21 +113,35 @@ class Redaction:
         return self._pseudonyms.of(found) if found else self.text(value)
 
     def _hidden(self, value: str) -> str:
-        if not _HINT.search(value):
-            return value
         if "%" in value:
-            value = _ENCODED.sub(self._decoded, value)
-        return self._grammar.sub(self._replaced, value)
+            value = _ENCODED.sub(self._encoded, value)
+        return self._plain(value)
 
-    def _decoded(self, found: re.Match[str]) -> str:
+    def _plain(self, value: str) -> str:
+        """Hide what is not percent-encoded, one kind after the other."""
+        low = value.lower()
+        for words, pattern in self._families:
+            for word in words:
+                if word in low:
+                    value = pattern.sub(self._replaced, value)
+                    break
+        if self._run.search(value):
+            value = _DIGITS.sub(self._replaced, value)
+        if ("=" in value or "/" in value or '"' in value) and (value.count(".") > 2 or value.count(":") > 1):
+            value = _ADDRESS.sub(self._replaced, value)
+        return value
+
+    def _encoded(self, found: re.Match[str]) -> str:
+        at = found.start()
+        return self._decoded(found[0], at > 0 and found.string[at - 1] == "=")
+
+    def _look_inside(self, token: str, is_value: bool) -> str:
         """Look inside percent-encoding; what holds no identifier stays as it was spelled."""
-        token = plain = found[0]
-        rounds = 0
+        plain, rounds = token, 0
         while rounds < _ROUNDS and "%" in plain and (once := unquote(plain)) != plain:
             plain, rounds = once, rounds + 1
-        in_query = found.string[max(0, found.start() - 1) : found.start()]
-        address = ip_identifier(plain) if in_query == "=" else None
-        hidden = self._pseudonyms.of(address) if address else self._grammar.sub(self._replaced, plain)
+        address = ip_identifier(plain) if is_value else None
+        hidden = self._pseudonyms.of(address) if address else self._plain(plain)
         if hidden == plain:
             return token
         for _ in range(rounds):
@@ -125,7 +155,7 @@ class Redaction:
         if kind == "ip" or kind == "segment":
             address = ip_identifier(found[kind])
             return text if address is None else text[: -len(found[kind])] + of(address)
-        if kind == "uri":
+        if kind == "uri" or kind == "tel":
             return of(f"impu-{text}")
         if kind == "at":
             return of(f"nai-{text}")

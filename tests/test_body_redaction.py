@@ -138,7 +138,7 @@ def test_a_secret_under_an_unknown_name_is_removed_by_its_look(name: str) -> Non
 
 @pytest.mark.parametrize(
     "text",
-    ["723e296c-e6b7-41f1-bef2-b91a7e1dd1ec", "N1_N2_TRANSFER_INITIATED", "npcf-smpolicycontrol", "1000000 Kbps", "5G_AKA",
+    ["723e296c-e6b7-41f1-bef2-b91a7e1dd1ec", "N1_N2_TRANSFER_INITIATED", "npcf-smpolicycontrol", "1000 Kbps", "5G_AKA",
      "2026-11-22T20:58:48.623461+00:00", "http://10.0.0.5:7777/namf-callback/v1/x/sm-context-status/5", "020040"],
 )  # fmt: skip
 def test_what_is_no_key_does_not_look_like_one(text: str) -> None:
@@ -149,7 +149,7 @@ def test_what_is_no_key_does_not_look_like_one(text: str) -> None:
 def test_identifiers_become_pseudonyms_wherever_they_stand() -> None:
     document = {
         "supi": SUPI, "members": ["msisdn-491725670014"], "ueIpv4Addr": "10.45.0.7", "ipv4Address": "10.45.0.7",
-        "subscriberIdentifier": "999700000021309", "callId": 999700000021309, "impu": "sip:alice@ims.example", 
+        "subscriberIdentifier": "999700000021309", "callId": 999700000021309, "impu": "sip:alice@ims.example",
         SUPI: {"x": 1},
         "uri": f"http://10.0.0.5:80/namf-callback/v1/{SUPI}/x", "servedGPSI": "0049172", "title": f"no {SUPI}",
         "ipEndPoints": [{"ipv4Address": "10.0.0.4", "port": 80}],
@@ -200,7 +200,7 @@ def test_of_multipart_the_json_alone_leaves() -> None:
 def test_cut_and_broken_bodies_leave_their_beginning() -> None:
     assert BODIES.redacted("application/json", None, b'{"dnn":"x","kseaf":"00112233', 99) == b'{"dnn":"x"}'
     assert BODIES.redacted("application/json", None, b'{"dnn":"x","kseaf":]', 20) == b'{"dnn":"x"}'
-    assert b"[" * 49 not in (BODIES.redacted("application/json", None, b"[" * 1_000, 1_000) or b"")
+    assert b'[["removed"]]' in (BODIES.redacted("application/json", None, b"[" * 1_000, 1_000) or b"")
 
 
 KEYS = st.sampled_from([*EVERY, "a", "b", "value", "op", "path"])
