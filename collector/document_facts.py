@@ -35,19 +35,21 @@ _REFERENCES = (
     "appSessionId", "chargingDataRef",
 )  # fmt: skip
 _references = attrgetter(*_REFERENCES)
+_NOTHING_TOLD = (None,) * 11
 _NONE_OF_THEM = (None,) * len(_REFERENCES)
 
 
 def identifiers_of(document: Document) -> Identifiers:
     """Return what the document says of UE, session, slice and network: at its top, else in what it wraps."""
-    places = [_found(_top(document))]
+    places = [_top(document)]
     wrapped = (document.request, document.ueContext, document.ascReqData)
-    places += [_found(_wrapped(one)) for one in wrapped if isinstance(one, dict)]
+    if wrapped != (None, None, None):
+        places += [_found(_wrapped(one)) for one in wrapped if isinstance(one, dict)]
     if isinstance(document.n2InfoContainer, dict):
         places.append(_n2(document.n2InfoContainer))
     if isinstance(document.pDUSessionChargingInformation, dict):
         places.append(_charged(document.pDUSessionChargingInformation))
-    return merged(*places)
+    return merged(*places) if len(places) > 1 else places[0]
 
 
 def _found(found: dict[str, Any]) -> Identifiers:
@@ -55,34 +57,40 @@ def _found(found: dict[str, Any]) -> Identifiers:
     return Identifiers(**told) if told else NO_IDENTIFIERS
 
 
-def _top(d: Document) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+def _top(d: Document) -> Identifiers:
+    supi = suci = gpsi = pei = None
     for text in (d.supi, d.supiOrSuci, d.subscriberIdentifier, d.suci, d.ueId):
-        if text is not None and (ue := ue_id(text)):
-            found.setdefault(_kind(ue), ue)
-    if d.gpsi is not None or d.gpsis is not None:
-        found.setdefault("gpsi", _gpsi(d.gpsi, d.gpsis))
+        if text is not None and (ue := ue_id(text)) is not None:
+            kind = _kind(ue)
+            if kind == "supi":
+                supi = supi or ue
+            elif kind == "suci":
+                suci = suci or ue
+            elif kind == "gpsi":
+                gpsi = gpsi or ue
+    if gpsi is None and (d.gpsi is not None or d.gpsis is not None):
+        gpsi = _gpsi(d.gpsi, d.gpsis)
     if d.pei is not None:
-        found["pei"] = _of_kind(d.pei, "pei")
-    if d.guti is not None:
-        found["guti"] = _of_kind(d.guti, "guti")
+        pei = _of_kind(d.pei, "pei")
+    guti = None if d.guti is None else _of_kind(d.guti, "guti")
     session = d.pduSessionId if d.pduSessionId is not None else _first(d.pduSessId, d.pduSeId)
-    if session is not None:
-        found["pdu_session_id"] = pdu_session_id(session)
     slice_ = _first(d.sNssai, d.snssai, d.singleNssai, d.sliceInfo)
-    if slice_ is not None:
-        found["snssai"] = snssai_text(slice_)
-    if d.dnn is not None:
-        found["dnn"] = dnn_text(d.dnn)
     network = _first(d.servingNetwork, d.servingNetworkName, d.servingPlmn, d.plmnId)
-    if network is not None:
-        found["plmn"] = plmn_text(network)
-    if d.guami is not None:
-        found["guami"] = guami_text(d.guami)
     instance = _first(d.nfInstanceId, d.amfInstanceId, d.smfInstanceId, d.servingNfId)
-    if instance is not None:
-        found["nf_instance"] = nf_instance_id(instance)
-    return found
+    told = (
+        supi,
+        suci,
+        gpsi,
+        pei,
+        guti,
+        None if session is None else pdu_session_id(session),
+        None if slice_ is None else snssai_text(slice_),
+        None if d.dnn is None else dnn_text(d.dnn),
+        None if network is None else plmn_text(network),
+        None if d.guami is None else guami_text(d.guami),
+        None if instance is None else nf_instance_id(instance),
+    )
+    return NO_IDENTIFIERS if told == _NOTHING_TOLD else Identifiers(*told)
 
 
 def _wrapped(d: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +151,10 @@ def _gpsi(one: object, several: object) -> str | None:
 
 
 def _first(*values: object) -> object:
-    return next((value for value in values if value is not None), None)
+    for value in values:
+        if value is not None:
+            return value
+    return None
 
 
 def cause_of(document: Document) -> str | None:
@@ -217,7 +228,8 @@ def profiles_in(document: Document) -> tuple[NfProfile, ...]:
     """Return the NF profiles that the document is or holds."""
     if document.nfInstances is not None:
         return profiles_of(document.nfInstances)
-    own = _as_profile(document) if document.nfInstanceId is not None else document.nfProfile
+    is_one = document.nfInstanceId is not None and (document.nfType is not None or document.nfStatus is not None)
+    own = _as_profile(document) if is_one else document.nfProfile
     found = profile_of(own) if own is not None else None
     return (found,) if found is not None else ()
 

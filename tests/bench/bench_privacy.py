@@ -33,7 +33,7 @@ def cases() -> dict[str, tuple[int, Callable[[], object]]]:
     ]
     paths = [one[":path"] for one in said if ":path" in one]
     names, cold = Pseudonyms(KEY), itertools.count()
-    redaction = Redaction(names)
+    redaction, forgetful = Redaction(names), Redaction(names, 0)
     redact_body = BodyRedaction(redaction, names).redacted
     subscribers = [f"imsi-99970000000{number:04}" for number in range(1_000)]
     distinct = sorted(set(paths))
@@ -43,10 +43,7 @@ def cases() -> dict[str, tuple[int, Callable[[], object]]]:
         "pseudonym of a subscriber met before": (1_000, lambda: [names.of(one) for one in subscribers]),
         "pseudonym of a new subscriber": (1_000, lambda: [names.of(f"imsi-{next(cold):015}") for _ in subscribers]),
         "redaction of the paths as they come": (len(paths), lambda: [redaction.text(one) for one in paths]),
-        "redaction of a path not met before": (
-            len(distinct),
-            lambda: [Redaction(names, 0).text(one) for one in distinct],
-        ),
+        "redaction of a path not met before": (len(distinct), lambda: [forgetful.text(one) for one in distinct]),
         "facts of a body": (len(bodies), lambda: [read_body(*one) for one in bodies]),
         "baseline: msgspec decodes the body whole": (len(whole), lambda: [decode(one) for one in whole]),
         "redacted body": (len(bodies), lambda: [redact_body(*one) for one in bodies]),
