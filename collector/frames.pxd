@@ -27,7 +27,7 @@ cdef int END_HEADERS
 cdef int PADDED
 cdef int PRIORITY_FLAG
 
-cdef bint is_legal(int kind, int flags, Py_ssize_t length, unsigned int stream) noexcept
+cpdef bint is_legal(int kind, int flags, Py_ssize_t length, unsigned int stream) noexcept
 
 cdef class Splitter:
     cdef const unsigned char* p

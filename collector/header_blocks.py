@@ -179,7 +179,7 @@ def _take(exchanges: Exchanges, side: Side, stream: Stream, headers: list[Any], 
     stream.set_state(side.index, step & 15)
     if effect == BEGIN or effect == BEGIN_END:
         message = exchanges.begin(side, stream, splitter.block_ns, effect == BEGIN)
-        message._holed = ends and facts & RESPONSE == 0 and _head_may_be_unseen(side, stream)
+        message._holed = ends and facts & (REQUEST | RESPONSE) == 0 and _head_may_be_unseen(side, stream, facts)
     if effect == LATE or effect == PASS or message is None:
         exchanges.traffic.add(reasons.LATE_FRAMES)
         exchanges.settle(side, stream)
@@ -250,9 +250,11 @@ def _is_trailer_section(exchanges: Exchanges, side: Side, headers: list[Any]) ->
 
 
 @cython.cfunc
-def _head_may_be_unseen(side: Side, stream: Stream) -> cython.bint:
-    """Tell whether a last block may be the trailer section of a response of which the head passed unseen."""
-    return not side.is_client and (stream.clouded or stream.half(1 - side.index) is None)
+def _head_may_be_unseen(side: Side, stream: Stream, facts: cython.int) -> cython.bint:
+    """Tell whether a last block may be the trailer section of a message of which the head passed unseen."""
+    if side.is_client:
+        return facts & READ != 0  # no request is without a known pseudo-header
+    return stream.clouded or stream.half(1 - side.index) is None
 
 
 @cython.cfunc

@@ -5,15 +5,17 @@ from itertools import groupby
 
 from collector.connection import Connection, Message
 from collector.message import HeaderState, Limits
-from collector.selection import EVERYTHING
-from tests.traffic import Conversation
+from collector.selection import EVERYTHING, Selection
+from tests.traffic import Conversation, Half
 
 Event = tuple[bool, bytes | int]  # octets of one direction, or how many are missing (0 = not known)
 
 
-def observe(events: list[Event], from_start: bool = True, limits: Limits | None = None) -> tuple[Connection, list]:
+def observe(
+    events: list[Event], from_start: bool = True, limits: Limits | None = None, selection: Selection = EVERYTHING
+) -> tuple[Connection, list]:
     """Give events to a connection, one a microsecond; return it and its messages."""
-    connection = Connection(limits or Limits(), from_start, selection=EVERYTHING)
+    connection = Connection(limits or Limits(), from_start, selection=selection)
     messages: list[Message] = []
     time_ns = 0
     for time_ns, (from_client, given) in enumerate(events, 1):
@@ -36,6 +38,14 @@ def cut(conversation: Conversation, rnd: random.Random, longest: int) -> list[Ev
             events.append((side, rest[:size]))
             rest = rest[size:]
     return events
+
+
+def join(events: list[Event], rnd: random.Random) -> list[Event]:
+    """Return what is seen by an observer that joins at a random octet."""
+    late = events[rnd.randrange(len(events)) :]
+    side, first = late[0]
+    assert isinstance(first, bytes)
+    return [(side, first[rnd.randrange(len(first)) :]), *late[1:]]
 
 
 def lose(events: list[Event], rnd: random.Random, share: float) -> list[Event]:
@@ -100,21 +110,36 @@ def check_partly(conversation: Conversation, messages: list[Message]) -> None:
     """Whatever is told of a conversation seen in part is true; every half ends once."""
     keys = [(m.stream_id, int(m.half)) for m in messages]
     assert len(set(keys)) == len(keys), "a half ended twice"
+    names: dict[tuple[int, int], bytes] = {}
     for message in messages:
         half = conversation.truth.get((message.stream_id, int(message.half)))
         assert half is not None, f"no such half: {message.stream_id} {message.half!r}"
-        blocks = half.heads + ([half.trailers] if half.trailers and not any(n for n, _ in message.headers) else [])
-        heads = [head for head in blocks if _agree(message.headers, head)]
-        assert not message.headers or heads, (message.headers, half.heads)
-        if message.trailers:
-            assert half.trailers is not None
-            assert _agree(message.trailers, half.trailers)
-        if message.header_state is HeaderState.EXACT:
-            assert message.headers in half.heads
+        assert message.ended is not None
+        assert message.first_byte_ns <= message.headers_ns
+        assert message.first_byte_ns <= message.last_byte_ns
+        _check_fields(message, half, names)
+        assert half.body.startswith(message.body)
+        assert message.body_bytes <= len(half.body)
         if message.ended.name == "COMPLETE":
-            assert message.body == half.body
             assert message.body_bytes == len(half.body)
-        assert message.body in half.body
+
+
+def _check_fields(message: Message, half: Half, names: dict[tuple[int, int], bytes]) -> None:
+    """Fields are those of a head, in order, each exact or unknown; one identity has one name."""
+    blocks = half.heads + ([half.trailers] if half.trailers and not any(n for n, _ in message.headers) else [])
+    heads = [head for head in blocks if _agree(message.headers, head)]
+    assert not message.headers or heads, (message.headers, half.heads)
+    if message.trailers:
+        assert half.trailers is not None
+        assert _agree(message.trailers, half.trailers)
+    if message.header_state is HeaderState.EXACT:
+        assert message.headers in half.heads
+        assert not message.missing
+    if len(heads) == 1:
+        sender = int(message.half) if message.stream_id % 2 else 1  # promised requests come from the server
+        for position, identity in message.unknown:
+            true_name = heads[0][position][0]
+            assert names.setdefault((sender, identity), true_name) == true_name, "one identity, two names"
 
 
 def _agree(fields: list, truth: list) -> bool:
