@@ -11,6 +11,8 @@ import msgspec
 from collector.identifier_grammar import BARE_SUPI, canonical
 
 CACHED = 8_192  # paths remembered
+LONGEST_PATH = 1_024  # of those
+LONGEST_UE_ID = 512
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -72,9 +74,12 @@ def merged(*places: Identifiers) -> Identifiers:
     return Identifiers(*(next((v for p in told if (v := getattr(p, name)) is not None), None) for name in _FIELDS))
 
 
-@lru_cache(CACHED)
 def identifiers_of_path(path: str) -> Identifiers:
     """Return what a request target (RFC 9113 8.3.1 :path) or a callback URI says, query included."""
+    return _cached_path(path) if len(path) <= LONGEST_PATH else _read_path(path)
+
+
+def _read_path(path: str) -> Identifiers:
     resource, _, query = path.partition("?")
     segments = [unquote(segment) if "%" in segment else segment for segment in resource.split("/") if segment]
     found: dict[str, Any] = {}
@@ -92,6 +97,9 @@ def identifiers_of_path(path: str) -> Identifiers:
     if query:
         _take_query(found, query)
     return Identifiers(**found) if found else NO_IDENTIFIERS
+
+
+_cached_path = lru_cache(CACHED)(_read_path)
 
 
 def _is_of_ues(service: str) -> bool:
@@ -121,7 +129,7 @@ def ue_id(text: object, bare: bool = True) -> str | None:
 
     `imsi-2089300007487-10`, a policy id of free5GC, names its subscriber.
     """
-    return _ue_id(text, bare) if isinstance(text, str) else None
+    return _ue_id(text, bare) if isinstance(text, str) and len(text) <= LONGEST_UE_ID else None
 
 
 @lru_cache(CACHED)

@@ -11,6 +11,7 @@ from schemas.refusal import Refusal
 
 KEY_BYTES = 32  # at least
 CACHED = 32_768  # identifiers remembered; about 250 octets each
+LONGEST_CACHED = 256
 _KEY_ID = re.compile(r"[a-z0-9]{1,16}")
 _PLMN = re.compile(r"[0-9]{5,6}")
 
@@ -32,8 +33,11 @@ class Pseudonyms:
         self.key_id = key_id
         self._key = key or b""
         self._plmns = frozenset(plmns)
-        self.of: Callable[[str], str] = lru_cache(cached)(self._of)
+        self._cached: Callable[[str], str] = lru_cache(cached)(self._of)
+
+    def of(self, identifier: str) -> str:
         """Return the pseudonym of an identifier; its canonical form if identifiers stay plain."""
+        return self._cached(identifier) if len(identifier) <= LONGEST_CACHED else self._of(identifier)
 
     def _of(self, identifier: str) -> str:
         whole = canonical(identifier)

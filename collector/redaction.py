@@ -24,16 +24,18 @@ SECRET_HEADERS = frozenset(
         "3gpp-sbi-source-nf-client-credentials",
     }
 )
-_ENCODED = re.compile(r"[^/?&#=;,\s\"'<>]*%[^/?&#=;,\s\"'<>]*")
+# Every pattern begins where few characters can stand or is bounded: a header of 64 KB takes milliseconds.
+_PART = r"[^/?&#=;,\s\"'<>%]"
+_ENCODED = re.compile(rf"(?<!{_PART})(?<!%){_PART}*%(?:{_PART}|%)*")
 _ROUNDS = 8  # of percent-encoding, one inside the other
 _END = r"[^\s/?&#;,\"'<>\[\]{}()|\\]"  # a character of a name that ends where URIs, lists, JSON and headers go on
 _NAME = r"[^\s/?&#;:=,@\"'<>\[\]{}()|\\]"
-_IP = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?|(?=[0-9a-f]*:)[0-9a-f:.]{2,45}(?:/[0-9]{1,3})?"
+_IP = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?|(?=[0-9a-f]{0,4}:)[0-9a-f:.]{2,45}(?:/[0-9]{1,3})?"
 # What precedes an identifier that has no prefix of its own, only digits (sbi_identifiers.csv: places of UE ids).
 _BEFORE_DIGITS = (
     r"(?:supis?|suci|supiorsuci|gpsis?|peis?|imsi|imeisv|imei|msisdn|ue-?ids?|(?:supi|gpsi)-list|subscriberidentifier|"
     r"subscription-data|ue-contexts|ues|exposure-data|m[to]-sm-infos|callback|"
-    r"(?:nudm|nhss|n5g-ddnmf|nslpkmf|npkmf|namf-loc|nausf)[a-z0-9-]*/v[0-9]+)[\"']?[/=:]\[?[\"']?"
+    r"(?:nudm|nhss|n5g-ddnmf|nslpkmf|npkmf|namf-loc|nausf)[a-z0-9-]{0,40}/v[0-9]{1,3})[\"']?[/=:]\[?[\"']?"
 )
 
 
@@ -63,7 +65,7 @@ def _families(key_id: str) -> tuple[Family, ...]:
             ("nai-", "gci-", "gli-", "extid-", "impi-", "impu-"),
             rf"(?P<name>(?<![a-z0-9])(?:nai|gci|gli|extid|imp[iu])-{fresh}{_END}+)",
         ),
-        (("sip:", "sips:"), rf"(?P<uri>(?<![a-z0-9])sips?:[^\s/?&#;,\"'<>@]+@{_END}+)"),
+        (("sip:", "sips:"), rf"(?P<uri>(?<![a-z0-9])sips?:[^\s/?&#;,\"'<>@]{{1,256}}@{_END}+)"),
         (("tel:",), r"(?P<tel>(?<![a-z0-9])tel:\+?[0-9().-]{4,})"),
         (("@",), rf"(?P<at>(?<!{_NAME}){_NAME}+@[a-z0-9.-]+)"),
     )
@@ -132,8 +134,9 @@ class Redaction:
         return value
 
     def _encoded(self, found: re.Match[str]) -> str:
-        at = found.start()
-        return self._decoded(found[0], at > 0 and found.string[at - 1] == "=")
+        at, token = found.start(), found[0]
+        look = self._decoded if len(token) <= LONGEST_CACHED else self._look_inside
+        return look(token, at > 0 and found.string[at - 1] == "=")
 
     def _look_inside(self, token: str, is_value: bool) -> str:
         """Look inside percent-encoding; what holds no identifier stays as it was spelled."""

@@ -12,9 +12,9 @@ import msgspec
 from collector.body import NO_BODY, BodyFacts
 from collector.identifiers import NO_IDENTIFIERS, Identifiers, identifiers_of_path, merged
 from collector.recent import Recent
-from collector.uri import resource_of, split_uri
+from collector.uri import LONGEST, resource_of, split_uri
 
-MOST = 200_000  # resources and callbacks; as many aliases
+MOST = 100_000  # resources and callbacks, as many aliases; 600 octets each
 KEPT_US = 48 * 3_600_000_000  # without use
 PENDING = 50_000  # exchanges whose answer is awaited
 PENDING_US = 120_000_000
@@ -88,7 +88,7 @@ class References:
 
         producer: host and port of Target-apiRoot, else :authority, else of the server's address.
         """
-        place = ((producer or "").lower(), resource_of(path or ""))
+        place = _place(producer, path)
         subject = self._subject(now_us, place, path, headers, body.identifiers)
         callbacks = tuple(filter(None, (split_uri(one.uri) for one in body.callbacks)))
         if subject.identifiers.names_subscriber:
@@ -111,7 +111,7 @@ class References:
         """Return whom a response is about, and learn from it. `producer`, `path`: of its request."""
         asked = self._pending.pop(exchange)
         if asked is None:
-            place = ((producer or "").lower(), resource_of(path or ""))
+            place = _place(producer, path)
             asked = Asked(self._subject(now_us, place, path, NO_IDENTIFIERS, NO_IDENTIFIERS), place, "", ())
         subject = self._completed(now_us, asked.subject, headers, body.identifiers)
         if status is not None and 200 <= status < 400:
@@ -209,9 +209,18 @@ class References:
                 one.until_us = now_us + GRACE_US
 
 
+def _place(producer: str | None, path: str | None) -> Place:
+    """Return authority and path of a request; what is too long to be remembered is none."""
+    if path is None or len(path) > LONGEST or (producer is not None and len(producer) > LONGEST):
+        return "", ""
+    return (producer or "").lower(), resource_of(path)
+
+
 def _created(asked: Place, location: str | None, body: BodyFacts) -> list[Place]:
     """Return the places of what was created: by Location, else by an id in the body below the request's path."""
     if location:
+        if len(location) > LONGEST:
+            return []
         place = split_uri(location)
         if place is None:  # free5GC 3.0 answers urn:uuid:… and uses it as the last segment
             return [(asked[0], f"{asked[1]}/{location}")]

@@ -4,7 +4,7 @@ import re
 
 _URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//([^/?#]*)([^?#]*)", re.IGNORECASE)
 _HOST_FIRST = re.compile(r"([^/?#\s]+\.[^/?#\s]+(?::[0-9]+)?|\[[0-9a-f:.]+\](?::[0-9]+)?)(/[^?#]*)", re.IGNORECASE)
-LONGEST = 2_048
+LONGEST = 512  # of what is learned
 
 
 def split_uri(uri: str) -> tuple[str, str] | None:

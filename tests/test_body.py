@@ -277,7 +277,7 @@ def test_compressed_bodies_that_are_not() -> None:
 
 
 def test_a_bomb_is_not_inflated() -> None:
-    bomb = gzip.compress(b"[" * 300_000_000, 9)[:262_144]
+    bomb = gzip.compress(b"[" * 50_000_000, 9)[:262_144]
     assert read_body("application/json", "gzip", bomb, len(bomb)).state is BodyState.TRUNCATED
 
 

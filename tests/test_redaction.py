@@ -116,6 +116,18 @@ def test_whatever_surrounds_an_identifier_it_is_hidden_once(around: str, at: int
     assert REDACTION.text(hidden) == hidden
 
 
+@pytest.mark.parametrize(
+    "piece",
+    ["a", "a/%", "%", "%25", "sip:", "nudm", "nudm-a/", "=1:", "1", "1.", "@", "a@", "suci-0-", "imsi-", "nai-",
+     "mac-00-", "\"::", "supi=1"],
+)  # fmt: skip
+def test_a_header_of_64_kb_takes_no_square_of_it(piece: str) -> None:
+    text = piece * (65_536 // len(piece))
+    for one in (text, text + "/%41", text + "@x", f"{text}/imsi-999700000021309"):
+        hidden = REDACTION.text(one)
+        assert "999700000021309" not in hidden
+
+
 @given(st.text(max_size=300))
 def test_any_text_is_taken(text: str) -> None:
     hidden = REDACTION.text(text)

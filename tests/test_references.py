@@ -262,17 +262,16 @@ def truth(every: list[Exchange]) -> dict[tuple[str, int], str]:
         asked = exchange.request.body.decode("latin-1") if exchange.request else ""
         if hidden := HIDDEN.search(exchange.asked.get(":path", "") + asked):
             whose[exchange.key] = revealed[hidden[0]]
+    creating = [one for one in every if one.answered.get(":status") == "201" and one.answered.get("location")]
     for exchange in every:
         if exchange.key not in whose and exchange.request:
             path = ACTION.sub("", exchange.asked.get(":path", ""))
             before = [
                 other
-                for other in every
-                if other.response
-                and other.key in whose
+                for other in creating
+                if other.key in whose
                 and other.response.last_byte_ns <= exchange.request.last_byte_ns
-                and other.answered.get(":status") == "201"
-                and (location := other.answered.get("location", ""))
+                and (location := other.answered["location"])
                 and (location.endswith(path) or (location.startswith("urn:") and path.endswith(location)))
                 and path.count("/") > 2
             ]
