@@ -1,0 +1,143 @@
+"""Which NFs there are, as their registrations and discovery answers say (TS 29.510): a live, bounded inventory."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from collector.nf_profile import NfProfile
+
+MOST_INSTANCES = 4_096
+PROXIES = frozenset({"SCP", "SEPP"})  # they pass requests on and answer none of others' services
+DEREGISTERED = "DEREGISTERED"  # our word for a profile that its NF took back
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """An NF instance as last heard of; `heard_us` = when."""
+
+    profile: NfProfile
+    heard_us: int
+
+
+class Inventory:
+    """NF instances by id and by where they listen; the one heard of longest ago leaves first."""
+
+    def __init__(self, most: int = MOST_INSTANCES) -> None:
+        """Keep at most `most` instances."""
+        self._most = most
+        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._authorities: dict[str, set[str]] = {}
+        self._hosts: dict[str, set[str]] = {}
+        self.version = 0  # rises when what is known of types and places changes
+        self.evicted = 0
+
+    def known(self) -> tuple[Known, ...]:
+        """Return all instances, the one heard of longest ago first."""
+        return tuple(self._known.values())
+
+    def learn(self, profiles: Iterable[NfProfile], heard_us: int) -> None:
+        """Take profiles; what a shorter one leaves out stays as it was."""
+        for profile in profiles:
+            before = self._known.pop(profile.instance_id, None)
+            after = profile if before is None else _completed(profile, before.profile)
+            self._known[profile.instance_id] = Known(after, heard_us)
+            if before is None or _places(before.profile) != _places(after):
+                if before is not None:
+                    self._forget_places(before.profile)
+                self._add_places(after)
+            if len(self._known) > self._most:
+                self._evict()
+
+    def heartbeat(self, instance_id: str, status: str | None, heard_us: int) -> None:
+        """An NF says that it lives; `status` None = as before."""
+        known = self._known.pop(instance_id, None)
+        if known is not None:
+            profile = known.profile if status is None else replace(known.profile, status=status)
+            self._known[instance_id] = Known(profile, heard_us)
+
+    def type_of(self, instance_id: str) -> str | None:
+        """Return the NF type of an instance, None if it was not heard of."""
+        known = self._known.get(instance_id)
+        return known.profile.nf_type if known is not None else None
+
+    def at(self, authority: str, service: str | None = None) -> tuple[str | None, str | None]:
+        """Return type and instance of the NF that listens at `host:port`, each None if it is not the only one.
+
+        An authority that no profile names is looked up by its host alone.
+        """
+        instances = self._authorities.get(authority.lower()) or self._hosts.get(host_of(authority)) or set()
+        offering = [one for one in instances if service is not None and self._offers(one, service)] or list(instances)
+        types = {self._known[one].profile.nf_type for one in offering}
+        return types.pop() if len(types) == 1 else None, offering[0] if len(offering) == 1 else None
+
+    def type_at_host(self, host: str) -> str | None:
+        """Return the type of all NFs with this address or name, None if they differ or there is none."""
+        types = {self._known[one].profile.nf_type for one in self._hosts.get(host, ())}
+        return types.pop() if len(types) == 1 else None
+
+    def _offers(self, instance_id: str, service: str) -> bool:
+        return any(one.name == service for one in self._known[instance_id].profile.services)
+
+    def _add_places(self, profile: NfProfile) -> None:
+        self.version += 1
+        authorities, hosts, _ = _places(profile)
+        for authority in authorities:
+            self._authorities.setdefault(authority, set()).add(profile.instance_id)
+        for host in hosts:
+            self._hosts.setdefault(host, set()).add(profile.instance_id)
+
+    def _forget_places(self, profile: NfProfile) -> None:
+        self.version += 1
+        authorities, hosts, _ = _places(profile)
+        for index, keys in ((self._authorities, authorities), (self._hosts, hosts)):
+            for key in keys:
+                index[key].discard(profile.instance_id)
+                if not index[key]:
+                    del index[key]
+
+    def _evict(self) -> None:
+        _, oldest = self._known.popitem(last=False)
+        self._forget_places(oldest.profile)
+        self.evicted += 1
+
+
+def _completed(profile: NfProfile, before: NfProfile) -> NfProfile:
+    return replace(
+        profile,
+        nf_type=profile.nf_type or before.nf_type,
+        status=profile.status or before.status,
+        fqdn=profile.fqdn or before.fqdn,
+        addresses=profile.addresses or before.addresses,
+        services=profile.services or before.services,
+        snssais=profile.snssais or before.snssais,
+        heartbeat_s=profile.heartbeat_s or before.heartbeat_s,
+    )
+
+
+def _places(profile: NfProfile) -> tuple[frozenset[str], frozenset[str], str | None]:
+    authorities = frozenset(one.lower() for service in profile.services for one in service.authorities)
+    hosts = {host_of(one) for one in authorities} | {one.lower() for one in profile.addresses}
+    if profile.fqdn:
+        hosts.add(profile.fqdn.lower())
+    return authorities, frozenset(hosts), profile.nf_type
+
+
+def host_of(authority: str) -> str:
+    """Return the host of `host:port` or `[address]:port`, in lower case."""
+    if authority.startswith("["):
+        return authority[1:].partition("]")[0].lower()
+    return authority.partition(":")[0].lower() if authority.count(":") == 1 else authority.lower()
+
+
+def authority_of(api_root: str) -> str | None:
+    """Return `host:port` of an apiRoot or URI (TS 29.501 4.4.1), the port that of its scheme if none is written."""
+    try:
+        parts = urlsplit(api_root.strip().strip('"'))
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        return None
+    if not host or parts.scheme.lower() not in ("http", "https"):
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return f"{shown}:{port or (443 if parts.scheme.lower() == 'https' else 80)}"

@@ -1,0 +1,38 @@
+cdef class Fields:
+    cdef readonly str method
+    cdef readonly bytes path
+    cdef readonly str authority
+    cdef readonly object status
+    cdef readonly str content_type
+    cdef readonly str content_type_whole
+    cdef readonly str content_encoding
+    cdef readonly str user_agent
+    cdef readonly str server
+    cdef readonly str via
+    cdef readonly str location
+    cdef readonly str retry_after
+    cdef readonly object priority
+    cdef readonly object max_rsp_time_ms
+    cdef readonly object sender_timestamp_us
+    cdef readonly bytes sender_timestamp
+    cdef readonly str correlation_info
+    cdef readonly str target_api_root
+    cdef readonly str callback
+    cdef readonly bint retransmission
+    cdef readonly str idempotency_key
+    cdef readonly dict others
+    cdef readonly dict plain
+
+cdef class HeaderReader:
+    cdef object _redact
+    cdef object _redact_header
+    cdef dict _slots
+    cdef dict _texts
+    cdef dict _numbers
+    cdef dict _kinds
+    cdef dict _seconds
+    cdef dict _named
+    cpdef Fields read(self, list headers)
+    cdef void _take(self, Fields fields, int slot, bytes name, bytes value)
+    cdef str _text(self, bytes value)
+    cdef object _number(self, bytes value, int most)
