@@ -1,8 +1,8 @@
-"""Which operation of the 5G core's APIs a method and a path mean: a trie of path templates, literal before variable."""
+"""Which operation of the 5G core's APIs a method and a path mean: a trie of templates, literal before variable."""
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from collector.masking import masked
 from schemas.sbi.operations import Operation, operations
@@ -16,7 +16,7 @@ METHOD_NOT_IN_API = "method_not_in_api"
 UNKNOWN_RESOURCE = "unknown_resource"
 
 VERSION = re.compile(r"v(\d{1,4})", re.IGNORECASE)
-CACHED = 8_192  # pairs of method and path, twice
+DEEPEST_PREFIX = 8  # segments of a deployment's prefix
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,19 @@ class Match:
     resource: str | None
     producer_nf: str | None
     is_callback: bool = False
+    said: tuple[str | None, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Put the fields in the event's order."""
+        said = (
+            self.service,
+            self.operation,
+            self.operation_id,
+            self.operation_source,
+            self.api_version,
+            self.resource,
+        )
+        object.__setattr__(self, "said", said)
 
 
 NOTHING = Match(None, None, None, None, None, None, None)
@@ -52,7 +65,7 @@ class _Node:
 
     def add(self, operation: Operation) -> None:
         node = self
-        for segment in _segments(operation.path_template):
+        for segment in segments_of(operation.path_template):
             if segment[0] == "{":
                 node.variable = node.variable or _Node()
                 node = node.variable
@@ -61,7 +74,7 @@ class _Node:
         node.template = operation.path_template
         node.methods[operation.method] = operation
 
-    def find(self, segments: list[str], at: int) -> "_Node | None":
+    def find(self, segments: Sequence[str], at: int) -> "_Node | None":
         """Return the most literal template from the left that has just these segments from `at` on."""
         if at == len(segments):
             return self if self.methods else None
@@ -73,54 +86,60 @@ class _Node:
 
 
 class Catalogue:
-    """The operations by (service, version, path, method); answers are kept for paths that come again."""
+    """The operations by service, version, path and method."""
 
     def __init__(self, known: Iterable[Operation] | None = None) -> None:
         """Build the tries of `known`, by default of the whole table."""
         self._apis: dict[str, dict[str, _Node]] = {}
+        self._unversioned: dict[str, dict[str, _Node]] = {}
         self._service_names: dict[str, str] = {}
         self._producers: dict[str, str] = {}
         for operation in operations() if known is None else known:
             self._producers[operation.service.lower()] = operation.producer_nf
             if operation.callback is None:
                 self._service_names[operation.service.lower()] = operation.service
-                versions = self._apis.setdefault(operation.service.lower(), {})
+                apis = self._apis if operation.api_version else self._unversioned
+                versions = apis.setdefault(operation.service.lower(), {})
                 versions.setdefault(operation.api_version, _Node()).add(operation)
-        self._young: dict[tuple[str, str], Match] = {}
-        self._old: dict[tuple[str, str], Match] = {}
 
     def producer_of(self, service: str) -> str | None:
         """Return the NF type that offers the service called so, None if there is none."""
         return self._producers.get(service.lower())
 
-    def find(self, method: str, path: str) -> Match:
-        """Return what a request means by its method and path (with or without query)."""
-        key = (method, path)
-        match = self._young.get(key)
-        if match is None:
-            match = self._old.get(key) or self._find(method, path)
-            if len(self._young) >= CACHED:
-                self._old, self._young = self._young, {}
-            self._young[key] = match
-        return match
+    def find(self, method: str | None, segments: Sequence[str]) -> Match:
+        """Return what a request means by its method and the segments of its path.
 
-    def _find(self, method: str, path: str) -> Match:
-        segments = [segment for segment in path.partition("?")[0].split("/") if segment]
-        for at in range(len(segments) - 1):
-            service = segments[at].lower()
-            if service in self._apis and VERSION.fullmatch(segments[at + 1]):
-                return self._in_api(service, segments[at + 1].lower(), segments[at + 2 :], method)
-        return self._without_version(segments, method)
+        Without a method its resource is told and no operation.
+        """
+        at = self._api_at(segments)
+        if at is None:
+            return self._without_version(segments, method)
+        return self._in_api(segments[at].lower(), segments[at + 1].lower(), segments[at + 2 :], method)
 
-    def _without_version(self, segments: list[str], method: str) -> Match:
+    def tail_of(self, path: str) -> str:
+        """Return a path, query included, from the API name on; whole where it holds none."""
+        before, mark, query = path.partition("?")
+        parts = before.split("/")
+        at = self._api_at(parts)
+        return path if at is None else "/".join(parts[at:]) + mark + query
+
+    def _api_at(self, segments: Sequence[str]) -> int | None:
+        """Return where the API name stands; a deployment's prefix may come before it (TS 29.501 4.4.1)."""
+        for at in range(min(len(segments) - 1, DEEPEST_PREFIX)):
+            if segments[at].lower() in self._apis and VERSION.fullmatch(segments[at + 1]):
+                return at
+        return None
+
+    def _without_version(self, segments: Sequence[str], method: str | None) -> Match:
         """TS 29.510: the OAuth2 and the bootstrapping API have neither service name nor version in the URI."""
-        for service, tail in (("oauth2", segments[-2:]), ("bootstrapping", segments[-1:])):
-            node = self._apis[service][""].find(tail, 0)
-            if node is not None:
-                return self._at(node, service, "", CATALOGUE, method)
+        for service, versions in self._unversioned.items():
+            for length in (1, 2):
+                node = versions[""].find(segments[-length:], 0)
+                if node is not None:
+                    return self._at(node, service, "", CATALOGUE, method)
         return Match(None, None, None, None, UNKNOWN_RESOURCE, masked(segments), None)
 
-    def _in_api(self, service: str, version: str, segments: list[str], method: str) -> Match:
+    def _in_api(self, service: str, version: str, segments: Sequence[str], method: str | None) -> Match:
         versions = self._apis[service]
         if version in versions:
             node, source = versions[version].find(segments, 0), CATALOGUE
@@ -131,11 +150,12 @@ class Catalogue:
         name, resource = self._service_names[service], masked(segments)
         return Match(name, version, None, None, UNKNOWN_RESOURCE, resource, self._producers[service])
 
-    def _at(self, node: _Node, service: str, version: str, source: str, method: str) -> Match:
+    def _at(self, node: _Node, service: str, version: str, source: str, method: str | None) -> Match:
         name, producer = self._service_names[service], self._producers[service]
-        operation = node.methods.get(method)
+        operation = node.methods.get(method or "")
         if operation is None:
-            return Match(name, version or None, None, None, METHOD_NOT_IN_API, node.template, producer)
+            unknown = METHOD_NOT_IN_API if method is not None else source
+            return Match(name, version or None, None, None, unknown, node.template, producer)
         return Match(
             name,
             version or None,
@@ -147,8 +167,9 @@ class Catalogue:
         )
 
 
-def _segments(template: str) -> list[str]:
-    return [segment for segment in template.split("/") if segment]
+def segments_of(path: str) -> tuple[str, ...]:
+    """Return the segments of a path, not decoded, empty ones and the query left out."""
+    return tuple(segment for segment in path.partition("?")[0].split("/") if segment)
 
 
 def _nearest(version: str, known: Iterable[str]) -> str:

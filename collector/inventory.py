@@ -3,7 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from collector.nf_profile import NfProfile
 
@@ -129,15 +128,3 @@ def host_of(authority: str) -> str:
         return authority[1:].partition("]")[0].lower()
     return authority.partition(":")[0].lower() if authority.count(":") == 1 else authority.lower()
 
-
-def authority_of(api_root: str) -> str | None:
-    """Return `host:port` of an apiRoot or URI (TS 29.501 4.4.1), the port that of its scheme if none is written."""
-    try:
-        parts = urlsplit(api_root.strip().strip('"'))
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return None
-    if not host or parts.scheme.lower() not in ("http", "https"):
-        return None
-    shown = f"[{host}]" if ":" in host else host
-    return f"{shown}:{port or (443 if parts.scheme.lower() == 'https' else 80)}"

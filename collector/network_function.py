@@ -1,10 +1,9 @@
 """Which NF type and instance the ends of an exchange are, and how we know (TS 29.500 5.2.2.2, 6.10; TS 29.510)."""
 
 import re
-from collections.abc import Mapping
 from typing import NamedTuple
 
-from collector.inventory import PROXIES, Inventory, authority_of
+from collector.inventory import PROXIES, Inventory
 
 USER_AGENT = "user_agent"
 DISCOVERY = "discovery"
@@ -90,13 +89,20 @@ class NetworkFunctions:
         return self._kept(self._consumers).get(key) or self._concluded_consumer(key)
 
     def producer(
-        self, service_nf: str | None, target: str | None, authority: str | None, api_root: str | None, service: str | None
+        self,
+        service_nf: str | None,
+        target: str | None,
+        receiver: str | None,
+        place: str | None,
+        service: str | None,
+        process: str | None,
     ) -> End:
         """Return who answers in the end, whatever proxies stand between.
 
-        `service_nf`: NF type that offers the service, None for a callback; `target`: NF type in discovery parameters.
+        service_nf: NF type that offers the service, None for a callback. target: NF type in discovery headers.
+        receiver: NF type that asked for this callback. place: authority that is meant. process: name of the server's.
         """
-        key = (service_nf, target, authority, api_root, service)
+        key = (service_nf, target, receiver, place, service, process)
         return self._kept(self._producers).get(key) or self._concluded_producer(key)
 
     def _kept(self, cache: dict[tuple[str | None, ...], End]) -> dict[tuple[str | None, ...], End]:
@@ -123,23 +129,22 @@ class NetworkFunctions:
         return _remember(self._consumers, key, end._replace(instance=instance if end.nf_type else None))
 
     def _concluded_producer(self, key: tuple[str | None, ...]) -> End:
-        service_nf, target, authority, api_root, service = key
-        place = (authority_of(api_root) if api_root else None) or authority
+        service_nf, target, receiver, place, service, process = key
         by_profile, instance = self._inventory.at(place, service) if place else (None, None)
-        if by_profile in PROXIES and service_nf not in PROXIES:
+        if by_profile in PROXIES and service_nf not in PROXIES and receiver not in PROXIES:
             by_profile = instance = None
         if by_profile is not None and service_nf is not None and by_profile != service_nf:
-            end = End(by_profile, NRF_PROFILE, instance)  # a request sent to an NF that does not offer the service
-        else:
-            known_target = target if target in NF_TYPES else None
-            end = _first((known_target, DISCOVERY), (service_nf, SERVICE), (by_profile, NRF_PROFILE))
-            end = end._replace(instance=instance if end.nf_type == by_profile else None)
-        return _remember(self._producers, key, end)
-
-
-def requester_in(plain: Mapping[str, str] | None) -> str | None:
-    """Return the requester's NF type in discovery headers."""
-    return plain.get("3gpp-sbi-discovery-requester-nf-type") if plain else None
+            # A request sent to an NF that does not offer the service: its profile tells who answers.
+            return _remember(self._producers, key, End(by_profile, NRF_PROFILE, instance))
+        end = _first(
+            (target if target in NF_TYPES else None, DISCOVERY),
+            (service_nf, SERVICE),
+            (receiver, CALLBACK),
+            (by_profile, NRF_PROFILE),
+            (type_of_process(process) if process else None, PROCESS),
+        )
+        instance = instance if end.nf_type == by_profile else None
+        return _remember(self._producers, key, end._replace(instance=instance))
 
 
 def _first(*evidence: tuple[str | None, str]) -> End:

@@ -39,6 +39,10 @@ class Pseudonyms:
         """Return the pseudonym of an identifier; its canonical form if identifiers stay plain."""
         return self._cached(identifier) if len(identifier) <= LONGEST_CACHED else self._of(identifier)
 
+    def derived(self, purpose: bytes) -> bytes:
+        """Return a key for another `purpose` that follows from this one and does not tell it; b"" if there is none."""
+        return b"" if self.plain else digest(self._key, b"\0" + purpose, "sha256")
+
     def _of(self, identifier: str) -> str:
         whole = canonical(identifier)
         if self.plain:

@@ -10,6 +10,7 @@ cdef class Fields:
     cdef readonly str server
     cdef readonly str via
     cdef readonly str location
+    cdef readonly str location_plain
     cdef readonly str retry_after
     cdef readonly object priority
     cdef readonly object max_rsp_time_ms
@@ -22,6 +23,7 @@ cdef class Fields:
     cdef readonly str idempotency_key
     cdef readonly dict others
     cdef readonly dict plain
+    cdef readonly bint names_subject
 
 cdef class HeaderReader:
     cdef object _redact

@@ -10,6 +10,10 @@ import cython
 from collector.redaction import SECRET_HEADERS, Redaction
 
 CUSTOM = b"3gpp-sbi-"
+DISCOVERY = "3gpp-sbi-discovery-"
+PRODUCER_ID = "3gpp-sbi-producer-id"
+# What tells nothing of UE, session, slice, network or instance.
+NO_SUBJECT = frozenset({PRODUCER_ID, "target-nf-type", "service-names", "requester-nf-type", "requester-features"})
 CACHED = 4_096  # values remembered by kind
 LONGEST_CACHED = 256
 LONGEST_TEXT = 1_024  # characters of a value kept
@@ -70,9 +74,9 @@ NAMED = (
 class Fields:
     """The fields of one header block that an event is made of; what was not read is None.
 
-    path, sender_timestamp: octets as on the wire. content_type: without parameters. content_type_whole and
-    plain are not redacted and stay in the process; plain holds Correlation-Info, Producer-Id and the discovery
-    parameters by lower-case name. others: further 3gpp-Sbi-* fields, redacted, secrets left out.
+    path, sender_timestamp: octets as on the wire. content_type: without parameters. content_type_whole, location_plain
+    and plain are not redacted and stay in the process; plain holds Correlation-Info, Producer-Id and the discovery
+    parameters by lower-case name, names_subject = it may tell of UE, session, slice or network. others: further 3gpp-Sbi-* fields, redacted, secrets left out.
     """
 
     def __init__(self) -> None:
@@ -88,6 +92,7 @@ class Fields:
         self.server: str | None = None
         self.via: str | None = None
         self.location: str | None = None
+        self.location_plain: str | None = None
         self.retry_after: str | None = None
         self.priority: int | None = None
         self.max_rsp_time_ms: int | None = None
@@ -100,6 +105,7 @@ class Fields:
         self.idempotency_key: str | None = None
         self.others: dict[str, str] | None = None
         self.plain: dict[str, str] | None = None
+        self.names_subject = False
 
 
 @cython.final
@@ -163,6 +169,7 @@ class HeaderReader:
         elif slot == VIA:
             fields.via = self._text(value) if fields.via is None else joined(fields.via, self._text(value))
         elif slot == LOCATION:
+            fields.location_plain = plain_text(value)
             fields.location = self.uri(value)
         elif slot == RETRY_AFTER:
             fields.retry_after = self._text(value)
@@ -178,6 +185,7 @@ class HeaderReader:
             if fields.plain is None:
                 fields.plain = {}
             fields.plain["3gpp-sbi-correlation-info"] = plain_text(value)
+            fields.names_subject = True
         elif slot == TARGET_API_ROOT:
             fields.target_api_root = self._text(value)
         elif slot == CALLBACK:
@@ -241,6 +249,8 @@ class HeaderReader:
             if fields.plain is None:
                 fields.plain = {}
             fields.plain.setdefault(other.name, plain)
+            if other.names_subject:
+                fields.names_subject = True
         if redacted is not None:
             if fields.others is None:
                 fields.others = {}
@@ -281,7 +291,8 @@ class _Other:
         self.name = text if NAME.fullmatch(text) else "3gpp-sbi-?"
         if callable(redact):
             self.name = redact(self.name)
-        self.is_read = self.name.startswith("3gpp-sbi-discovery-") or self.name == "3gpp-sbi-producer-id"
+        self.is_read = self.name.startswith(DISCOVERY) or self.name == PRODUCER_ID
+        self.names_subject = self.is_read and self.name.removeprefix(DISCOVERY) not in NO_SUBJECT
         self.values: dict[bytes, tuple[str | None, str | None]] = {}
 
 

@@ -40,8 +40,12 @@ def run_capture(source: PcapSource, config: Config, describe: Describe, put: Cal
 def meaning_of(config: Collector) -> Describe:
     """Return what makes an event of a message, privacy as configured."""
     from collector.meaning import Meaning
+    from collector.pseudonym_key import pseudonyms_of
 
-    return Meaning(config).event
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
+    return Meaning(pseudonyms_of(config, say)).event
 
 
 def incarnation(source: PcapSource) -> str:

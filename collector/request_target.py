@@ -1,0 +1,67 @@
+"""What a request target (RFC 9113 8.3.1 :path) means, worked out once for each that is met and kept while it comes again."""
+
+import re
+
+from collector.callbacks import Callbacks
+from collector.catalogue import Catalogue, Match, segments_of
+from collector.redaction import Redaction
+from collector.sbi_headers import LONGEST_URI, plain_text, shortened
+
+CACHED = 8_192
+LONGEST_CACHED = 1_024
+MOST_METHODS = 9
+REQUESTER = re.compile(r"[?&]requester-nf-type=([A-Z0-9_]{2,20})(?:&|$)")
+
+
+class RequestTarget:
+    """One request target; plain stays in the process, text is what an event says.
+
+    tail: from the API name on, which no proxy changes. matches: by method.
+    """
+
+    __slots__ = ("matches", "path", "plain", "requester", "segments", "tail", "text")
+
+    def __init__(self, plain: str, text: str, tail: str) -> None:
+        self.plain = plain
+        self.text = text
+        self.tail = tail
+        self.path = plain.partition("?")[0].rstrip("/")
+        self.segments = segments_of(plain)
+        found = REQUESTER.search(plain)
+        self.requester = found[1] if found else None
+        self.matches: dict[str, Match] = {}
+
+
+class RequestTargets:
+    """Makes and keeps them, bounded; full, it begins anew."""
+
+    def __init__(self, catalogue: Catalogue, callbacks: Callbacks, redaction: Redaction) -> None:
+        """Find operations in `catalogue`, else vendors' shapes of callbacks in `callbacks`."""
+        self._catalogue = catalogue
+        self._callbacks = callbacks
+        self._redaction = redaction
+        self._kept: dict[bytes, RequestTarget] = {}
+
+    def of(self, path: bytes) -> RequestTarget:
+        """Return what is known of the target `path`."""
+        target = self._kept.get(path)
+        if target is None:
+            plain = plain_text(path)
+            text = shortened(self._redaction.text(plain), LONGEST_URI)
+            target = RequestTarget(plain, text, self._catalogue.tail_of(plain))
+            if len(path) <= LONGEST_CACHED:
+                if len(self._kept) >= CACHED:
+                    self._kept.clear()
+                self._kept[path] = target
+        return target
+
+    def match(self, target: RequestTarget, method: str | None) -> Match:
+        """Return the operation of a target and a method, by catalogue or vendor's shape."""
+        match = target.matches.get(method or "")
+        if match is None:
+            match = self._catalogue.find(method, target.segments)
+            if match.operation is None:
+                match = self._callbacks.by_shape(target.segments) or match
+            if len(target.matches) < MOST_METHODS:
+                target.matches[method or ""] = match
+        return match
