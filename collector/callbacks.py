@@ -95,7 +95,9 @@ class Callbacks:
             if found and place is not None and place[0] and len(place[1]) > 1:
                 self._learned.put(place, (tuple(found), receiver), now_us)
 
-    def learned(self, authority: str, path: str, segments: Sequence[str], now_us: int) -> tuple[Match, str | None] | None:
+    def learned(
+        self, authority: str, path: str, segments: Sequence[str], now_us: int
+    ) -> tuple[Match, str | None] | None:
         """Return what a request to a learned URI is, or to one below it with a suffix, and the receiver's NF type."""
         above, _, last = path.rpartition("/")
         for uri, suffix in ((path, ""), (above, f"/{last}")):

@@ -117,11 +117,10 @@ class Catalogue:
         return self._in_api(segments[at].lower(), segments[at + 1].lower(), segments[at + 2 :], method)
 
     def tail_of(self, path: str) -> str:
-        """Return a path, query included, from the API name on; whole where it holds none."""
-        before, mark, query = path.partition("?")
-        parts = before.split("/")
+        """Return a path without query from the API name on, which no proxy changes; whole where it holds none."""
+        parts = path.split("/")
         at = self._api_at(parts)
-        return path if at is None else "/".join(parts[at:]) + mark + query
+        return path if at is None else "/".join(parts[at:])
 
     def _api_at(self, segments: Sequence[str]) -> int | None:
         """Return where the API name stands; a deployment's prefix may come before it (TS 29.501 4.4.1)."""

@@ -1,8 +1,8 @@
 """Which sightings are one exchange and which exchanges are hops of one request: keys made of what they share.
 
-exchange_key: both ends of one exchange. request_key: all hops through SCPs and SEPPs. A proxy rewrites authority, ports,
-streams and its own headers, never method, API path, body, User-Agent, Sender-Timestamp or Correlation-Info (TS 29.500
-5.2.3.3.2, 6.10; seen on Open5GS).
+exchange_key: both ends of one exchange. request_key: all hops through SCPs and SEPPs. A proxy rewrites authority,
+ports, streams and its own headers, never method, API path, body, User-Agent, Sender-Timestamp or Correlation-Info (TS
+29.500 5.2.3.3.2, 6.10; seen on Open5GS).
 """
 
 from hashlib import blake2b
@@ -24,9 +24,9 @@ def event_id(connection: bytes, stream_id: int, half: bytes) -> str:
 def request_key(key: bytes, told: tuple[str | None, ...], stamp: bytes, body: bytes, body_bytes: int) -> str:
     """Return the key of one logical request, of what all its hops carry unchanged.
 
-    `told`: method, path from the API name on, User-Agent, Correlation-Info; `stamp`: Sender-Timestamp or idempotency
-    key, without which two requests that are alike could not be told apart. The hash is keyed with `key`, as bodies hold
-    identifiers that could be found by trying them all.
+    `told`: method, target, User-Agent, Correlation-Info, of a callback its receiver; `stamp`: Sender-Timestamp or
+    idempotency key, without which two requests that are alike could not be told apart. The hash is keyed with `key`,
+    as bodies hold identifiers that could be found by trying them all.
     """
     text = "\0".join([part or "" for part in told])
     content = b"%b\0%b\0%d\0%b" % (text.encode(errors="surrogatepass"), stamp, body_bytes, body)

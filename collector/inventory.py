@@ -49,7 +49,7 @@ class Inventory:
                 self._evict()
 
     def heartbeat(self, instance_id: str, status: str | None, heard_us: int) -> None:
-        """An NF says that it lives; `status` None = as before."""
+        """Note that an NF says it lives; `status` None = as before."""
         known = self._known.pop(instance_id, None)
         if known is not None:
             profile = known.profile if status is None else replace(known.profile, status=status)
@@ -127,4 +127,3 @@ def host_of(authority: str) -> str:
     if authority.startswith("["):
         return authority[1:].partition("]")[0].lower()
     return authority.partition(":")[0].lower() if authority.count(":") == 1 else authority.lower()
-

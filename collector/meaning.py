@@ -6,25 +6,23 @@ from typing import Any
 import cython
 
 from collector.body import NO_BODY, BodyFacts, read_body
-from collector.callbacks import Callbacks
-from collector.catalogue import NOTHING, Catalogue
-from collector.hop import event_id, exchange_key, request_key
+from collector.hop import event_id, exchange_key
 from collector.identifiers import NO_IDENTIFIERS, Identifiers, identifiers_of_headers
-from collector.inventory import DEREGISTERED, Inventory
-from collector.message import Ended, Endpoints, Vantage
-from collector.network_function import NOBODY, NRF_PROFILE, End, NetworkFunctions, instance_in
+from collector.message import Ended, Endpoints
 from collector.outcome import error_origin
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
 from collector.references import References, Subject
-from collector.request_target import RequestTargets
 from collector.unread import inferred, missing
-from collector.uri import authority_of
 
 if cython.compiled:
+    from cython.cimports.collector.asked import Asked, Ends
+    from cython.cimports.collector.asking import Asking
     from cython.cimports.collector.halves import Message
     from cython.cimports.collector.sbi_headers import Fields, HeaderReader
 else:
+    from collector.asked import Asked, Ends
+    from collector.asking import Asking
     from collector.halves import Message
     from collector.sbi_headers import Fields, HeaderReader
 
@@ -35,88 +33,10 @@ MOST_ENDS = 65_536
 MOST_ASKED = 32_768  # requests whose answer is awaited, twice
 MOST_BODIES = 1_024
 LARGEST_BODY = 2_048  # remembered, as it comes again on the next hop
-NRF_SERVICES = frozenset({"nnrf-nfm", "nnrf-disc"})
-WRITES = frozenset({"PUT", "PATCH", "DELETE"})
 CLOSED = int(Ended.CLOSED)
 NO_OTHERS: dict[str, str] = {}
 NO_SUBJECT = (None,) * 10
-NO_FIELDS = cython.declare(Fields, Fields())
 EXACT = cython.declare(cython.int, 0)  # HeaderState.EXACT
-
-
-@cython.final
-@cython.cclass
-class Ends:
-    """What all events of a connection have in common."""
-
-    endpoints: Any
-    connection_id: str
-    connection: bytes
-    client: bytes
-    server: str
-    server_process: str
-    client_process: str
-    vantage: Any
-    tls: Any
-    client_address: str
-    client_port: Any
-    server_address: str
-    server_port: Any
-    attribution: tuple[Any, ...]
-
-    def __init__(self, endpoints: Endpoints) -> None:
-        self.endpoints = endpoints
-        self.connection_id = endpoints.connection_id
-        self.connection = endpoints.connection_id.encode()
-        self.client = f"{endpoints.client_address}\0{endpoints.client_port}".encode()
-        self.server = f"{endpoints.server_address}:{endpoints.server_port}"
-        self.vantage = int(endpoints.vantage)
-        self.client_process = endpoints.process_name if endpoints.vantage == Vantage.CLIENT else None
-        self.server_process = endpoints.process_name if endpoints.vantage == Vantage.SERVER else None
-        self.tls = endpoints.tls
-        self.client_address = endpoints.client_address
-        self.client_port = endpoints.client_port
-        self.server_address = endpoints.server_address
-        self.server_port = endpoints.server_port
-        self.attribution = (
-            endpoints.process_id,
-            endpoints.process_name,
-            endpoints.container_id,
-            endpoints.pod,
-            endpoints.namespace,
-            endpoints.netns,
-        )
-
-
-@cython.final
-@cython.cclass
-class Asked:
-    """What a request says of its exchange; its answer says the same."""
-
-    fields: Fields
-    target: Any
-    text: str
-    plain_path: str
-    match: Any
-    consumer: Any
-    producer: Any
-    receiver: str
-    place: str
-    exchange_key: str
-    request_key: str
-
-    def __init__(self) -> None:
-        self.fields = NO_FIELDS
-        self.target = None
-        self.text = None
-        self.plain_path = None
-        self.match = NOTHING
-        self.consumer = NOBODY
-        self.producer = NOBODY
-        self.receiver = None
-        self.place = None
-        self.exchange_key = ""
-        self.request_key = None
 
 
 @cython.final
@@ -127,17 +47,12 @@ class Meaning:
     _reader: HeaderReader
     _redact: Any
     _of: Any
-    _key: bytes
-    _targets: Any
-    _callbacks: Any
-    _functions: Any
+    _asking: Asking
     _references: Any
-    _ends: dict
-    _asked: dict
-    _asked_before: dict
-    _bodies: dict
-    _places: dict
-    inventory: Any
+    _ends: dict[Any, Any]
+    _asked: dict[Any, Any]
+    _asked_before: dict[Any, Any]
+    _bodies: dict[Any, Any]
 
     def __init__(self, pseudonyms: Pseudonyms) -> None:
         """Load the catalogue; identifiers leave as `pseudonyms` say."""
@@ -145,17 +60,12 @@ class Meaning:
         self._reader = HeaderReader(redaction)
         self._redact = redaction.text
         self._of = pseudonyms.of
-        self._key = pseudonyms.derived(b"request_key")
-        self._callbacks = Callbacks()
-        self._targets = RequestTargets(Catalogue(), self._callbacks, redaction)
-        self.inventory = Inventory()
-        self._functions = NetworkFunctions(self.inventory)
+        self._asking = Asking(pseudonyms, redaction)
         self._references = References()
         self._ends = {}
         self._asked = {}
         self._asked_before = {}
         self._bodies = {}
-        self._places = {}
 
     def event(self, endpoints: Endpoints, message: Message) -> Event:
         """Return the event of a message; a response carries what its request says of operation and ends."""
@@ -171,7 +81,7 @@ class Meaning:
         now_us: cython.longlong = message.last_byte_ns // 1_000
         fields: Fields = self._reader.read(message.headers)
         body = self._body(message, fields)
-        asked: Asked = self._ask(ends, message, fields, now_us)
+        asked: Asked = self._asking.ask(ends, message, fields, now_us)
         subject = self._references.request(
             (ends.connection_id, message.stream_id),
             now_us,
@@ -182,10 +92,10 @@ class Meaning:
             body,
         )
         if body is not NO_BODY:
-            self._learn(asked, body, now_us)
-        asked.consumer = self._instance_of_consumer(asked, subject.identifiers.nf_instance)
+            self._asking.learn(asked, body, now_us)
+        asked.consumer = self._asking.consumer_named(asked, subject.identifiers.nf_instance)
         if fields.sender_timestamp is not None or fields.idempotency_key is not None:
-            asked.request_key = self._request_key(asked, message)
+            asked.request_key = self._asking.request_key(asked, message)
         if exact:
             self._await((ends.connection_id, message.stream_id), asked)
         return self._event(ends, message, asked, fields, body, subject, b"request")
@@ -206,56 +116,10 @@ class Meaning:
             body,
         )
         if fields.status is not None and 200 <= fields.status < 300:
-            self._learn_answer(asked, body, now_us)
+            self._asking.learn_answer(asked, body, now_us)
         if fields.plain is not None:
-            self._told_producer(asked, fields)
+            self._asking.producer_told(asked, fields)
         return self._event(ends, message, asked, fields, body, subject, b"response")
-
-    def _ask(self, ends: Ends, message: Message, fields: Fields, now_us: cython.longlong) -> Asked:
-        """Work out what the header block of a request says of its exchange."""
-        asked: Asked = Asked()
-        asked.fields = fields
-        asked.place = self._place(fields, ends)
-        if fields.path is not None:
-            target = self._targets.of(fields.path)
-            asked.target = target
-            asked.text = target.text
-            asked.plain_path = target.plain
-            asked.match = target.matches.get(fields.method) or self._targets.match(target, fields.method)
-            if fields.callback is not None or asked.match.operation is None or asked.match.is_callback:
-                self._find_callback(asked, now_us)
-        self._find_ends(asked, ends)
-        asked.exchange_key = exchange_key(ends.client, message.stream_id, fields.method, asked.text)
-        return asked
-
-    def _find_callback(self, asked: Asked, now_us: cython.longlong) -> None:
-        """Look for a callback: by header, then learned URI, then the vendor's shape that stands already (SBI.md 4)."""
-        target = asked.target
-        learned = self._callbacks.learned(asked.place, target.path, target.segments, now_us)
-        if learned is not None:
-            asked.match, asked.receiver = learned
-        if asked.fields.callback is not None:
-            told = self._callbacks.by_header(asked.fields.callback, target.segments)
-            if told is not None and (told.operation is not None or learned is None):
-                asked.match = told
-
-    def _find_ends(self, asked: Asked, ends: Ends) -> None:
-        fields: Fields = asked.fields
-        match = asked.match
-        requester = target_nf = None
-        if fields.plain is not None:
-            requester = fields.plain.get("3gpp-sbi-discovery-requester-nf-type")
-            target_nf = fields.plain.get("3gpp-sbi-discovery-target-nf-type")
-        if requester is None and asked.target is not None:
-            requester = asked.target.requester
-        sender = match.producer_nf if match.is_callback else None
-        service_nf = None if match.is_callback else match.producer_nf
-        asked.consumer = self._functions.consumer(
-            fields.user_agent, requester, sender, ends.client_address, ends.client_process
-        )
-        asked.producer = self._functions.producer(
-            service_nf, target_nf, asked.receiver, asked.place, match.service, ends.server_process
-        )
 
     def _asked_of(self, ends: Ends, message: Message, now_us: cython.longlong) -> Asked:
         """Return what the request of a response said; one not read exactly may have been mended since, so again."""
@@ -267,7 +131,7 @@ class Meaning:
             asked = Asked()
             request: Message | None = message.request
             if request is not None:
-                return self._ask(ends, request, self._reader.read(request.headers), now_us)
+                return self._asking.ask(ends, request, self._reader.read(request.headers), now_us)
             asked.place = ends.server
             asked.exchange_key = exchange_key(ends.client, message.stream_id, None, None)
         return asked
@@ -277,26 +141,6 @@ class Meaning:
             self._asked_before = self._asked
             self._asked = {}
         self._asked[key] = asked
-
-    def _request_key(self, asked: Asked, message: Message) -> str:
-        fields: Fields = asked.fields
-        tail = asked.target.tail if asked.target is not None else None
-        stamp = fields.sender_timestamp or (fields.idempotency_key or "").encode()
-        told = (fields.method, tail, fields.user_agent, fields.correlation_info)
-        return request_key(self._key, told, stamp, message.body, message.body_bytes)
-
-    def _place(self, fields: Fields, ends: Ends) -> str:
-        """Return host and port of the NF that is meant: of Target-apiRoot, else :authority, else the server's."""
-        if fields.target_api_root is not None:
-            place = self._places.get(fields.target_api_root)
-            if place is None:
-                place = authority_of(fields.target_api_root) or ""
-                if len(self._places) >= MOST_BODIES:
-                    self._places.clear()
-                self._places[fields.target_api_root] = place
-            if place:
-                return place
-        return fields.authority if fields.authority is not None else ends.server
 
     def _body(self, message: Message, fields: Fields) -> BodyFacts:
         """Read the body; a small whole one is remembered, as the next hop brings it again."""
@@ -314,51 +158,6 @@ class Meaning:
                 self._bodies.clear()
             self._bodies[key] = facts
         return facts
-
-    def _learn(self, asked: Asked, body: BodyFacts, now_us: cython.longlong) -> None:
-        """Learn from a request: where its sender wants to be called, which NFs there are."""
-        match = asked.match
-        if body.callbacks:
-            self._callbacks.learn(match, asked.fields.method or "", body.callbacks, asked.consumer.nf_type, now_us)
-        if match.service in NRF_SERVICES:
-            self.inventory.learn(body.profiles, now_us)
-            if body.patched and asked.fields.method == "PATCH":
-                self._heartbeat(asked, body, now_us)
-
-    def _heartbeat(self, asked: Asked, body: BodyFacts, now_us: cython.longlong) -> None:
-        instance = instance_in(asked.target.path)
-        status = next((value for path, value in body.patched if path == "/nfStatus"), None)
-        if instance is not None:
-            self.inventory.heartbeat(instance, status if isinstance(status, str) else None, now_us)
-
-    def _learn_answer(self, asked: Asked, body: BodyFacts, now_us: cython.longlong) -> None:
-        """Learn from a successful answer of an NRF."""
-        if asked.match.service not in NRF_SERVICES:
-            return
-        self.inventory.learn(body.profiles, now_us)
-        if asked.fields.method == "DELETE" and asked.match.resource == "/nf-instances/{nfInstanceID}":
-            instance = instance_in(asked.target.path)
-            if instance is not None:
-                self.inventory.heartbeat(instance, DEREGISTERED, now_us)
-
-    def _instance_of_consumer(self, asked: Asked, named: str | None) -> End:
-        """Return the consumer with the instance that the request names, if that one is of the consumer's type."""
-        consumer: End = asked.consumer
-        if named is None or consumer.nf_type is None or consumer.instance is not None:
-            return consumer
-        if asked.match.service == "nnrf-nfm" and asked.fields.method not in WRITES:
-            return consumer
-        return consumer._replace(instance=named) if self.inventory.type_of(named) == consumer.nf_type else consumer
-
-    def _told_producer(self, asked: Asked, fields: Fields) -> None:
-        """Take 3gpp-Sbi-Producer-Id: which instance answered (TS 29.500 5.2.3.2.7)."""
-        told = fields.plain.get("3gpp-sbi-producer-id")
-        instance = instance_in(told) if told is not None else None
-        if instance is not None:
-            producer: End = asked.producer
-            nf_type = producer.nf_type or self.inventory.type_of(instance)
-            source = producer.source or (NRF_PROFILE if nf_type else None)
-            asked.producer = End(nf_type, source, instance)
 
     def _new_ends(self, endpoints: Endpoints) -> Ends:
         if len(self._ends) >= MOST_ENDS:

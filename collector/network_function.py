@@ -14,18 +14,13 @@ PROCESS = "process"
 CACHED = 4_096
 
 # TS 29.510 6.1.6.3.3 (Rel-19). None holds a hyphen, so that a User-Agent splits at the first one.
-NF_TYPES = frozenset(
-    # fmt: off
-    {
-        "NRF", "UDM", "AMF", "SMF", "AUSF", "NEF", "PCF", "SMSF", "NSSF", "UDR", "LMF", "GMLC", "5G_EIR", "SEPP", "UPF",
-        "N3IWF", "AF", "UDSF", "BSF", "CHF", "NWDAF", "PCSCF", "CBCF", "HSS", "UCMF", "SOR_AF", "SPAF", "MME", "SCSAS",
-        "SCEF", "SCP", "NSSAAF", "ICSCF", "SCSCF", "DRA", "IMS_AS", "AANF", "5G_DDNMF", "NSACF", "MFAF", "EASDF",
-        "DCCF", "MB_SMF", "TSCTSF", "ADRF", "GBA_BSF", "CEF", "MB_UPF", "NSWOF", "PKMF", "MNPF", "SMS_GMSC",
-        "SMS_IWMSC", "MBSF", "MBSTF", "PANF", "IP_SM_GW", "SMS_ROUTER", "DCSF", "MRF", "MRFP", "MF", "SLPKMF", "RH",
-        "EIF", "AIOTF", "ADM",
-    }
-    # fmt: on
-)
+_NAMES = """
+NRF UDM AMF SMF AUSF NEF PCF SMSF NSSF UDR LMF GMLC 5G_EIR SEPP UPF N3IWF AF UDSF BSF CHF NWDAF PCSCF CBCF HSS UCMF
+SOR_AF SPAF MME SCSAS SCEF SCP NSSAAF ICSCF SCSCF DRA IMS_AS AANF 5G_DDNMF NSACF MFAF EASDF DCCF MB_SMF TSCTSF ADRF
+GBA_BSF CEF MB_UPF NSWOF PKMF MNPF SMS_GMSC SMS_IWMSC MBSF MBSTF PANF IP_SM_GW SMS_ROUTER DCSF MRF MRFP MF SLPKMF RH
+EIF AIOTF ADM
+"""
+NF_TYPES = frozenset(_NAMES.split())
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 # Processes of known cores: open5gs-amfd, oai_amf, oai-amf, amf (free5GC).
 PROCESS_NAME = re.compile(r"(?:open5gs-([a-z0-9]+)d|(?:oai[-_])?([a-z0-9]{2,8}?)(?:-main)?)")
@@ -63,7 +58,7 @@ def instance_in(text: str) -> str | None:
 
 
 class NetworkFunctions:
-    """Concludes who asks and who answers, strongest evidence first; conclusions are kept until the inventory changes."""
+    """Concludes who asks and who answers, strongest evidence first; keeps conclusions until the inventory changes."""
 
     def __init__(self, inventory: Inventory) -> None:
         """Conclude with what `inventory` knows at that time."""

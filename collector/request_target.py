@@ -1,6 +1,7 @@
-"""What a request target (RFC 9113 8.3.1 :path) means, worked out once for each that is met and kept while it comes again."""
+"""What a request target (RFC 9113 8.3.1 :path) means, worked out once and kept while it comes again."""
 
 import re
+from urllib.parse import unquote
 
 from collector.callbacks import Callbacks
 from collector.catalogue import Catalogue, Match, segments_of
@@ -16,7 +17,8 @@ REQUESTER = re.compile(r"[?&]requester-nf-type=([A-Z0-9_]{2,20})(?:&|$)")
 class RequestTarget:
     """One request target; plain stays in the process, text is what an event says.
 
-    tail: from the API name on, which no proxy changes. matches: by method.
+    tail: what all hops have in common: the path from the API name on, the query decoded and sorted, as a proxy may
+    write its parameters anew in another order (Open5GS' SCP does). matches: by method.
     """
 
     __slots__ = ("matches", "path", "plain", "requester", "segments", "tail", "text")
@@ -48,12 +50,16 @@ class RequestTargets:
         if target is None:
             plain = plain_text(path)
             text = shortened(self._redaction.text(plain), LONGEST_URI)
-            target = RequestTarget(plain, text, self._catalogue.tail_of(plain))
+            target = RequestTarget(plain, text, self._tail(plain))
             if len(path) <= LONGEST_CACHED:
                 if len(self._kept) >= CACHED:
                     self._kept.clear()
                 self._kept[path] = target
         return target
+
+    def _tail(self, plain: str) -> str:
+        path, _, query = plain.partition("?")
+        return "&".join([self._catalogue.tail_of(path), *sorted(unquote(pair) for pair in query.split("&"))])
 
     def match(self, target: RequestTarget, method: str | None) -> Match:
         """Return the operation of a target and a method, by catalogue or vendor's shape."""

@@ -34,7 +34,9 @@ cdef class HeaderReader:
     cdef dict _kinds
     cdef dict _seconds
     cdef dict _named
-    cpdef Fields read(self, list headers)
+    cpdef Fields read(self, headers)
     cdef void _take(self, Fields fields, int slot, bytes name, bytes value)
+    cdef void _take_answer(self, Fields fields, int slot, bytes value)
+    cdef void _take_sbi(self, Fields fields, int slot, bytes name, bytes value)
     cdef str _text(self, bytes value)
     cdef object _number(self, bytes value, int most)

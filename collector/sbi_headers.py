@@ -4,6 +4,7 @@
 import re
 from calendar import timegm
 from collections.abc import Sequence
+from typing import Any
 
 import cython
 
@@ -75,8 +76,9 @@ class Fields:
     """The fields of one header block that an event is made of; what was not read is None.
 
     path, sender_timestamp: octets as on the wire. content_type: without parameters. content_type_whole, location_plain
-    and plain are not redacted and stay in the process; plain holds Correlation-Info, Producer-Id and the discovery
-    parameters by lower-case name, names_subject = it may tell of UE, session, slice or network. others: further 3gpp-Sbi-* fields, redacted, secrets left out.
+    and plain are not redacted and stay in the process. plain: Correlation-Info, Producer-Id and the discovery
+    parameters by lower-case name; names_subject = it may tell of UE, session, slice or network. others: further
+    3gpp-Sbi-* fields, redacted, secrets left out.
     """
 
     def __init__(self) -> None:
@@ -124,7 +126,7 @@ class HeaderReader:
         self._seconds: dict[bytes, int] = {}
         self._named: dict[bytes, _Other] = {}
 
-    def read(self, headers: list[tuple[bytes | None, bytes | None]]) -> Fields:
+    def read(self, headers: Sequence[tuple[bytes | None, bytes | None]]) -> Fields:
         """Return what the fields say; of one that is there twice, the first counts."""
         fields: Fields = Fields()
         field: tuple[bytes | None, bytes | None]
@@ -164,7 +166,13 @@ class HeaderReader:
             fields.content_encoding = self._text(value)
         elif slot == USER_AGENT:
             fields.user_agent = fields.user_agent or self._text(value)
-        elif slot == SERVER:
+        elif slot < PRIORITY:
+            self._take_answer(fields, slot, value)
+        elif slot != IGNORED:
+            self._take_sbi(fields, slot, name, value)
+
+    def _take_answer(self, fields: Fields, slot: cython.int, value: bytes) -> None:
+        if slot == SERVER:
             fields.server = self._text(value)
         elif slot == VIA:
             fields.via = self._text(value) if fields.via is None else joined(fields.via, self._text(value))
@@ -173,7 +181,9 @@ class HeaderReader:
             fields.location = self.uri(value)
         elif slot == RETRY_AFTER:
             fields.retry_after = self._text(value)
-        elif slot == PRIORITY:
+
+    def _take_sbi(self, fields: Fields, slot: cython.int, name: bytes, value: bytes) -> None:
+        if slot == PRIORITY:
             fields.priority = self._number(value, 31)
         elif slot == MAX_RSP_TIME:
             fields.max_rsp_time_ms = self._number(value, 99_999)
@@ -190,10 +200,9 @@ class HeaderReader:
             fields.target_api_root = self._text(value)
         elif slot == CALLBACK:
             fields.callback = fields.callback or self._text(value)
-        elif slot == REQUEST_INFO:
-            self._take_request_info(fields, value)
-            self._take_other(fields, name, value)
-        elif slot == OTHER:
+        else:
+            if slot == REQUEST_INFO:
+                self._take_request_info(fields, value)
             self._take_other(fields, name, value)
 
     def uri(self, value: bytes) -> str:
@@ -311,7 +320,7 @@ def joined(first: str, second: str) -> str:
     return shortened(f"{first}, {second}", LONGEST_TEXT)
 
 
-def remember(cache: dict, value: bytes, meaning: object) -> None:
+def remember(cache: dict[bytes, Any], value: bytes, meaning: object) -> None:
     """Keep what a short value means; a full cache begins anew."""
     if len(value) <= LONGEST_CACHED:
         if len(cache) >= CACHED:
@@ -326,7 +335,7 @@ def seconds_of(date: bytes) -> int | None:
         return None
     month = MONTHS.index(found[2]) + 1
     day, year, hour, minute, second = (int(found[place]) for place in (1, 3, 4, 5, 6))
-    if not (1 <= day <= 31 and 1970 <= year and hour < 24 and minute < 60 and second < 61):
+    if not (1 <= day <= 31 and year >= 1970 and hour < 24 and minute < 60 and second < 61):
         return None
     return timegm((year, month, day, hour, minute, second))
 

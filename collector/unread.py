@@ -1,4 +1,4 @@
-"""Which fields of an event its header block may have held that could not be read, and which were inferred (DESIGN 4)."""
+"""Which fields of an event its header block may have held unread, and which were inferred (DESIGN 4)."""
 
 from collector.halves import Message
 from collector.message import Half, HeaderState

@@ -1,0 +1,30 @@
+from collector.sbi_headers cimport Fields
+
+cdef class Ends:
+    cdef readonly object endpoints
+    cdef readonly str connection_id
+    cdef readonly bytes connection
+    cdef readonly bytes client
+    cdef readonly str server
+    cdef readonly str server_process
+    cdef readonly str client_process
+    cdef readonly object vantage
+    cdef readonly object tls
+    cdef readonly str client_address
+    cdef readonly object client_port
+    cdef readonly str server_address
+    cdef readonly object server_port
+    cdef readonly tuple attribution
+
+cdef class Asked:
+    cdef public Fields fields
+    cdef public object target
+    cdef public str text
+    cdef public str plain_path
+    cdef public object match
+    cdef public object consumer
+    cdef public object producer
+    cdef public str receiver
+    cdef public str place
+    cdef public str exchange_key
+    cdef public str request_key

@@ -1,0 +1,64 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""What stands in every event of one connection, and what a request says that stands in its answer's event, too."""
+
+import cython
+
+from collector.catalogue import NOTHING, Match
+from collector.message import Endpoints, Vantage
+from collector.network_function import NOBODY, End
+from collector.request_target import RequestTarget
+
+if cython.compiled:
+    from cython.cimports.collector.sbi_headers import Fields
+else:
+    from collector.sbi_headers import Fields
+
+NO_FIELDS = cython.declare(Fields, Fields())
+
+
+@cython.final
+@cython.cclass
+class Ends:
+    """What all events of a connection have in common."""
+
+    def __init__(self, endpoints: Endpoints) -> None:
+        self.endpoints = endpoints
+        self.connection_id = endpoints.connection_id
+        self.connection = endpoints.connection_id.encode()
+        self.client = f"{endpoints.client_address}\0{endpoints.client_port}".encode()
+        self.server = f"{endpoints.server_address}:{endpoints.server_port}"
+        self.vantage = int(endpoints.vantage)
+        self.client_process = endpoints.process_name if endpoints.vantage == Vantage.CLIENT else None
+        self.server_process = endpoints.process_name if endpoints.vantage == Vantage.SERVER else None
+        self.tls = endpoints.tls
+        self.client_address = endpoints.client_address
+        self.client_port = endpoints.client_port
+        self.server_address = endpoints.server_address
+        self.server_port = endpoints.server_port
+        self.attribution = (
+            endpoints.process_id,
+            endpoints.process_name,
+            endpoints.container_id,
+            endpoints.pod,
+            endpoints.namespace,
+            endpoints.netns,
+        )
+
+
+@cython.final
+@cython.cclass
+class Asked:
+    """What a request says of its exchange; its answer says the same."""
+
+    def __init__(self) -> None:
+        self.fields = NO_FIELDS
+        self.target: RequestTarget | None = None
+        self.text: str | None = None
+        self.plain_path: str | None = None
+        self.match: Match = NOTHING
+        self.consumer: End = NOBODY
+        self.producer: End = NOBODY
+        self.receiver: str | None = None
+        self.place: str | None = None
+        self.exchange_key = ""
+        self.request_key: str | None = None

@@ -1,0 +1,160 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""What the header block of a request says of its exchange: operation or callback, ends, keys."""
+
+import cython
+
+from collector.body import BodyFacts
+from collector.callbacks import Callbacks
+from collector.catalogue import Catalogue
+from collector.hop import exchange_key, request_key
+from collector.inventory import DEREGISTERED, Inventory
+from collector.network_function import NRF_PROFILE, End, NetworkFunctions, instance_in
+from collector.pseudonym import Pseudonyms
+from collector.redaction import Redaction
+from collector.request_target import RequestTargets
+from collector.uri import authority_of
+
+if cython.compiled:
+    from cython.cimports.collector.asked import Asked, Ends
+    from cython.cimports.collector.halves import Message
+    from cython.cimports.collector.sbi_headers import Fields
+else:
+    from collector.asked import Asked, Ends
+    from collector.halves import Message
+    from collector.sbi_headers import Fields
+
+MOST_PLACES = 4_096
+NRF_SERVICES = frozenset({"nnrf-nfm", "nnrf-disc"})
+OF_INSTANCE = "/nf-instances/{nfInstanceID}"
+WRITES = frozenset({"PUT", "PATCH", "DELETE"})
+
+
+@cython.final
+@cython.cclass
+class Asking:
+    """Works out, request by request, what is asked, by whom and of whom; learns callback URIs and NFs."""
+
+    def __init__(self, pseudonyms: Pseudonyms, redaction: Redaction) -> None:
+        """Load the catalogue."""
+        self._key = pseudonyms.derived(b"request_key")
+        self.callbacks = Callbacks()
+        self.inventory = Inventory()
+        self._targets = RequestTargets(Catalogue(), self.callbacks, redaction)
+        self._functions = NetworkFunctions(self.inventory)
+        self._places: dict[str, str] = {}
+
+    def ask(self, ends: Ends, message: Message, fields: Fields, now_us: cython.longlong) -> Asked:
+        """Work out what the header block of a request says of its exchange."""
+        asked: Asked = Asked()
+        asked.fields = fields
+        asked.place = self._place(fields, ends)
+        if fields.path is not None:
+            target = self._targets.of(fields.path)
+            asked.target = target
+            asked.text = target.text
+            asked.plain_path = target.plain
+            asked.match = target.matches.get(fields.method) or self._targets.match(target, fields.method)
+            if fields.callback is not None or asked.match.operation is None or asked.match.is_callback:
+                self._find_callback(asked, now_us)
+        self._find_ends(asked, ends)
+        asked.exchange_key = exchange_key(ends.client, message.stream_id, fields.method, asked.text)
+        return asked
+
+    def _find_callback(self, asked: Asked, now_us: cython.longlong) -> None:
+        """Look for a callback: by header, then learned URI, then the vendor's shape that stands already (SBI.md 4)."""
+        target = asked.target
+        learned = self.callbacks.learned(asked.place, target.path, target.segments, now_us)
+        if learned is not None:
+            asked.match, asked.receiver = learned
+        if asked.fields.callback is not None:
+            told = self.callbacks.by_header(asked.fields.callback, target.segments)
+            if told is not None and (told.operation is not None or learned is None):
+                asked.match = told
+
+    def _find_ends(self, asked: Asked, ends: Ends) -> None:
+        fields: Fields = asked.fields
+        match = asked.match
+        requester = target_nf = None
+        if fields.plain is not None:
+            requester = fields.plain.get("3gpp-sbi-discovery-requester-nf-type")
+            target_nf = fields.plain.get("3gpp-sbi-discovery-target-nf-type")
+        if requester is None and asked.target is not None:
+            requester = asked.target.requester
+        sender = match.producer_nf if match.is_callback else None
+        service_nf = None if match.is_callback else match.producer_nf
+        asked.consumer = self._functions.consumer(
+            fields.user_agent, requester, sender, ends.client_address, ends.client_process
+        )
+        asked.producer = self._functions.producer(
+            service_nf, target_nf, asked.receiver, asked.place, match.service, ends.server_process
+        )
+
+    def _place(self, fields: Fields, ends: Ends) -> str:
+        """Return host and port of the NF that is meant: of Target-apiRoot, else :authority, else the server's."""
+        if fields.target_api_root is not None:
+            place = self._places.get(fields.target_api_root)
+            if place is None:
+                place = authority_of(fields.target_api_root) or ""
+                if len(self._places) >= MOST_PLACES:
+                    self._places.clear()
+                self._places[fields.target_api_root] = place
+            if place:
+                return place
+        authority: str | None = fields.authority
+        return authority if authority is not None else ends.server
+
+    def request_key(self, asked: Asked, message: Message) -> str:
+        """Return the key that all hops of a request share, of which a Sender-Timestamp or idempotency key is known."""
+        fields: Fields = asked.fields
+        tail = asked.target.tail if asked.target is not None else None
+        stamp = fields.sender_timestamp or (fields.idempotency_key or "").encode()
+        receiver = asked.place if asked.match.is_callback else None  # one notification may go to several at once
+        told = (fields.method, tail, fields.user_agent, fields.correlation_info, receiver)
+        return request_key(self._key, told, stamp, message.body, message.body_bytes)
+
+    def consumer_named(self, asked: Asked, named: str | None) -> End:
+        """Return the consumer with the instance that the request names, if that one is of the consumer's type."""
+        consumer: End = asked.consumer
+        if named is None or consumer.nf_type is None or consumer.instance is not None:
+            return consumer
+        if asked.match.service == "nnrf-nfm" and asked.fields.method not in WRITES:
+            return consumer
+        return consumer._replace(instance=named) if self.inventory.type_of(named) == consumer.nf_type else consumer
+
+    def producer_told(self, asked: Asked, fields: Fields) -> None:
+        """Take 3gpp-Sbi-Producer-Id: which instance answered (TS 29.500 5.2.3.2.7)."""
+        told = fields.plain.get("3gpp-sbi-producer-id")
+        instance = instance_in(told) if told is not None else None
+        if instance is not None:
+            producer: End = asked.producer
+            nf_type = producer.nf_type or self.inventory.type_of(instance)
+            source = producer.source or (NRF_PROFILE if nf_type else None)
+            asked.producer = End(nf_type, source, instance)
+
+    def learn(self, asked: Asked, body: BodyFacts, now_us: cython.longlong) -> None:
+        """Learn from a request's body: where its sender wants to be called, which NFs there are."""
+        match = asked.match
+        if body.callbacks:
+            self.callbacks.learn(match, asked.fields.method or "", body.callbacks, asked.consumer.nf_type, now_us)
+        if match.service in NRF_SERVICES:
+            self.inventory.learn(body.profiles, now_us)
+            if asked.fields.method == "PATCH":
+                self._hear(asked, status_in(body), now_us)
+
+    def learn_answer(self, asked: Asked, body: BodyFacts, now_us: cython.longlong) -> None:
+        """Learn from a successful answer of an NRF."""
+        if asked.match.service in NRF_SERVICES:
+            self.inventory.learn(body.profiles, now_us)
+            if asked.fields.method == "DELETE":
+                self._hear(asked, DEREGISTERED, now_us)
+
+    def _hear(self, asked: Asked, status: str | None, now_us: cython.longlong) -> None:
+        """Take a heartbeat or a deregistration of the NF that the path names (TS 29.510 5.2.2.3, 5.2.2.4)."""
+        instance = instance_in(asked.target.path) if asked.match.resource == OF_INSTANCE else None
+        if instance is not None:
+            self.inventory.heartbeat(instance, status, now_us)
+
+
+def status_in(body: BodyFacts) -> str | None:
+    """Return the NF status that a JSON Patch sets."""
+    return next((value for path, value in body.patched if path == "/nfStatus" and isinstance(value, str)), None)
