@@ -59,6 +59,6 @@ class Asked:
         self.consumer: End = NOBODY
         self.producer: End = NOBODY
         self.receiver: str | None = None
-        self.place: str | None = None
+        self.place = ""
         self.exchange_key = ""
         self.request_key: str | None = None

@@ -14,7 +14,7 @@ cdef class Asking:
     cpdef str request_key(self, Asked asked, Message message)
     cpdef object consumer_named(self, Asked asked, str named)
     cpdef void producer_told(self, Asked asked, Fields fields)
-    cdef void _find_callback(self, Asked asked, long long now_us)
+    cdef void _find_callback(self, Asked asked, object target, long long now_us)
     cdef void _find_ends(self, Asked asked, Ends ends)
     cdef str _place(self, Fields fields, Ends ends)
     cpdef void learn(self, Asked asked, object body, long long now_us)

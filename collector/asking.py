@@ -11,7 +11,7 @@ from collector.inventory import DEREGISTERED, Inventory
 from collector.network_function import NRF_PROFILE, End, NetworkFunctions, instance_in
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
-from collector.request_target import RequestTargets
+from collector.request_target import RequestTarget, RequestTargets
 from collector.uri import authority_of
 
 if cython.compiled:
@@ -53,16 +53,15 @@ class Asking:
             asked.target = target
             asked.text = target.text
             asked.plain_path = target.plain
-            asked.match = target.matches.get(fields.method) or self._targets.match(target, fields.method)
+            asked.match = target.matches.get(fields.method or "") or self._targets.match(target, fields.method)
             if fields.callback is not None or asked.match.operation is None or asked.match.is_callback:
-                self._find_callback(asked, now_us)
+                self._find_callback(asked, target, now_us)
         self._find_ends(asked, ends)
         asked.exchange_key = exchange_key(ends.client, message.stream_id, fields.method, asked.text)
         return asked
 
-    def _find_callback(self, asked: Asked, now_us: cython.longlong) -> None:
+    def _find_callback(self, asked: Asked, target: RequestTarget, now_us: cython.longlong) -> None:
         """Look for a callback: by header, then learned URI, then the vendor's shape that stands already (SBI.md 4)."""
-        target = asked.target
         learned = self.callbacks.learned(asked.place, target.path, target.segments, now_us)
         if learned is not None:
             asked.match, asked.receiver = learned
@@ -123,7 +122,7 @@ class Asking:
 
     def producer_told(self, asked: Asked, fields: Fields) -> None:
         """Take 3gpp-Sbi-Producer-Id: which instance answered (TS 29.500 5.2.3.2.7)."""
-        told = fields.plain.get("3gpp-sbi-producer-id")
+        told = fields.plain.get("3gpp-sbi-producer-id") if fields.plain is not None else None
         instance = instance_in(told) if told is not None else None
         if instance is not None:
             producer: End = asked.producer
@@ -150,7 +149,7 @@ class Asking:
 
     def _hear(self, asked: Asked, status: str | None, now_us: cython.longlong) -> None:
         """Take a heartbeat or a deregistration of the NF that the path names (TS 29.510 5.2.2.3, 5.2.2.4)."""
-        instance = instance_in(asked.target.path) if asked.match.resource == OF_INSTANCE else None
+        instance = instance_in(asked.plain_path or "") if asked.match.resource == OF_INSTANCE else None
         if instance is not None:
             self.inventory.heartbeat(instance, status, now_us)
 

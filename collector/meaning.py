@@ -88,7 +88,7 @@ class Meaning:
             fields.method,
             asked.place,
             asked.plain_path,
-            identifiers_of_headers(fields.plain) if fields.names_subject else NO_IDENTIFIERS,
+            identifiers_of_headers(fields.plain or {}) if fields.names_subject else NO_IDENTIFIERS,
             body,
         )
         if body is not NO_BODY:
@@ -112,7 +112,7 @@ class Meaning:
             asked.place,
             asked.plain_path,
             fields.location_plain,
-            identifiers_of_headers(fields.plain) if fields.names_subject else NO_IDENTIFIERS,
+            identifiers_of_headers(fields.plain or {}) if fields.names_subject else NO_IDENTIFIERS,
             body,
         )
         if fields.status is not None and 200 <= fields.status < 300:
