@@ -15,7 +15,8 @@ ROOT = Path(__file__).parent.parent
 NAMES = [name for name, _ in fields_of("sbi_transaction_batch", "SbiTransaction")]
 TOLD = {
     "open5gs-suite-scp": {
-        "success": 4_589, "client_error": 41, "business": 1, "server_error": 1, "late": 1, "reset": 2, "unanswered": 1,
+        "success": 4_587, "hidden_failure": 2, "client_error": 41, "business": 1, "server_error": 1, "late": 1,
+        "reset": 2, "unanswered": 1,
     },
     "open5gs-registration-full": {"success": 1_372},
 }  # fmt: skip
