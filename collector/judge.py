@@ -22,6 +22,9 @@ CUT_REQUEST_LINE = re.compile(
     rb"[A-Z][A-Z-]{0,31}(?: (?:[!-~]{1,16384}(?: (?:H(?:T(?:T(?:P(?:/(?:1(?:\.[01]?)?)?)?)?)?)?)?)?)?)?\r?\Z"
 )
 FRAME_HEADER = 9
+# An API name and version (TS 29.501 4.4.1) as 3GPP gives them, or the NRF's token endpoint (TS 29.510 5.4.2).
+SBI_TARGET = re.compile(rb"/(?:n[a-z0-9]{1,15}-[a-z0-9-]{1,64}|3gpp-[a-z0-9-]{1,64})/v[0-9]|/oauth2/token")
+UPGRADE = re.compile(rb"^upgrade:[^\r\n]*h2c", re.IGNORECASE | re.MULTILINE)
 
 
 def is_preface(data: bytes) -> bool:
@@ -61,3 +64,12 @@ def _is_first_settings(data: bytes) -> bool:
     if any(not low <= octet <= high for octet, (low, high) in zip(data, shape, strict=False)):
         return False
     return len(data) < 3 or int.from_bytes(data[:3], "big") % 6 == 0
+
+
+def is_foreign_http1(data: bytes) -> bool:
+    """Tell whether `data` begins with a request of HTTP/1.1 that is none of SBI, nor asks for HTTP/2.
+
+    SBI is HTTP/2 (TS 29.500 5.2); what speaks HTTP/1.1 on a node is mostly health checks, metrics and databases.
+    """
+    line = REQUEST_LINE.match(data)
+    return line is not None and not SBI_TARGET.search(line.group()) and not UPGRADE.search(data)

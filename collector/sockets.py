@@ -8,6 +8,7 @@ import cython
 
 from collector import record as layout
 from collector.connections import ABSENT, FOREIGN, SBI, Connections
+from collector.judge import is_foreign_http1
 from collector.message import Endpoints, Vantage
 from collector.record import Head, Role, ending_of, head_of
 from schemas.identity import live_connection_id
@@ -32,6 +33,7 @@ SERVER = cython.declare(cython.int, int(Role.SERVER))
 JUDGED_SBI = cython.declare(cython.int, layout.SBI)
 JUDGED_IGNORED = cython.declare(cython.int, layout.IGNORED)
 
+MOST_FOREIGN = cython.declare(cython.int, 65_536)  # sockets of foreign HTTP/1.1 remembered
 UNREAD_NS = cython.declare(cython.longlong, 1_000_000_000)  # how long a closed socket's unread bytes are waited for
 
 
@@ -49,6 +51,7 @@ class Sockets:
     _boot_id: str
     _clock_ns: cython.longlong
     _closing: dict[int, int]
+    _foreign: dict[int, None]
 
     last_ns = cython.declare(cython.longlong, visibility="readonly")
 
@@ -59,6 +62,7 @@ class Sockets:
         self._boot_id = boot_id
         self._clock_ns = clock_ns
         self._closing = {}
+        self._foreign = {}
         self.last_ns = 0
 
     def take(self, records: list[bytes]) -> None:
@@ -107,10 +111,14 @@ class Sockets:
         data: bytes | None,
         time_ns: cython.longlong,
     ) -> cython.int:
+        if p[VERDICT] == 0 and data is not None and self._is_foreign(p, key, data, time_ns):
+            return 0
         from_client: cython.bint = is_client(p) == (p[DIRECTION] == 0)
         position: cython.longlong = cython.cast(cython.longlong, u64(p, POSITION))
         verdict = self._offer(key, from_client, position, length, data, time_ns)
         if verdict is ABSENT:
+            if data is not None and data.startswith(b"HTTP/1."):
+                return 0  # joined at an answer: its next request tells what this is
             head = head_of(record)
             seen_from_start = position == 0 and head.role != Role.JOINED  # else evicted here, or its first record lost
             begins = None if position else (0, 0)
@@ -124,6 +132,22 @@ class Sockets:
         if wanted and wanted != p[VERDICT]:
             self._verdicts[u32(p, SLOT)] = key | wanted
         return 0
+
+    @cython.cfunc
+    def _is_foreign(
+        self, p: cython.p_const_uchar, key: cython.ulonglong, data: bytes, time_ns: cython.longlong
+    ) -> cython.bint:
+        """Tell whether a socket without verdict speaks HTTP/1.1 about something else than SBI; then it has one."""
+        if key not in self._foreign:
+            if not is_foreign_http1(data):
+                return False
+            self._connections.close(key, time_ns)
+            self._connections.traffic.add("foreign_http1_connections")
+            if len(self._foreign) >= MOST_FOREIGN:
+                del self._foreign[next(iter(self._foreign))]
+            self._foreign[key] = None
+        self._verdicts[u32(p, SLOT)] = key | JUDGED_IGNORED
+        return True
 
     @cython.cfunc
     def _offer(
