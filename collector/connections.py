@@ -56,6 +56,7 @@ class Entry:
     key: Any
     endpoints: Any
     connection: Any
+    loss: Any
     client: ByteStream
     server: ByteStream
     verdict: Verdict
@@ -69,6 +70,7 @@ class Entry:
         key: int,
         endpoints: Endpoints,
         connection: Connection,
+        loss: Counters,
         client: ByteStream,
         server: ByteStream,
         time_ns: int,
@@ -76,6 +78,7 @@ class Entry:
         self.key = key
         self.endpoints = endpoints
         self.connection = connection
+        self.loss = loss
         self.client = client
         self.server = server
         self.verdict = UNDECIDED
@@ -125,7 +128,10 @@ class Connections:
 
     @property
     def counters(self) -> Counters:
-        """What was lost, by reason: bytes never seen, connections evicted."""
+        """What was lost of SBI, by reason: bytes never seen, connections evicted."""
+        entry: Entry
+        for entry in self._touched:
+            self._count_loss(entry)
         found: Counters = self._loss
         return found
 
@@ -150,12 +156,12 @@ class Connections:
         if key in self._entries:
             self.close(key, time_ns)
         self._foreign.pop(key, None)
-        connection = Connection(self._limits, from_start, self._loss, self._traffic)
+        loss, traffic, races = Counters(), self._traffic, self._bounds.repeats_are_races
+        connection = Connection(self._limits, from_start, loss, traffic)
         first_client, first_server = positions or (-1, -1)
-        loss, traffic, races = self._loss, self._traffic, self._bounds.repeats_are_races
         client = ByteStream(connection, True, first_client, from_start, loss, traffic, races)
         server = ByteStream(connection, False, first_server, from_start, loss, traffic, races)
-        self._entries[key] = Entry(key, endpoints, connection, client, server, time_ns)
+        self._entries[key] = Entry(key, endpoints, connection, loss, client, server, time_ns)
         self._traffic.add("connections")
         if len(self._entries) > self._bounds.max_connections:
             self._loss.add("connections_evicted")
@@ -253,6 +259,7 @@ class Connections:
                     endpoints = self._ends(entry)
                     for message in messages:
                         taken.append((endpoints, message))  # noqa: PERF401 (compiled)
+            self._count_loss(entry)
             if self._is_busy(entry):
                 self._open[entry.key] = entry
             elif self._open.get(entry.key) is entry:
@@ -273,6 +280,20 @@ class Connections:
                 if stream.held_bytes:
                     mark = min(mark, stream.oldest_held_ns())
         return mark
+
+    def _count_loss(self, entry: Entry) -> None:
+        """Count what a connection lost once it is known to be SBI; of another one it is none."""
+        if not entry.loss.by_reason:
+            return
+        if entry.verdict is SBI:
+            total = self._loss
+        elif entry.verdict is FOREIGN or self._entries.get(entry.key) is not entry:
+            total = self._traffic
+        else:
+            return
+        for reason, amount in entry.loss.by_reason.items():
+            total.add(reason, amount)
+        entry.loss.by_reason.clear()
 
     def _is_busy(self, entry: Entry) -> bool:
         if self._entries.get(entry.key) is not entry:

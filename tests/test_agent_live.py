@@ -13,6 +13,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +212,35 @@ def answer_foreign(listener: socket.socket) -> None:
         with link:
             link.recv(64)
             link.sendall(b"+PONG\r\n")
+
+
+def test_http1_is_seen_where_it_is_sbi(hook: str, tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Answering)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    with agent(tmp_path, "--hook", hook) as running:
+        for path in ("/metrics", "/nnrf-nfm/v1/nf-instances", "/?query=SELECT+1"):
+            link = HTTPConnection("127.0.0.1", port)
+            link.request("GET", path)
+            assert link.getresponse().status == 204
+            link.close()
+        running.end()
+    server.shutdown()
+    server.server_close()
+    assert seen(running.events(), port) == each(1)
+    requests = [event for event in running.events() if event["server_port"] == port and event["half"] == "request"]
+    assert {event["path"] for event in requests} == {"/nnrf-nfm/v1/nf-instances"}
+
+
+class Answering(BaseHTTPRequestHandler):
+    """Answers everything with 204."""
+
+    def do_GET(self) -> None:
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
 
 
 def test_another_address_family(hook: str, tmp_path: Path) -> None:
