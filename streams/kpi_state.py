@@ -25,7 +25,7 @@ class KpiState(msgspec.Struct, array_like=True, frozen=True):
     nodes: list[Node]
     keys: list[Key]
     sights: list[tuple[int, Sight]]
-    groups: list[tuple[int, list[tuple[int, str, int, list[tuple[int, str, Counts]], tuple[int, str] | None]]]]
+    groups: list[tuple[int, list[tuple[int, str, int, list[tuple[int, str, Counts]], list[tuple[int, str]]]]]]
     windows: list[tuple[int, int, list[tuple[int, int, Counts, dict[int, int], dict[str, int], int]], dict[int, int]]]
     published: list[tuple[int, int, int]]
     closed: list[tuple[int, int, Closed]]
@@ -48,7 +48,7 @@ def dump(fold: "KpiWindows") -> bytes:
             (
                 key(one), address, port,
                 [(node(seen), vantage, counts) for (seen, vantage), counts in group.sources.items()],
-                group.chosen and (node(group.chosen[0]), group.chosen[1]),
+                [(node(seen), vantage) for seen, vantage in group.chosen],
             )
             for (one, address, port), group in many.items()
         ])
@@ -85,7 +85,8 @@ def dump(fold: "KpiWindows") -> bytes:
 
 def load(fold: "KpiWindows", octets: bytes) -> None:
     """Become the fold that `dump` was called on."""
-    from streams.kpi_windows import Group, Row, Window
+    from streams.kpi_group import Group
+    from streams.kpi_windows import Row, Window
 
     state = msgspec.msgpack.decode(octets, type=KpiState)
     nodes, keys = state.nodes, state.keys
@@ -101,7 +102,7 @@ def load(fold: "KpiWindows", octets: bytes) -> None:
         for key, address, port, sources, chosen in many:
             group = groups[keys[key], address, port] = Group()
             group.sources = {(nodes[one], vantage): counts for one, vantage, counts in sources}
-            group.chosen = chosen and (nodes[chosen[0]], chosen[1])
+            group.chosen = tuple((nodes[one], vantage) for one, vantage in chosen)
     for width_s, start_us, rows, published in state.windows:
         window = fold.windows[width_s, start_us] = Window()
         window.published = {nodes[one]: when for one, when in published.items()}

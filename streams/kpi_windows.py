@@ -1,8 +1,8 @@
 """The KPI fold: deltas in, windows of all lengths out; what both ends of an exchange saw is counted once.
 
-Per producer endpoint and 10 s the server end counts if its collectors saw all of it, else the wire, else the client end
-(DESIGN 8); longer windows are sums of what counted. A window is published when the watermarks of its node passed its
-end, and again, its version rising, with each correction.
+Per producer endpoint and 10 s one sight counts (streams.kpi_group, DESIGN 8); longer windows are sums of what counted.
+A window is published when the watermarks of its node passed its end, and again, its version rising, with each
+correction.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from streams import kpi_state
 from streams.fold import Facts, Numbering, Rows, Taken
 from streams.kpi_counts import IN_FLIGHT, Counts, add_bins
 from streams.kpi_delta import Cell, Delta, DeltaReader
+from streams.kpi_group import Endpoint, Group, Source, most_trusted
 from streams.kpi_row import Key, Node, encode, kpi
 from streams.kpi_sight import SLOT_US, Closed, Sight
 
@@ -25,7 +26,6 @@ KPIS_JSON = "sbi.kpis.json"
 WIDTHS_S = (10, 60, 300, 900, 3600)
 MAX_KEYS = 20_000  # kept apart in 10 s; the others are one
 MAX_WINDOWS = 2_000  # kept open for corrections; the one published first goes first
-TRUST = {"client": 1, "wire": 2, "server": 3}
 NAMES = (
     "deltas",
     "rows_repeated",
@@ -35,14 +35,6 @@ NAMES = (
     "corrected",
     "windows_evicted",
 )
-
-
-@dataclass(slots=True)
-class Group:
-    """What was seen of one key at one producer endpoint in 10 s, by who saw it; the counts of one of them are used."""
-
-    sources: dict[tuple[Node, str], Counts] = field(default_factory=dict)
-    chosen: tuple[Node, str] | None = None
 
 
 @dataclass(slots=True)
@@ -61,9 +53,6 @@ class Window:
 
     rows: dict[tuple[Key, Node], Row] = field(default_factory=dict)
     published: dict[Node, int] = field(default_factory=dict)  # when, in append time
-
-
-Endpoint = tuple[Key, str, int]
 
 
 class KpiWindows:
@@ -128,7 +117,7 @@ class KpiWindows:
         sight.was_blind(slot, blind_us)
         for endpoint, group in self.groups.get(slot, {}).items():
             if any(one == node for one, _ in group.sources):
-                self._choose(slot, endpoint[0], group)
+                self._choose(slot, endpoint, group)
                 self._touch(slot, endpoint[0], node)
 
     def _add(self, node: Node, cell: Cell) -> None:
@@ -145,34 +134,30 @@ class KpiWindows:
         source = node, cell.vantage
         if source not in group.sources:
             group.sources[source] = Counts()
-            self._choose(slot, endpoint[0], group)
+            self._choose(slot, endpoint, group)
         group.sources[source].add(cell.counts)
         self._count(slot, endpoint[0], group, source, cell.counts, 1)
+        if len(group.sources) > 1 and cell.vantage == "wire":
+            self._choose(slot, endpoint, group)
 
-    def _choose(self, slot: int, key: Key, group: Group) -> None:
+    def _choose(self, slot: int, endpoint: Endpoint, group: Group) -> None:
         """Let the most trusted sight of a group count, and take back what counted before."""
-
-        def trust(source: tuple[Node, str]) -> tuple[bool, int, Node]:
-            return self.sights[source[0]].saw_all(slot), TRUST[source[1]], source[0]
-
-        best = max(group.sources, key=trust)
+        best = most_trusted(endpoint, group, lambda node: self.sights[node].saw_all(slot))
         if best == group.chosen:
             return
         for sign in (-1, 1):
-            if group.chosen is not None:
-                for source, counts in group.sources.items():
-                    self._count(slot, key, group, source, counts, sign)
+            for source, counts in group.sources.items():
+                self._count(slot, endpoint[0], group, source, counts, sign)
             group.chosen = best
 
-    def _count(
-        self, slot: int, key: Key, group: Group, source: tuple[Node, str], counts: Counts, sign: int
-    ) -> None:  # fmt: skip
+    def _count(self, slot: int, key: Key, group: Group, source: Source, counts: Counts, sign: int) -> None:
         """Add to the rows what one source of a group says, as far as it counts."""
-        assert group.chosen is not None
-        node, vantage = group.chosen
-        beside = vantage == "server" and source[1] == "client"
-        if source != group.chosen and not beside:
+        node, vantage = source
+        beside = vantage == "client" and bool(group.chosen) and group.chosen[0][1] == "server"
+        if source not in group.chosen and not beside:
             return
+        if beside:
+            node = group.chosen[0][0]
         for width_s in WIDTHS_S:
             row = self._row(width_s, slot, key, node)
             if row is None:
