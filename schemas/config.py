@@ -45,6 +45,7 @@ class ClickHouse:
     reader_password: str = field(default="", repr=False)
     ca_location: str = ""
     transactions_days: int = 30
+    kpis_days: int = 400
 
 
 @dataclass(frozen=True, slots=True)

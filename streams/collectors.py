@@ -110,7 +110,7 @@ class Collectors:
         collector = self.known[key] = Collector(*key, place)
         before = self.newest.get(key[:3])
         self.newest[key[:3]] = key
-        return collector, self.living.get(before) if before else None
+        return collector, self.known.get(before) if before else None
 
     def heard(self, collector: Collector, append_time_ms: int) -> None:
         """Note that a batch of `collector`, no repeat, stands in the log at that time."""

@@ -104,7 +104,9 @@ class Pairing:
             self.counts["batches_repeated"] += 1
             return
         if before is not None:
-            self._end(before)
+            if not before.over:
+                self._end(before)
+            self.deltas.was_blind(collector, before.clock_us, header.watermark_us)
         self.counts["batches"] += 1
         self.counts["events"] += len(halves)
         self.counts["batches_lost"] += header.sequence - collector.sequence - 1

@@ -8,6 +8,7 @@ from schemas.refusal import Refusal
 from schemas.topics import QUARANTINE, declared
 from streams.clickhouse import Account, connect
 from streams.fold import Facts, Fold
+from streams.kpi_windows import KPIS, KPIS_JSON, KpiWindows
 from streams.pairing import Pairing
 from streams.reframe import Layout
 from streams.runtime.folding import Folding, Plan
@@ -16,8 +17,8 @@ from streams.runtime.sinking import Sinking, SinkPlan
 from streams.sink import TARGETS, Store, Target
 from streams.store import Table
 
-EVENTS, TRANSACTIONS, DELTAS, KPIS = "sbi.events", "sbi.transactions", "sbi.kpi-deltas", "sbi.kpis"
-NAMES = ("pairing", "sink")
+EVENTS, TRANSACTIONS, DELTAS = "sbi.events", "sbi.transactions", "sbi.kpi-deltas"
+NAMES = ("pairing", "kpis", "sink")
 
 
 def jobs(
@@ -31,6 +32,8 @@ def jobs(
     for name in names:
         if name == "pairing":
             made.append(_pairing(config, marks))
+        elif name == "kpis":
+            made.append(_kpis(config, marks))
         elif name == "sink":
             writer = account()
             made += [_sink(config, target, writer, marks) for target in TARGETS.values()]
@@ -43,6 +46,10 @@ def _pairing(config: Config, marks: Mapping[str, bytes]) -> Job:
     return _folding(
         config, "pairing", EVENTS, (TRANSACTIONS, DELTAS), lambda facts: Pairing(facts, config.streams), marks
     )
+
+
+def _kpis(config: Config, marks: Mapping[str, bytes]) -> Job:
+    return _folding(config, "kpis", DELTAS, (KPIS, KPIS_JSON), lambda facts: KpiWindows(facts, config.streams), marks)
 
 
 def _folding(

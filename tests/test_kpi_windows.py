@@ -240,6 +240,29 @@ def test_the_client_end_counts_where_the_server_end_was_blind() -> None:
     assert rows["client"]["completeness"] == 1
 
 
+def test_of_two_wires_the_one_that_shows_most_counts_and_each_node_has_its_own_loopback() -> None:
+    for address, wanted in (("10.0.1.1", {"n2": 2}), ("127.0.0.9", {"n1": 1, "n2": 2})):
+        nodes = Nodes(pairings=2)
+        one, two = (exchange(stream, stream, server_address=address) for stream in (1, 3))
+        nodes.append(*one, upto=10, node="n1")
+        nodes.append(
+            *[(*half[:2], f"{half[2]:.31}x", *half[3:]) for half in (*one, *two)], upto=10, node="n2", partition=1
+        )
+        nodes.settle()
+        rows = [row for row in nodes.stages.kpis.values() if row["window_s"] == 10 and row["requests"]]
+        assert {row["node"]: row["requests"] for row in rows} == wanted
+
+
+def test_the_client_ends_of_several_nodes_are_different_exchanges() -> None:
+    nodes = Nodes(pairings=2)
+    for number, node in enumerate(("n1", "n2")):
+        halves = exchange(1, 1, connection=node, vantage="client")
+        nodes.append(*halves, upto=10, node=node, partition=number)
+    nodes.settle()
+    rows = [row for row in nodes.stages.kpis.values() if row["window_s"] == 10]
+    assert {row["node"]: row["requests"] for row in rows} == {"n1": 1, "n2": 1}
+
+
 def test_where_loss_shows_later_the_sum_moves_to_the_other_end() -> None:
     nodes = Nodes(pairings=2)
     for node, partition in (("server", 0), ("client", 1)):
@@ -267,6 +290,17 @@ def test_loss_lowers_completeness() -> None:
     nodes.settle()
     row = nodes.stages.kpis[next(place for place in nodes.stages.kpis if place[0] == 10)]
     assert (row["requests"], row["unknown"], row["blind_us"], row["completeness"]) == (2, 1, 2 * S, 0.5 * 0.8)
+
+
+def test_the_time_between_two_incarnations_was_seen_by_nobody() -> None:
+    nodes = Nodes()
+    nodes.append(*exchange(1, 1), upto=2)
+    nodes.sequences.clear()
+    nodes.append(upto=5, incarnation="i2")
+    nodes.append(*exchange(3, 6), upto=20, incarnation="i2")
+    nodes.settle()
+    row = nodes.stages.kpis[next(place for place in nodes.stages.kpis if place[0] == 10)]
+    assert (row["requests"], row["blind_us"], row["completeness"]) == (2, 3 * S, 0.7)
 
 
 def test_repeated_rows_are_dropped_and_a_jump_ends_the_stage() -> None:

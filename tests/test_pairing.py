@@ -304,3 +304,48 @@ def test_a_message_that_cannot_be_read_changes_nothing() -> None:
         log.fold.apply(log.now_ms, {"type": "record", "name": "Other", "fields": []}, body)
     assert log.fold.dump() == before
     assert len(log.give(body)) == 1
+
+
+def changed(drop: frozenset[str] = frozenset(), add: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+    """Return the schema of another release: without some fields of an event, or with more."""
+    schema = json.loads((FOLDER / "sbi_event_batch.avsc").read_text())
+    record = schema["fields"][-1]["type"]["items"]
+    record["fields"] = [field for field in record["fields"] if field["name"] not in drop] + list(add)
+    return schema
+
+
+def encoded(schema: dict[str, Any], *events: Any) -> bytes:
+    """Return a batch as a writer of `schema` writes it."""
+    body = io.BytesIO(batch(1, list(events), at(5)))
+    out = io.BytesIO()
+    known = fastavro.schemaless_reader(body, fastavro.parse_schema(document("sbi_event_batch")), None)
+    for event in known["events"]:
+        event["colour"] = "green"
+    fastavro.schemaless_writer(out, fastavro.parse_schema(schema), known)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        changed(drop=frozenset({"subscriber_reference", "netns", "missing", "sbi_headers"})),
+        changed(add=({"name": "colour", "type": "string", "default": ""},)),
+    ],
+    ids=["an older release", "a newer release"],
+)
+def test_another_release_may_have_written_the_events(schema: dict[str, Any]) -> None:
+    fold = Pairing(Facts(0, {TRANSACTIONS: 1}), RULES)
+    exchange = request(1, at(0), path="/x", supi="imsi-1"), response(1, at(1), status=201)
+    (rows,) = fold.apply(0, schema, encoded(schema, *exchange, request(3, at(2))))
+    row = read(rows.records[0])
+    assert (row["path"], row["supi"], row["status"], row["missing"], row["netns"]) == ("/x", "imsi-1", 201, [], None)
+    again = Pairing(Facts(0, {TRANSACTIONS: 1}), RULES)
+    again.load(fold.dump())  # and what waits is read by its own writer's schema still
+    (rows,) = again.apply(1, EVENTS, batch(2, [response(3, at(3))], at(9)))
+    assert read(rows.records[0])["status"] == 200
+
+
+def test_a_schema_without_what_a_transaction_needs_is_refused() -> None:
+    schema = changed(drop=frozenset({"exchange_key"}))
+    with pytest.raises(Malformed, match="exchange_key"):
+        Pairing(Facts(0, {TRANSACTIONS: 1}), RULES).apply(0, schema, b"x")
