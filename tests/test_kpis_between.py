@@ -7,7 +7,18 @@ import pytest
 
 from tests import engine, generate
 
-KEY = ("operation", "consumer_nf", "producer_nf", "producer_nf_instance", "snssai", "dnn", "plmn", "to_proxy", "site", "node")
+KEY = (
+    "operation",
+    "consumer_nf",
+    "producer_nf",
+    "producer_nf_instance",
+    "snssai",
+    "dnn",
+    "plmn",
+    "to_proxy",
+    "site",
+    "node",
+)
 SQL = """SELECT toUnixTimestamp64Micro(window_start) AS window_us, *
     FROM kpis_between(start='2000-01-01 00:00:00', stop='2100-01-01 00:00:00', window_s={width:Int64})"""
 
