@@ -153,7 +153,6 @@ class Seeker:
     _begins: list[int]  # of the chunks, counted like _first
     _times: list[int]
     _first: cython.longlong  # how many octets were dropped before the buffer
-    _joined: cython.longlong  # where the octets begin that follow the join or the last loss
     _dropped: cython.longlong
     _work: cython.Py_ssize_t
     # Places that may be frames but are not decided, up to where octets are wanted for it, and their evidence so far.
@@ -174,7 +173,7 @@ class Seeker:
         self._buffer = bytearray()
         self._begins = []
         self._times = []
-        self._first = self._joined = self._scanned = self._dropped = 0
+        self._first = self._scanned = self._dropped = 0
         self._next = self._next_wanted = self._total = 0
         self._places = []
         self._wanted = []
@@ -267,7 +266,7 @@ class Seeker:
     def clear(self) -> None:
         """Drop what is held: octets are missing now."""
         self._drop(len(self._buffer))
-        self._joined = self._scanned = self._first
+        self._scanned = self._first
         self._places = []
         self._wanted = []
         self._totals = []
@@ -294,10 +293,10 @@ class Seeker:
 
     @cython.cfunc
     def _begins_chunk(self, at: cython.Py_ssize_t) -> cython.bint:
-        """Tell whether a chunk begins there, other than the first, which may begin anywhere."""
+        """Tell whether a chunk begins there: the first of a join may begin anywhere, but mostly does where a frame does."""
         place: cython.longlong = self._first + at
         number: cython.Py_ssize_t = bisect_left(self._begins, place)
-        return place != self._joined and number < len(self._begins) and self._begins[number] == place
+        return number < len(self._begins) and self._begins[number] == place
 
     @cython.cfunc
     def _try(self, start: cython.Py_ssize_t, earlier: cython.Py_ssize_t) -> cython.int:
