@@ -10,10 +10,9 @@ from collector.identifier_grammar import ip_identifier
 from collector.identifiers import UUID, ue_id
 from collector.json_prefix import closed
 from collector.pseudonym import Pseudonyms
-from collector.redaction import Redaction
+from collector.redaction import REMOVED, Redaction
 from collector.secret_members import is_opaque, is_secret
 
-REMOVED = "removed"
 DEEPEST = 48
 _encode = msgspec.json.Encoder().encode
 # Members that name a user, maybe without a prefix that tells.

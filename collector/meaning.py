@@ -6,6 +6,7 @@ from typing import Any
 import cython
 
 from collector.body import NO_BODY, BodyFacts, read_body
+from collector.body_redaction import BodyRedaction
 from collector.hop import event_id, exchange_key
 from collector.identifiers import NO_IDENTIFIERS, Identifiers, identifiers_of_headers
 from collector.message import Ended, Endpoints
@@ -47,6 +48,7 @@ class Meaning:
     _reader: HeaderReader
     _redact: Any
     _of: Any
+    _redact_body: Any
     _asking: Asking
     _references: Any
     _ends: dict[Any, Any]
@@ -54,12 +56,13 @@ class Meaning:
     _asked_before: dict[Any, Any]
     _bodies: dict[Any, Any]
 
-    def __init__(self, pseudonyms: Pseudonyms) -> None:
-        """Load the catalogue; identifiers leave as `pseudonyms` say."""
+    def __init__(self, pseudonyms: Pseudonyms, capture_bodies: bool = False) -> None:
+        """Load the catalogue; identifiers leave as `pseudonyms` say, bodies only where asked for, and redacted."""
         redaction = Redaction(pseudonyms)
         self._reader = HeaderReader(redaction)
         self._redact = redaction.text
         self._of = pseudonyms.of
+        self._redact_body = BodyRedaction(redaction, pseudonyms).redacted if capture_bodies else None
         self._asking = Asking(pseudonyms, redaction)
         self._references = References()
         self._ends = {}
@@ -159,6 +162,13 @@ class Meaning:
             self._bodies[key] = facts
         return facts
 
+    def _captured(self, message: Message, fields: Fields) -> bytes | None:
+        """Return the body as it may leave the node."""
+        captured: bytes | None = self._redact_body(
+            fields.content_type_whole, fields.content_encoding, message.body, message.body_bytes
+        )
+        return captured
+
     def _new_ends(self, endpoints: Endpoints) -> Ends:
         if len(self._ends) >= MOST_ENDS:
             self._ends.clear()
@@ -183,7 +193,7 @@ class Meaning:
             None if pei is None else self._of(pei),
             told.pdu_session_id,
             told.snssai,
-            told.dnn,
+            None if told.dnn is None else self._redact(told.dnn),
             told.plmn,
             told.guami,
         )
@@ -246,7 +256,7 @@ class Meaning:
             message.body_bytes,
             len(message.body),
             body.state,
-            None,
+            None if self._redact_body is None or body is NO_BODY else self._captured(message, fields),
             service,
             operation,
             operation_id,

@@ -24,6 +24,15 @@ SECRET_HEADERS = frozenset(
         "3gpp-sbi-source-nf-client-credentials",
     }
 )
+REMOVED = "removed"
+# A token wherever it stands: a JWT, what follows Bearer, a query parameter of OAuth2 (RFC 6750 2.3, 7519).
+_TOKEN_WORDS = ("eyj", "bearer", "token=", "secret=", "assertion=", "password=")
+_TOKEN = re.compile(
+    r"(?<![\w-])eyJ[\w-]{8,}(?:\.[\w-]*){0,4}"
+    r"|(?P<scheme>(?<![a-z0-9])bearer[ +=:]+)(?!removed)[^\s,;&\"']{6,}"
+    r"|(?P<parameter>(?:token|secret|assertion|password)=)(?!removed)[^&#\s]+",
+    re.IGNORECASE,
+)
 # Every pattern begins where few characters can stand or is bounded: a header of 64 KB takes milliseconds.
 _PART = r"[^/?&#=;,\s\"'<>%]"
 _ENCODED = re.compile(rf"(?<!{_PART})(?<!%){_PART}*%(?:{_PART}|%)*")
@@ -86,10 +95,10 @@ _ADDRESS = re.compile(
 
 
 class Redaction:
-    """Hides identifiers in strings. 0.1 µs for a string met lately or with nothing to hide, else about 6 µs."""
+    """Hides identifiers and tokens. 0.1 µs for a string met lately or with nothing to hide, else about 6 µs."""
 
     def __init__(self, pseudonyms: Pseudonyms, cached: int = CACHED) -> None:
-        """Plain `pseudonyms` leave strings as they are; secret headers are left out all the same."""
+        """Plain `pseudonyms` leave identifiers as they are; tokens and secret headers are left out all the same."""
         self._pseudonyms = pseudonyms
         self._families = _families(pseudonyms.key_id)
         self._run = re.compile(rf"(?<![0-9A-Za-z%])[0-9]{{5}}(?![0-9]?-{pseudonyms.key_id}-)")
@@ -98,8 +107,6 @@ class Redaction:
 
     def text(self, value: str) -> str:
         """Return `value` with every identifier replaced where it stands, percent-encoded ones too; idempotent."""
-        if self._pseudonyms.plain:
-            return value
         return self._cached(value) if len(value) <= LONGEST_CACHED else self._hidden(value)
 
     def header(self, name: str, value: str) -> str | None:
@@ -122,6 +129,12 @@ class Redaction:
     def _plain(self, value: str) -> str:
         """Hide what is not percent-encoded, one kind after the other."""
         low = value.lower()
+        for word in _TOKEN_WORDS:
+            if word in low:
+                value = _TOKEN.sub(_without_token, value)
+                break
+        if self._pseudonyms.plain:
+            return value
         for words, pattern in self._families:
             for word in words:
                 if word in low:
@@ -143,7 +156,7 @@ class Redaction:
         plain, rounds = token, 0
         while rounds < _ROUNDS and "%" in plain and (once := unquote(plain)) != plain:
             plain, rounds = once, rounds + 1
-        address = ip_identifier(plain) if is_value else None
+        address = ip_identifier(plain) if is_value and not self._pseudonyms.plain else None
         hidden = self._pseudonyms.of(address) if address else self._plain(plain)
         if hidden == plain:
             return token
@@ -165,6 +178,10 @@ class Redaction:
         if kind == "tmp":
             return of(f"5g-guti-{text}")
         return of(_digits("", text) if kind == "long" else text)
+
+
+def _without_token(found: re.Match[str]) -> str:
+    return (found["scheme"] or found["parameter"] or "") + REMOVED
 
 
 def _digits(before: str, digits: str) -> str:

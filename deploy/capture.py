@@ -45,7 +45,7 @@ def meaning_of(config: Collector) -> Describe:
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
-    return Meaning(pseudonyms_of(config, say)).event
+    return Meaning(pseudonyms_of(config, say), config.capture_bodies).event
 
 
 def incarnation(source: PcapSource) -> str:

@@ -13,6 +13,7 @@ NAMES = Pseudonyms(bytes(range(32)), "k1", {"99970", "20893"})
 REDACTION = Redaction(NAMES)
 SUPI, GPSI, PEI = "imsi-999700000021309", "msisdn-491725670014", "imeisv-8665070400405301"
 SUCI = "suci-0-999-70-0-1-1-b2e92f836055a255837debf850b528997ce0201cb82adfe4be1f587d07d8457dcb02352410cddd9e730ef3fa87"
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJwbGFudGVkIn0.c2lnbmF0dXJlcGxhbnRlZA"
 GUTI, MAC, NAI = "5g-guti-99970020040c0000a1b", "mac-00-11-22-33-44-55", "nai-alice@example.org"
 
 
@@ -104,8 +105,26 @@ def test_discovery_headers_tell_what_their_value_is() -> None:
     assert REDACTION.header("3gpp-sbi-target-apiroot", "http://10.0.0.2:80") == "http://10.0.0.2:80"
 
 
-def test_the_laboratory_sees_all() -> None:
-    assert Redaction(Pseudonyms(None)).text(f"/x/{SUPI}") == f"/x/{SUPI}"
+def test_the_laboratory_sees_identifiers() -> None:
+    text = f"/x/{SUPI}?a=10.1.1.1&b=%31%30.1.1.1&c=imsi%2D1234567"
+    assert Redaction(Pseudonyms(None)).text(text) == text
+
+
+@pytest.mark.parametrize("redaction", [REDACTION, Redaction(Pseudonyms(None))], ids=["default", "laboratory"])
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"/x?access_token={JWT}&y=1", "/x?access_token=removed&y=1"),
+        (f"Bearer {JWT}", "Bearer removed"),
+        ("bearer 0123456789opaque", "bearer removed"),
+        (f"a;{JWT};b", "a;removed;b"),
+        ("/x?client_secret=abc%20def", "/x?client_secret=removed"),
+        (f"/x/{quote('Bearer ' + JWT)}/y", "/x/Bearer%20removed/y"),
+    ],
+)
+def test_tokens_are_removed_wherever_they_stand(text: str, shown: str, redaction: Redaction) -> None:
+    assert redaction.text(text) == shown
+    assert redaction.text(shown) == shown
 
 
 @given(st.text(alphabet=st.sampled_from('/?&=%;-imsuc05279afgt@. "{}[]:'), max_size=80), st.integers(0, 80))
