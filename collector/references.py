@@ -90,7 +90,7 @@ class References:
         """
         place = _place(producer, path)
         subject = self._subject(now_us, place, path, headers, body.identifiers)
-        callbacks = tuple(filter(None, (split_uri(one.uri) for one in body.callbacks)))
+        callbacks = tuple(filter(None, (split_uri(one.uri) for one in body.callbacks))) if body.callbacks else ()
         if subject.identifiers.names_subscriber:
             for called in callbacks:
                 self._learn_callback(called, subject.identifiers, now_us)
