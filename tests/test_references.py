@@ -1,5 +1,6 @@
 """Subscribers of messages that name none: learned, bound, forgotten, unresolved said; against a slow truth."""
 
+import json
 import re
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from collector.references import GRACE_US, References
 from collector.uri import authority_of, split_uri
 from tests import tshark
 from tests.messages import Exchange, exchanges, facts, fields, messages
+from tests.test_decode import sbiscope
 
 SUPI, OTHER = "imsi-999700000021309", "imsi-999700000021310"
 SUCI = "suci-0-999-70-0-1-1-b2e92f83"
@@ -319,3 +321,15 @@ def test_subscribers_of_other_captures(name: str) -> None:
     right, said = truth(list(exchanges(path).values())), told(path)
     assert {key: supi for key, supi in said.items() if right.get(key) != supi} == {}
     assert len(said) / len(right) >= 0.9, (len(said), len(right))
+
+
+def test_the_events_of_decode_carry_the_subscribers() -> None:
+    path = tshark.CAPTURES / "open5gs-suite-scp.pcapng"
+    right = truth(list(exchanges(path).values()))
+    said: dict[tuple[str, int], str] = {}
+    for line in sbiscope("decode", "--plain-identifiers", path).stdout.splitlines():
+        event = json.loads(line)
+        if event["supi"] is not None:
+            said[event["connection_id"], event["stream_id"]] = event["supi"]
+    assert {key: supi for key, supi in said.items() if right.get(key) != supi} == {}
+    assert len(said) / len(right) >= 0.98
