@@ -293,7 +293,7 @@ class Seeker:
 
     @cython.cfunc
     def _begins_chunk(self, at: cython.Py_ssize_t) -> cython.bint:
-        """Tell whether a chunk begins there: the first of a join may begin anywhere, but mostly does where a frame does."""
+        """Tell whether a chunk begins there; the first after a join does where a frame does, as a rule."""
         place: cython.longlong = self._first + at
         number: cython.Py_ssize_t = bisect_left(self._begins, place)
         return number < len(self._begins) and self._begins[number] == place
