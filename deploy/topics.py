@@ -1,5 +1,6 @@
 """Brings topics and published schemas to what this release uses: creates what is missing, checks what is there."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Producer
@@ -30,7 +31,7 @@ def bring_topics(settings: Settings, kafka: Kafka) -> Iterator[str]:
         yield f"kafka: created {name}"
     if not missing:
         yield f"kafka: {len(wanted)} topics are there"
-    there = _partitions(admin)
+    there = _known(admin, {one.topic for one in missing})
     for name, topic in wanted.items():
         if name in there:
             _fits(name, there[name], partitions(topic, kafka))
@@ -68,6 +69,14 @@ def _partitions(admin: AdminClient) -> dict[str, int]:
     except KafkaException as error:
         raise Refusal("cannot reach Kafka", error.args[0].str(), _ADVICE) from error
     return {name: len(topic.partitions) for name, topic in found.items() if topic.partitions}
+
+
+def _known(admin: AdminClient, created: set[str]) -> dict[str, int]:
+    """Return the partitions of all topics once the brokers know those just created, which takes them a moment."""
+    began = time.monotonic()
+    while not created <= (there := _partitions(admin)).keys() and time.monotonic() - began < WAIT_S:
+        time.sleep(0.05)
+    return there
 
 
 def _new(name: str, topic: Topic, kafka: Kafka) -> NewTopic:

@@ -38,6 +38,10 @@ class Layout:
         """The engine's data; all that its process can see."""
         return self.root / "clickhouse"
 
+    def figures(self, worker: str) -> Path:
+        """Return where a worker tells its figures each second."""
+        return self.root / f"{worker}.figures.json"
+
     @property
     def logs(self) -> Path:
         """One log a part, rotated."""

@@ -71,8 +71,11 @@ def write(place: Layout, state: StackState) -> None:
 
 def running(place: Layout) -> StackState | None:
     """Return what the living supervisor tells, None when no stack is up (or none has told anything yet)."""
-    if holder(place) is None:
-        return None
+    return None if holder(place) is None else last(place)
+
+
+def last(place: Layout) -> StackState | None:
+    """Return what a supervisor told last, whether it lives or not; None where nothing can be read."""
     try:
         told = json.loads(place.state.read_text())
         parts = [PartState(**part) for part in told.pop("parts")]

@@ -45,7 +45,8 @@ class Insert:
 def insert(text: bytes) -> tuple[Insert, int] | None:
     """Return the head of an INSERT with data and where these begin; None for any other statement.
 
-    Raises UnicodeDecodeError for a head that is no UTF-8. A head that ends before FORMAT or VALUES is one too: then the data come in a body of their own.
+    Raises UnicodeDecodeError for a head that is no UTF-8.
+    A head that ends before FORMAT or VALUES is one too: then the data come in a body of their own.
     """
     depth, before = 0, b""
     for token in _TOKEN.finditer(text):
