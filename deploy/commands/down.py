@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import time
+from pathlib import Path
 
 from schemas.refusal import Refusal
 
@@ -31,8 +32,18 @@ def run(options: argparse.Namespace) -> int:
         if time.monotonic() - began > LONGEST_S:
             _signal(pid, signal.SIGKILL)  # its parts die with it
         time.sleep(0.05)
+    while _runs(pid) and time.monotonic() - began < LONGEST_S:
+        time.sleep(0.01)
     print(f"stopped; data and logs stay in {os.path.relpath(place.root)}")
     return 0
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process has not ended yet; one that nobody has buried has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def _signal(pid: int, number: signal.Signals) -> None:
