@@ -104,3 +104,14 @@ def _is_near(account: Account) -> bool:
 def _mark(topic: str, marks: Mapping[str, bytes]) -> bytes:
     schema = declared()[topic].schema
     return marks.get(schema) or single_object_mark(schema)
+
+
+def inputs(names: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return (stage, topic that it reads) of all stages that `names` stand for, for whoever asks how far they are."""
+    found: list[tuple[str, str]] = []
+    for name in names:
+        if name == "sink":
+            found += [(target.stage, target.topic) for target in TARGETS.values()]
+        else:
+            found.append((name, {"pairing": EVENTS, "kpis": DELTAS}[name]))
+    return found
