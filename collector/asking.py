@@ -54,7 +54,8 @@ class Asking:
             asked.text = target.text
             asked.plain_path = target.plain
             asked.match = target.matches.get(fields.method or "") or self._targets.match(target, fields.method)
-            if fields.callback is not None or asked.match.operation is None or asked.match.is_callback:
+            # Open5GS puts 3gpp-Sbi-Callback also on requests that tell a callback URI: the API's own path counts first.
+            if asked.match.operation is None or asked.match.is_callback:
                 self._find_callback(asked, target, now_us)
         self._find_ends(asked, ends)
         asked.exchange_key = exchange_key(ends.client, message.stream_id, fields.method, asked.text)

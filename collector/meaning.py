@@ -9,6 +9,7 @@ from collector.body import NO_BODY, BodyFacts, read_body
 from collector.body_redaction import BodyRedaction
 from collector.hop import event_id, exchange_key
 from collector.identifiers import NO_IDENTIFIERS, Identifiers, identifiers_of_headers
+from collector.inventory import Inventory
 from collector.message import Ended, Endpoints
 from collector.outcome import error_origin
 from collector.pseudonym import Pseudonyms
@@ -69,6 +70,12 @@ class Meaning:
         self._asked = {}
         self._asked_before = {}
         self._bodies = {}
+
+    @property
+    def inventory(self) -> Inventory:
+        """Return the NFs known so far."""
+        found: Inventory = self._asking.inventory
+        return found
 
     def event(self, endpoints: Endpoints, message: Message) -> Event:
         """Return the event of a message; a response carries what its request says of operation and ends."""

@@ -1,0 +1,150 @@
+"""Header fields: text, numbers, times; secrets stay out, what is absurd is cut, what is no UTF-8 stays visible."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.pseudonym import Pseudonyms
+from collector.redaction import Redaction
+from collector.sbi_headers import HeaderReader
+
+KEY = bytes(range(32))
+
+
+def reader(key: bytes | None = None) -> HeaderReader:
+    """Return a reader that hides nothing but secrets, or with `key` identifiers, too."""
+    return HeaderReader(Redaction(Pseudonyms(key)))
+
+
+def others(*fields: tuple[bytes, bytes], key: bytes | None = None) -> dict[str, str] | None:
+    """Return the further 3gpp-Sbi-* fields."""
+    return reader(key).read(list(fields)).others
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "field", "meaning"),
+    [
+        (b":method", b"POST", "method", "POST"),
+        (b":authority", b"amf1:80", "authority", "amf1:80"),
+        (b"host", b"amf1:80", "authority", "amf1:80"),
+        (b":status", b"201", "status", 201),
+        (b":status", b"2000", "status", None),
+        (b":status", b"-1", "status", None),
+        (b":status", "²".encode(), "status", None),
+        (b"content-type", b'multipart/related; boundary="x"', "content_type", "multipart/related"),
+        (b"content-type", b"Application/JSON", "content_type", "application/json"),
+        (b"user-agent", b"AMF-1", "user_agent", "AMF-1"),
+        (b"retry-after", b"120", "retry_after", "120"),
+        (b"location", b"/nudm-uecm/v1/imsi-1", "location", "/nudm-uecm/v1/imsi-1"),
+        (b"3gpp-sbi-message-priority", b"31", "priority", 31),
+        (b"3gpp-sbi-message-priority", b"32", "priority", None),
+        (b"3gpp-sbi-max-rsp-time", b"10000", "max_rsp_time_ms", 10_000),
+        (b"3gpp-sbi-max-rsp-time", b"100000", "max_rsp_time_ms", None),
+        (b"3gpp-sbi-max-rsp-time", b"9" * 5_000, "max_rsp_time_ms", None),
+        (b"3gpp-sbi-target-apiroot", b"http://udm:80", "target_api_root", "http://udm:80"),
+        (b"3gpp-sbi-callback", b"Nudm_SDM_Notification", "callback", "Nudm_SDM_Notification"),
+        (b"3gpp-sbi-correlation-info", b"imsi-001010000000001", "correlation_info", "imsi-001010000000001"),
+        (b"3gpp-sbi-request-info", b"retrans=true; reason=x", "retransmission", True),
+        (b"3gpp-sbi-request-info", b"retrans=false", "retransmission", False),
+        (b"3gpp-sbi-request-info", b"Idempotency-Key=a1;retrans=TRUE", "idempotency_key", "a1"),
+        (b"server", b"\xff\xfeSMF", "server", "\\xff\\xfeSMF"),
+    ],
+)
+def test_each_field_has_its_place(name: bytes, value: bytes, field: str, meaning: object) -> None:
+    read = reader()
+    for _ in range(2):  # the second time from memory
+        assert getattr(read.read([(name, value)]), field) == meaning
+
+
+@pytest.mark.parametrize(
+    ("value", "moment"),
+    [
+        (b"Sun, 22 Nov 2026 20:58:15.866 GMT", datetime(2026, 11, 22, 20, 58, 15, 866_000, UTC)),
+        (b'"Sun, 22 Nov 2026 20:58:15.1 GMT"', datetime(2026, 11, 22, 20, 58, 15, 100_000, UTC)),
+        (b"Thu, 29 Feb 2024 00:00:00 GMT", datetime(2024, 2, 29, tzinfo=UTC)),
+        (b"Sun, 22 Nov 2026 20:58:15.866", None),
+        (b"Sun, 22 Nov 2026 20:58:15.8666666 GMT", None),
+        (b"Sun, 22 Nov 2026 25:58:15.866 GMT", None),
+        (b"Sun, 22 Foo 2026 20:58:15.866 GMT", None),
+        (b"2026-11-22T20:58:15Z", None),
+        (b"", None),
+    ],
+)
+def test_the_senders_time(value: bytes, moment: datetime | None) -> None:
+    read = reader().read([(b"3gpp-sbi-sender-timestamp", value)])
+    expected = None if moment is None else round(moment.timestamp() * 1_000_000)
+    assert (read.sender_timestamp_us, read.sender_timestamp) == (expected, value)
+
+
+def test_further_fields_are_kept_and_lists_joined() -> None:
+    assert others(
+        (b"3gpp-sbi-oci", b"a"), (b"3gpp-sbi-oci", b"b"), (b"3gpp-sbi-lci", b"c"), (b"x-other", b"d"), (b"date", b"e")
+    ) == {"3gpp-sbi-oci": "a, b", "3gpp-sbi-lci": "c"}
+    assert others((b"server", b"x")) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        b"3gpp-sbi-access-token",
+        b"3gpp-sbi-client-credentials",
+        b"3gpp-sbi-source-nf-client-credentials",
+        b"3gpp-sbi-future-token",
+        b"authorization",
+    ],
+)
+@pytest.mark.parametrize("key", [None, KEY])
+def test_secrets_stay_out(name: bytes, key: bytes | None) -> None:
+    read = reader(key).read([(name, b"eyJhbGciOi")])
+    assert (read.others, read.plain) == (None, None)
+
+
+def test_identifiers_in_fields_are_hidden_and_known_inside() -> None:
+    supi = b"imsi-001010000000001"
+    read = reader(KEY).read([(b"3gpp-sbi-discovery-supi", supi), (b"3gpp-sbi-correlation-info", supi)])
+    assert read.others is not None
+    assert read.correlation_info is not None
+    assert b"0000000001" not in (read.others["3gpp-sbi-discovery-supi"] + read.correlation_info).encode()
+    assert read.plain == {"3gpp-sbi-discovery-supi": supi.decode(), "3gpp-sbi-correlation-info": supi.decode()}
+    assert read.names_subject
+
+
+def test_discovery_of_a_type_names_no_subject() -> None:
+    read = reader().read([(b"3gpp-sbi-discovery-target-nf-type", b"UDM")])
+    assert (read.names_subject, read.plain) == (False, {"3gpp-sbi-discovery-target-nf-type": "UDM"})
+
+
+def test_absurd_fields_are_cut_and_few() -> None:
+    read = reader().read([(b"user-agent", b"A" * 60_000), (b"location", b"/" + b"b" * 60_000)])
+    assert read.user_agent == "A" * 1_023 + "…"
+    assert read.location is not None
+    assert len(read.location) == 8_192
+    kept = others(*((b"3gpp-sbi-%d" % number, b"x") for number in range(5_000)))
+    assert kept is not None
+    assert len(kept) == 40
+    assert others((b"3gpp-sbi-\xff" + b"x" * 500, b"y")) == {"3gpp-sbi-?": "y"}
+
+
+def test_a_name_made_of_an_identifier_does_not_leave() -> None:
+    kept = others((b"3gpp-sbi-imsi-001010000000001", b"y"), key=KEY)
+    assert kept is not None
+    assert "0000000001" not in next(iter(kept))
+
+
+def test_of_a_field_that_is_there_twice_the_first_counts() -> None:
+    read = reader().read([(b":method", b"GET"), (b":method", b"PUT"), (b":path", b"/a"), (b":path", b"/b")])
+    assert (read.method, read.path) == ("GET", b"/a")
+    assert reader().read([(b"via", b"a"), (b"via", b"b")]).via == "a, b"
+
+
+NAMES = st.sampled_from([b":path", b":status", b"via", b"content-type", b"3gpp-sbi-request-info",
+                         b"3gpp-sbi-sender-timestamp", b"3gpp-sbi-callback", b"3gpp-sbi-x"])  # fmt: skip
+
+
+@given(st.lists(st.tuples(st.none() | NAMES | st.binary(max_size=30), st.none() | st.binary(max_size=60))))
+def test_any_fields_are_read(fields: list[tuple[bytes | None, bytes | None]]) -> None:
+    read = reader(KEY).read(fields)
+    for text in (read.method, read.via, read.content_type, read.callback):
+        assert text is None or isinstance(text.encode(), bytes)  # UTF-8 can say it
