@@ -14,7 +14,12 @@ cdef class Ends:
     cdef readonly object client_port
     cdef readonly str server_address
     cdef readonly object server_port
-    cdef readonly tuple attribution
+    cdef readonly object process_id
+    cdef readonly object process_name
+    cdef readonly object container_id
+    cdef readonly object pod
+    cdef readonly object namespace
+    cdef readonly object netns
 
 cdef class Asked:
     cdef public Fields fields

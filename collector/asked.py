@@ -35,14 +35,12 @@ class Ends:
         self.client_port = endpoints.client_port
         self.server_address = endpoints.server_address
         self.server_port = endpoints.server_port
-        self.attribution = (
-            endpoints.process_id,
-            endpoints.process_name,
-            endpoints.container_id,
-            endpoints.pod,
-            endpoints.namespace,
-            endpoints.netns,
-        )
+        self.process_id = endpoints.process_id
+        self.process_name = endpoints.process_name
+        self.container_id = endpoints.container_id
+        self.pod = endpoints.pod
+        self.namespace = endpoints.namespace
+        self.netns = endpoints.netns
 
 
 @cython.final

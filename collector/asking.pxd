@@ -5,7 +5,7 @@ from collector.sbi_headers cimport Fields
 cdef class Asking:
     cdef readonly object inventory
     cdef readonly object callbacks
-    cdef bytes _key
+    cdef object _keys
     cdef object _targets
     cdef object _functions
     cdef dict _places

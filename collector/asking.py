@@ -6,7 +6,7 @@ import cython
 from collector.body import BodyFacts
 from collector.callbacks import Callbacks
 from collector.catalogue import Catalogue
-from collector.hop import exchange_key, request_key
+from collector.hop import RequestKeys, exchange_key
 from collector.inventory import DEREGISTERED, Inventory
 from collector.network_function import NRF_PROFILE, End, NetworkFunctions, instance_in
 from collector.pseudonym import Pseudonyms
@@ -36,7 +36,7 @@ class Asking:
 
     def __init__(self, pseudonyms: Pseudonyms, redaction: Redaction) -> None:
         """Load the catalogue."""
-        self._key = pseudonyms.derived(b"request_key")
+        self._keys = RequestKeys(pseudonyms.derived(b"request_key"))
         self.callbacks = Callbacks()
         self.inventory = Inventory()
         self._targets = RequestTargets(Catalogue(), self.callbacks, redaction)
@@ -110,7 +110,8 @@ class Asking:
         stamp = fields.sender_timestamp or (fields.idempotency_key or "").encode()
         receiver = asked.place if asked.match.is_callback else None  # one notification may go to several at once
         told = (fields.method, tail, fields.user_agent, fields.correlation_info, receiver)
-        return request_key(self._key, told, stamp, message.body, message.body_bytes)
+        key: str = self._keys.of(told, stamp, message.body, message.body_bytes)
+        return key
 
     def consumer_named(self, asked: Asked, named: str | None) -> End:
         """Return the consumer with the instance that the request names, if that one is of the consumer's type."""

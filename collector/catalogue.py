@@ -16,6 +16,7 @@ METHOD_NOT_IN_API = "method_not_in_api"
 UNKNOWN_RESOURCE = "unknown_resource"
 
 VERSION = re.compile(r"v(\d{1,4})", re.IGNORECASE)
+MOST_MATCHES = 32  # kept of a template
 DEEPEST_PREFIX = 8  # segments of a deployment's prefix
 
 
@@ -55,13 +56,14 @@ NOTHING = Match(None, None, None, None, None, None, None)
 class _Node:
     """A place in the trie of one API version."""
 
-    __slots__ = ("literals", "methods", "template", "variable")
+    __slots__ = ("literals", "matches", "methods", "template", "variable")
 
     def __init__(self) -> None:
         self.literals: dict[str, _Node] = {}
         self.variable: _Node | None = None
         self.template: str | None = None
         self.methods: dict[str, Operation] = {}
+        self.matches: dict[tuple[str | None, str], Match] = {}  # by method and version, once made
 
     def add(self, operation: Operation) -> None:
         node = self
@@ -150,19 +152,25 @@ class Catalogue:
         return Match(name, version, None, None, UNKNOWN_RESOURCE, resource, self._producers[service])
 
     def _at(self, node: _Node, service: str, version: str, source: str, method: str | None) -> Match:
-        name, producer = self._service_names[service], self._producers[service]
+        match = node.matches.get((method, version))
+        if match is None:
+            match = self._new_match(node, service, version, source, method)
+            if len(node.matches) < MOST_MATCHES:
+                node.matches[method, version] = match
+        return match
+
+    def _new_match(self, node: _Node, service: str, version: str, source: str, method: str | None) -> Match:
         operation = node.methods.get(method or "")
-        if operation is None:
-            unknown = METHOD_NOT_IN_API if method is not None else source
-            return Match(name, version or None, None, None, unknown, node.template, producer)
+        if operation is None and method is not None:
+            source = METHOD_NOT_IN_API
         return Match(
-            name,
+            self._service_names[service],
             version or None,
-            operation.service_operation,
-            operation.operation_id,
+            operation.service_operation if operation is not None else None,
+            operation.operation_id if operation is not None else None,
             source,
             node.template,
-            producer,
+            self._producers[service],
         )
 
 

@@ -21,13 +21,20 @@ def event_id(connection: bytes, stream_id: int, half: bytes) -> str:
     return blake2b(b"%b\0%d\0%b" % (connection, stream_id, half), digest_size=ID_BYTES).hexdigest()
 
 
-def request_key(key: bytes, told: tuple[str | None, ...], stamp: bytes, body: bytes, body_bytes: int) -> str:
-    """Return the key of one logical request, of what all its hops carry unchanged.
+class RequestKeys:
+    """Makes keys of logical requests; hashes are keyed: bodies hold identifiers that could be found by trying all."""
 
-    `told`: method, target, User-Agent, Correlation-Info, of a callback its receiver; `stamp`: Sender-Timestamp or
-    idempotency key, without which two requests that are alike could not be told apart. The hash is keyed with `key`,
-    as bodies hold identifiers that could be found by trying them all.
-    """
-    text = "\0".join([part or "" for part in told])
-    content = b"%b\0%b\0%d\0%b" % (text.encode(errors="surrogatepass"), stamp, body_bytes, body)
-    return blake2b(content, digest_size=ID_BYTES, key=key).hexdigest()
+    def __init__(self, key: bytes) -> None:
+        """`key`: at most 64 octets; empty where identifiers are plain."""
+        self._fresh = blake2b(digest_size=ID_BYTES, key=key)
+
+    def of(self, told: tuple[str | None, ...], stamp: bytes, body: bytes, body_bytes: int) -> str:
+        """Return the key of a request, made of what all its hops carry unchanged.
+
+        `told`: method, target, User-Agent, Correlation-Info, of a callback its receiver. `stamp`: Sender-Timestamp or
+        idempotency key, without which two requests that are alike could not be told apart.
+        """
+        text = "\0".join([part or "" for part in told])
+        hashed = self._fresh.copy()
+        hashed.update(b"%b\0%b\0%d\0%b" % (text.encode(errors="surrogatepass"), stamp, body_bytes, body))
+        return hashed.hexdigest()

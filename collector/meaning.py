@@ -299,5 +299,10 @@ class Meaning:
             asked.exchange_key,
             asked.request_key,
             request.retransmission,
-            *ends.attribution,
+            ends.process_id,
+            ends.process_name,
+            ends.container_id,
+            ends.pod,
+            ends.namespace,
+            ends.netns,
         )
