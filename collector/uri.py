@@ -1,10 +1,12 @@
 """The two parts of a URI by which a resource is known again: its authority and its path."""
 
 import re
+from functools import lru_cache
 
 _URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//([^/?#]*)([^?#]*)", re.IGNORECASE)
 _HOST_FIRST = re.compile(r"([^/?#\s]+\.[^/?#\s]+(?::[0-9]+)?|\[[0-9a-f:.]+\](?::[0-9]+)?)(/[^?#]*)", re.IGNORECASE)
 LONGEST = 512  # of what is learned
+CACHED = 4_096  # URIs remembered
 
 
 def split_uri(uri: str) -> tuple[str, str] | None:
@@ -12,8 +14,11 @@ def split_uri(uri: str) -> tuple[str, str] | None:
 
     OAI writes locators without a scheme: host/path.
     """
-    if len(uri) > LONGEST:
-        return None
+    return _split(uri) if len(uri) <= LONGEST else None
+
+
+@lru_cache(CACHED)
+def _split(uri: str) -> tuple[str, str] | None:
     if uri.startswith("/") and not uri.startswith("//"):
         return "", resource_of(uri)
     found = _URI.match(uri) or _HOST_FIRST.match(uri)
@@ -30,5 +35,4 @@ def authority_of(root: str | None) -> str | None:
 
 def resource_of(path: str) -> str:
     """Return a path without query, fragment and trailing slash."""
-    end = min((at for at in (path.find("?"), path.find("#")) if at >= 0), default=len(path))
-    return path[:end].rstrip("/")
+    return path.partition("?")[0].partition("#")[0].rstrip("/")
