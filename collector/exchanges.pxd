@@ -24,20 +24,20 @@ cdef class Exchanges:
     cdef Stream stream(self, unsigned int stream_id)
     cdef void make_room(self)
     cdef bint _is_open(self, Message message) noexcept
-    cdef void _end_begun(self, Stream stream, object ended)
+    cdef int _end_begun(self, Stream stream, object ended) except -1
     cdef Message begin(self, Side side, Stream stream, long long time_ns, bint stays_open)
     cdef Message begin_unseen(self, Side side, Stream stream, long long time_ns)
-    cdef void hold(self, Stream stream, Py_ssize_t octets)
-    cdef void finish(self, Side side, Stream stream, Message message, object ended)
+    cdef int hold(self, Stream stream, Py_ssize_t octets) except -1
+    cdef int finish(self, Side side, Stream stream, Message message, object ended) except -1
     cdef void settle(self, Side side, Stream stream)
-    cdef void end_half(self, Side side, Stream stream, object ended)
-    cdef void end_stream(self, Stream stream, object ended)
-    cdef void malformed(self, Side side, Stream stream)
-    cdef void end_gap(self, Side side)
-    cdef void cloud(self, Side side)
-    cdef void end_all(self, object ended)
-    cdef void evict_all(self)
-    cdef void expire(self, Side side, long long before_ns)
-    cdef void swap(self)
+    cdef int end_half(self, Side side, Stream stream, object ended) except -1
+    cdef int end_stream(self, Stream stream, object ended) except -1
+    cdef int malformed(self, Side side, Stream stream) except -1
+    cdef int end_gap(self, Side side) except -1
+    cdef int cloud(self, Side side) except -1
+    cdef int end_all(self, object ended) except -1
+    cdef int evict_all(self) except -1
+    cdef int expire(self, Side side, long long before_ns) except -1
+    cdef int swap(self) except -1
     cdef list take(self)
     cdef long long oldest_done_ns(self)

@@ -63,14 +63,14 @@ cdef class Splitter:
     cdef int _block_flags
     cdef unsigned int _block_promised
 
-    cdef void push(self, bytes data, long long time_ns)
+    cdef int push(self, bytes data, long long time_ns) except -1
     cdef int next(self) except -1
     cdef int gap(self, Py_ssize_t length) except -1
     cdef bint is_partial(self) noexcept
     cdef long long partial_ns(self) noexcept
     cdef bytes rest(self)
-    cdef void reset(self)
-    cdef void allow_frame(self, Py_ssize_t length)
+    cdef int reset(self) except -1
+    cdef int allow_frame(self, Py_ssize_t length) except -1
     cdef int _payload(self) except -1
     cdef Py_ssize_t _whole(self, const unsigned char* q, Py_ssize_t at) noexcept
     cdef int _dispatch(self, const unsigned char* q, Py_ssize_t at) except -1
@@ -79,4 +79,4 @@ cdef class Splitter:
     cdef int _end_block(self) except -1
     cdef int _carried(self) except -1
     cdef int _lost_block(self) except -1
-    cdef void release(self)
+    cdef int release(self) except -1

@@ -26,9 +26,9 @@ cdef class Message:
     cdef Message _older
     cdef Message _newer
 
-    cdef void _begin(self, object half, unsigned int stream_id, long long time_ns, str http_version)
-    cpdef void add_body(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t size, Py_ssize_t room)
-    cpdef void finish(self, object ended, long long time_ns)
+    cdef int _begin(self, object half, unsigned int stream_id, long long time_ns, str http_version) except -1
+    cpdef int add_body(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t size, Py_ssize_t room) except -1
+    cpdef int finish(self, object ended, long long time_ns) except -1
     cpdef Message without_body(self)
 
 cdef Message new_message(object half, unsigned int stream_id, long long time_ns)
@@ -36,7 +36,7 @@ cdef Message new_message(object half, unsigned int stream_id, long long time_ns)
 cdef class OpenHalves:
     cdef Message _oldest
     cdef Message _newest
-    cdef void add(self, Message message)
-    cdef void remove(self, Message message)
+    cdef int add(self, Message message) except -1
+    cdef int remove(self, Message message) except -1
     cpdef Message first(self)
     cpdef long long oldest_ns(self) noexcept

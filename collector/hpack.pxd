@@ -15,9 +15,9 @@ cdef class Decoder:
     cdef Py_ssize_t _max_list_bytes
 
     cpdef bint decode(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t end, list headers)
-    cpdef void lose(self)
-    cpdef void forget_allowance(self)
-    cpdef void allow(self, Py_ssize_t table_bytes)
+    cpdef int lose(self) except -1
+    cpdef int forget_allowance(self) except -1
+    cpdef int allow(self, Py_ssize_t table_bytes) except -1
     cdef bint _indexed(self, list headers)
     cdef bint _literal(self, int first, list headers)
     cdef bint _resize(self)
@@ -25,5 +25,5 @@ cdef class Decoder:
     cdef bytes _string(self)
     cdef Py_ssize_t _string_bytes(self, bint exactly) except -2
     cdef bint _unread_value(self, bint indexing, Py_ssize_t name_bytes)
-    cdef void _emit(self, tuple field, list headers)
+    cdef int _emit(self, tuple field, list headers) except -1
     cdef void _emit_unknown(self, tuple field, long long identity, list headers)

@@ -132,10 +132,11 @@ class Decoder:
             return True
         slot: object = window.slot(index)
         if isinstance(slot, tuple):
-            if slot[0] is None:
-                self._emit_unknown(slot, window.identity(index), headers)
+            field: tuple[Any, ...] = cython.cast(tuple, slot)
+            if field[0] is None:
+                self._emit_unknown(field, window.identity(index), headers)
             else:
-                self._emit(slot, headers)
+                self._emit(field, headers)
         return True
 
     def _literal(self, first: cython.int, headers: list[Any]) -> bool:
@@ -171,7 +172,7 @@ class Decoder:
             else:
                 slot = window.slot(index)
                 if isinstance(slot, tuple):
-                    name = slot[0]
+                    name = cython.cast(tuple, slot)[0]
                     if name is None:
                         identity = window.identity(index)
                     else:

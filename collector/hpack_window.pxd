@@ -14,19 +14,19 @@ cdef class Window:
     cdef Py_ssize_t _peer_bound
     cdef dict _name_identities
 
-    cdef void begin(self)
+    cdef int begin(self) except -1
     cdef bint is_synchronised(self)
-    cdef void lose(self)
-    cdef void allow(self, Py_ssize_t table_bytes)
-    cdef void forget_allowance(self)
-    cdef void resize(self, Py_ssize_t table_bytes)
+    cdef int lose(self) except -1
+    cdef int allow(self, Py_ssize_t table_bytes) except -1
+    cdef int forget_allowance(self) except -1
+    cdef int resize(self, Py_ssize_t table_bytes) except -1
     cdef object slot(self, Py_ssize_t index)
     cdef long long identity(self, Py_ssize_t index)
     cdef bint may_hold(self, Py_ssize_t index) noexcept
     cdef void insert(self, object slot, Py_ssize_t size)
-    cdef void insert_unnamed(self, tuple field, long long identity, Py_ssize_t size)
+    cdef int insert_unnamed(self, tuple field, long long identity, Py_ssize_t size) except -1
     cdef void _prove(self) noexcept
-    cdef void _grow(self)
-    cdef void _evict(self, Py_ssize_t limit)
+    cdef int _grow(self) except -1
+    cdef int _evict(self, Py_ssize_t limit) except -1
     cdef Py_ssize_t _known_bytes(self, tuple field, long long place)
-    cdef void _clear(self)
+    cdef int _clear(self) except -1

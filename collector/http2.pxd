@@ -5,12 +5,12 @@ cdef class Http2:
     cdef object _loss
     cdef Exchanges _exchanges
 
-    cpdef void feed(self, bint from_client, bytes data, long long time_ns)
+    cpdef int feed(self, bint from_client, bytes data, long long time_ns) except -1
     cpdef list take(self)
-    cdef void _search(self, Side side, bytes data, long long time_ns)
+    cdef int _search(self, Side side, bytes data, long long time_ns) except -1
     cdef bytes _read(self, Side side, bytes data, long long time_ns)
-    cdef void _lose(self, Side side)
-    cdef void _count_dropped(self, Side side)
-    cdef void _pass_over(self, Side side)
-    cdef void _stop(self, Side side)
+    cdef int _lose(self, Side side) except -1
+    cdef int _count_dropped(self, Side side) except -1
+    cdef int _pass_over(self, Side side) except -1
+    cdef int _stop(self, Side side) except -1
     cdef Side _side(self, bint from_client)

@@ -12,5 +12,5 @@ cdef class Side:
     cdef OpenHalves open
     cdef long long last_allowed
 
-    cdef void seek(self)
+    cdef int seek(self) except -1
     cdef long long oldest_ns(self)

@@ -12,7 +12,7 @@ cdef class Stream:
 
     cdef Message half(self, int side)
     cdef int state(self, int side) noexcept
-    cdef void set_half(self, int side, Message message)
+    cdef int set_half(self, int side, Message message) except -1
     cdef void set_state(self, int side, int state) noexcept
 
 cdef class Streams:
