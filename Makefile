@@ -26,6 +26,7 @@ check: setup ## style, types, import rules, shell and C formatting, compiled hot
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@deploy/check_foreign.sh
+	@$(BIN)/python -m deploy.check_hot
 
 format: ## rewrite Python and C in the house style
 	@$(BIN)/ruff format .

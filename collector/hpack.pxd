@@ -27,3 +27,5 @@ cdef class Decoder:
     cdef bint _unread_value(self, bint indexing, Py_ssize_t name_bytes)
     cdef int _emit(self, tuple field, list headers) except -1
     cdef void _emit_unknown(self, tuple field, long long identity, list headers)
+
+cpdef bytes shared_name(bytes name)

@@ -1,4 +1,4 @@
-"""The observer on real traffic held in memory, beside libnghttp2's inflater and hpack + hyperframe, in turn; JSON lines.
+"""The observer on real traffic in memory, beside libnghttp2's inflater and hpack + hyperframe, in turn; JSON lines.
 
 python -m tests.bench.bench_observer
 """
@@ -32,13 +32,22 @@ CONNECTIONS = (1, 10, 100, 1_000, 10_000, 100_000)
 Block = tuple[int, bytes]
 
 
-def report(name: str, value: float, unit: str, baseline: str, baseline_value: float | None, higher: bool = True) -> None:
+def report(
+    name: str, value: float, unit: str, baseline: str, baseline_value: float | None, higher: bool = True
+) -> None:
     """Print one line; ratio above 1 = better than the baseline."""
     ratio = None
     if baseline_value:
         ratio = round(value / baseline_value if higher else baseline_value / value, 2)
     number = round(value, 3) if value < 100 else round(value)
-    line = {"name": name, "value": number, "unit": unit, "baseline": baseline, "baseline_value": baseline_value, "ratio": ratio}
+    line = {
+        "name": name,
+        "value": number,
+        "unit": unit,
+        "baseline": baseline,
+        "baseline_value": baseline_value,
+        "ratio": ratio,
+    }
     print(json.dumps(line), flush=True)
 
 
@@ -120,20 +129,20 @@ def observe(stream: Stream, connections: int) -> tuple[int, float]:
     return count, time.process_time() - began
 
 
-def plain(stream: Stream) -> tuple[int, float]:
-    """Decode the same octets with hyperframe and hpack, as short as can be; return messages and seconds."""
-    decoders: dict[tuple[int, bool], hpack.Decoder] = {}
-    rests: dict[tuple[int, bool], bytes] = {}
-    bodies: dict[tuple[int, bool, int], bytes] = {}
-    count = 0
-    began = time.process_time()
-    for number, from_client, data, _ in stream:
-        key = (number, from_client)
-        if key not in decoders:
-            decoders[key] = hpack.Decoder()
-            rests[key] = b""
-            data = data.removeprefix(PREFACE)  # noqa: PLW2901
-        octets = rests[key] + data
+class Plain:
+    """One direction read with hyperframe and hpack, whole messages out; what few lines with these libraries give."""
+
+    def __init__(self, from_client: bool) -> None:
+        self._decoder = hpack.Decoder()
+        self._rest = b""
+        self._skip = len(PREFACE) if from_client else 0
+        self._streams: dict[int, list] = {}
+
+    def feed(self, data: bytes, time_ns: int) -> list[tuple]:
+        """Return what ended: stream, headers, body, time of its first and of its last octet."""
+        octets = self._rest + data[self._skip :]
+        self._skip = 0
+        done: list[tuple] = []
         at = 0
         while at + 9 <= len(octets):
             parsed, length = hyperframe.frame.Frame.parse_frame_header(memoryview(octets[at : at + 9]))
@@ -141,14 +150,25 @@ def plain(stream: Stream) -> tuple[int, float]:
                 break
             parsed.parse_body(memoryview(octets[at + 9 : at + 9 + length]))
             at += 9 + length
+            stream = parsed.stream_id
             if isinstance(parsed, hyperframe.frame.HeadersFrame):
-                decoders[key].decode(parsed.data, raw=True)
+                self._streams.setdefault(stream, [[], b"", time_ns])[0] += self._decoder.decode(parsed.data, raw=True)
             elif isinstance(parsed, hyperframe.frame.DataFrame):
-                bodies[*key, parsed.stream_id] = bodies.get((*key, parsed.stream_id), b"") + parsed.data
+                self._streams.setdefault(stream, [[], b"", time_ns])[1] += parsed.data
             if "END_STREAM" in parsed.flags:
-                bodies.pop((*key, parsed.stream_id), None)
-                count += 1
-        rests[key] = octets[at:]
+                headers, body, first_ns = self._streams.pop(stream)
+                done.append((stream, headers, body, first_ns, time_ns))
+        self._rest = octets[at:]
+        return done
+
+
+def plain(stream: Stream, connections: int) -> tuple[int, float]:
+    """Decode the same octets with hyperframe and hpack; return how many messages, and the seconds it took."""
+    readers = [(Plain(False), Plain(True)) for _ in range(connections)]
+    count = 0
+    began = time.process_time()
+    for number, from_client, data, time_ns in stream:
+        count += len(readers[number][from_client].feed(data, time_ns))
     return count, time.process_time() - began
 
 
@@ -160,40 +180,126 @@ def bench_messages(connections: list[list[Chunk]]) -> None:
         count, seconds = observe(stream, len(connections))
         ours.append(seconds)
         if number % 5 == 0:
-            same, seconds = plain(stream)
+            same, seconds = plain(stream, len(connections))
             theirs.append(seconds)
             assert abs(same - count) < 20
-    baseline = round(count / statistics.median(theirs))
-    report("chunks to messages", count / statistics.median(ours), "messages/s", "hpack + hyperframe", baseline)
+    value, baseline = count / statistics.median(ours), round(count / statistics.median(theirs))
+    report("chunks to messages", value, "messages/s", "hpack + hyperframe", baseline)
+    report("chunks to messages", value, "messages/s", "the bar", 500_000)
 
 
-def bench_connections(connections: list[list[Chunk]]) -> None:
-    """Cost of a message with few and many connections: each takes one exchange of the capture in turn."""
-    start, exchange = opening(connections)
-    base = 0.0
-    for number in CONNECTIONS:
-        limits = Limits()
-        observers = [Connection(limits, True) for _ in range(number)]
+class Exchanges:
+    """One exchange after the other as real libraries write them, for any number of connections in step."""
+
+    def __init__(self) -> None:
+        self._client, self._server = hpack.Encoder(), hpack.Encoder()
+        self._stream = -1
+
+    def start(self) -> list[tuple[bool, bytes]]:
+        """Return how each connection begins."""
+        return [(True, PREFACE + settings((3, 100))), (False, settings((1, 4096)))]
+
+    def next(self) -> list[tuple[bool, bytes]]:
+        """Return the chunks of the next exchange; its values change as those of real traffic."""
+        self._stream += 2
+        number = self._stream // 2
+        request = [
+            (":method", "POST"),
+            (":scheme", "http"),
+            (":authority", "smf.5gc.example:7777"),
+            (":path", f"/nsmf-pdusession/v1/sm-contexts/{number}/modify"),
+            ("content-type", "application/json"),
+            ("user-agent", "AMF"),
+            ("3gpp-sbi-sender-timestamp", f"Sun, 22 Nov 2026 21:17:{number % 60:02}.437 GMT"),
+        ]
+        response = [
+            (":status", "200"),
+            ("content-type", "application/json"),
+            ("server", "Open5GS v2.7.7"),
+            ("date", f"Sun, 22 Nov 2026 21:17:{number % 60:02} GMT"),
+        ]
+        body = b'{"n2SmInfoType":"PDU_RES_SETUP_RSP"}' * 6
+        return [
+            (True, frame(HEADERS, 4, self._stream, self._client.encode(request)) + frame(0, 1, self._stream, body)),
+            (False, frame(HEADERS, 4, self._stream, self._server.encode(response)) + frame(0, 1, self._stream, body)),
+        ]
+
+
+def many(number: int, exchanges: int) -> list[Connection]:
+    """Return connections after so many exchanges each."""
+    limits, talk = Limits(), Exchanges()
+    observers = [Connection(limits, True) for _ in range(number)]
+    for pieces in (talk.start(), *(talk.next() for _ in range(exchanges))):
         for observer in observers:
-            for from_client, data in start:
+            for from_client, data in pieces:
                 observer.feed(from_client, data, 1)
             observer.take()
+    return observers
+
+
+def bench_connections() -> None:
+    """Cost of a message with few and many connections, each of which takes an exchange in turn."""
+    base = 0.0
+    for number in CONNECTIONS:
+        limits, talk = Limits(), Exchanges()
+        observers = [Connection(limits, True) for _ in range(number)]
+        turns = [talk.start(), *(talk.next() for _ in range(max(6, 40_000 // number)))]
+        costs = []
         gc.collect()
         gc.freeze()
-        rounds = max(3, 200_000 // number // 10)
-        costs = []
-        for _ in range(5 if number < 100_000 else 3):
-            began, count = time.process_time(), 0
-            for turn in range(rounds):
-                for observer in observers:
-                    for from_client, data in exchange(turn):
-                        observer.feed(from_client, data, 2)
-                    count += len(observer.take())
-            costs.append((time.process_time() - began) / count)
-        cost = 1e6 * statistics.median(costs)
+        for turn, pieces in enumerate(turns):
+            count, began = 0, time.process_time()
+            for observer in observers:
+                for from_client, data in pieces:
+                    observer.feed(from_client, data, 1)
+                count += len(observer.take())
+            if turn > 2:
+                costs.append((time.process_time() - began) / count)
+        gc.unfreeze()
+        cost = 1e6 * statistics.fmean(costs)
         base = base or cost
         report(f"cost of a message, {number} connections", cost, "us/message", "1 connection", round(base, 3), False)
-        gc.unfreeze()
-        del observers
 
 
+def bench_memory() -> None:
+    """Memory of an idle connection with full tables beside its bound, and of an open stream."""
+    many(1, 1)
+    gc.collect()
+    tracemalloc.start()
+    before, _ = tracemalloc.get_traced_memory()
+    observers = many(300, 100)  # 4,096 octets of table a direction are full after some fifty
+    gc.collect()
+    after, _ = tracemalloc.get_traced_memory()
+    report(
+        "memory of an idle connection, tables full",
+        (after - before) / 300,
+        "bytes",
+        "4 KiB + 2 x its tables",
+        4096 + 2 * 8192,
+        False,
+    )
+    started, _ = tracemalloc.get_traced_memory()
+    talk = Exchanges()
+    for _ in range(100):
+        talk.next()
+    request, _ = talk.next()
+    head = request[1][: 9 + int.from_bytes(request[1][:3], "big")]
+    for observer in observers:
+        for stream in range(1001, 1021, 2):
+            observer.feed(True, head[:5] + stream.to_bytes(4, "big") + head[9:], 2)
+    ended, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    report("memory of an open stream", (ended - started) / 3000, "bytes", "the bar", 2048, False)
+
+
+def main() -> None:
+    """Measure and print."""
+    connections = recorded(SUITE)
+    bench_blocks(connections)
+    bench_messages(connections)
+    bench_memory()
+    bench_connections()
+
+
+if __name__ == "__main__":
+    main()
