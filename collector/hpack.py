@@ -160,7 +160,7 @@ class Decoder:
                 name = shared_name(name)
                 wanted = self._selection.wants(name)
             else:
-                name = cython.cast(tuple, _STATIC[index])[0]
+                name = cython.cast(bytes, cython.cast(tuple, _STATIC[index])[0])
                 wanted = self._wanted[index] != 0
             name_bytes = PyBytes_GET_SIZE(name)
         else:
@@ -269,8 +269,8 @@ class Decoder:
         return size
 
     def _emit(self, field: tuple[Any, ...], headers: list[Any]) -> None:
-        name: bytes = field[0]
-        value: bytes = field[1]
+        name: bytes = cython.cast(bytes, field[0])
+        value: bytes = cython.cast(bytes, field[1])
         self.list_bytes += ENTRY_OVERHEAD + PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value)
         if self.list_bytes > self._max_list_bytes:
             self.cut_fields += 1

@@ -96,7 +96,8 @@ class Window:
 
     def slot(self, index: cython.Py_ssize_t) -> object:
         """Return what stands at an index below `count`, 0 = the newest."""
-        return self._ring[(self.head - 1 - index) & (len(self._ring) - 1)]
+        ring: list[Any] = self._ring
+        return ring[(self.head - 1 - index) & (len(ring) - 1)]
 
     def identity(self, index: cython.Py_ssize_t) -> cython.longlong:
         """Return what tells the entry at an index, or the one it has its unknown name from, from all others."""
@@ -166,8 +167,8 @@ class Window:
             self.whole = self._bound_proved
 
     def _known_bytes(self, field: tuple[Any, ...], place: cython.longlong) -> cython.Py_ssize_t:
-        name: bytes | None = field[0]
-        value: bytes = field[1]
+        name: bytes | None = cython.cast(bytes, field[0])
+        value: bytes = cython.cast(bytes, field[1])
         if name is None:
             if self._name_identities is not None:
                 del self._name_identities[place]

@@ -16,6 +16,7 @@ COMPILED = (
     "collector.halves",
     "collector.frames",
     "collector.stream",
+    "collector.evidence",
     "collector.resync",
     "collector.side",
     "collector.exchanges",

@@ -12,8 +12,9 @@ from pathlib import Path
 import pytest
 
 from collector.connection import Connection
+from collector.evidence import block_bits, frame_bits
 from collector.message import HeaderState, Limits
-from collector.resync import Seeker, block_bits, frame_bits
+from collector.resync import Seeker
 from collector.selection import EVERYTHING
 from tests.recorded import FULL, SUITE, Chunk, frame_begins, recorded
 from tests.traffic import DATA, HEADERS, PING, PRIORITY, SETTINGS, frame, settings
