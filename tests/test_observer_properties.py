@@ -1,6 +1,7 @@
 """A thousand random observations of random conversations: nothing told is false (`make fuzz` runs a million)."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from collector.connection import Connection
 from collector.hpack import Decoder
 from collector.message import Limits
 from collector.selection import EVERYTHING
-from tests.fuzz import fuzz_observer
+from tests.fuzz import fuzz_observer, target
 from tests.traffic import PREFACE, conversation
 
 
@@ -47,6 +48,13 @@ def test_a_block_is_read_alike_wherever_it_stands(block: bytes, from_start: bool
     fine = Decoder(EVERYTHING, from_start).decode(block, 0, len(block), first)
     assert Decoder(EVERYTHING, from_start).decode(b"\xff" * 7 + block + b"\x00", 7, 7 + len(block), second) == fine
     assert first == second
+
+
+def test_the_fuzzers_corpus_raises_nothing() -> None:
+    scripts = sorted((Path(fuzz_observer.__file__).parent / "corpus").iterdir())
+    assert len(scripts) > 20
+    for script in scripts:
+        target.run(script.read_bytes())
 
 
 def test_each_conversation_is_made_again_alike() -> None:
