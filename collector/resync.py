@@ -9,11 +9,14 @@ frame before, which no misread header's is. The chain may begin with a false hea
 chance; so it is read from where the evidence up to there is 40 bits, or 28 if the chain begins where a chunk does, of
 which there are few.
 
-False locks. On random octets a place passes with a probability below 2^-60, a window of 128 KiB below 2^-43. In text,
-as in JSON bodies, no place passes: each header of a frame below 64 KiB begins with an octet 0. Against what is left,
-frames misread from a wrong octet on, there is no closed figure: joined at each of 2.97 million octets of 84 real
-connections and in 10^6 random conversations, half of whose bodies are zeros, there was none (tests/test_resync.py,
-tests/fuzz). What no local test can tell apart is a body that holds whole HTTP/2 frames of somebody's making; it
+False locks. By the scores a place of random octets passes with a probability below 2^-60, a window of 128 KiB below
+2^-43. In text, as in JSON bodies, no place passes: each header of a frame below 64 KiB begins with an octet 0. For
+frames misread from a wrong octet on, where the danger lies, there is no closed figure, and the scores were set by
+hand: an earlier set had 3 false locks in 120,000 random observations. With these there was none at any of 2,974,568
+octets of 84 real connections of Open5GS (the captures they were set by), none at 25,442 octets of 27 connections kept
+apart (free5GC, Open5GS), none in 10^6 random observations of 100,000 conversations, most of them with losses or
+joined late, a quarter of the bodies zeros: at 95 % below 3 in 10^6 of those (tests/test_resync.py, tests/fuzz).
+What no local test can tell apart is a body that holds whole HTTP/2 frames of somebody's making; it
 deceives only an observer that joins within that very body or the frame before it, since places are tried in order:
 while one is not decided, a later one passes with 80 bits only, and not against half a proof.
 """
