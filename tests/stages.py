@@ -31,6 +31,8 @@ class Scatter:
         if schema is None:
             self.counts["ticks"] += 1
             return []
+        if body == b"fail":
+            raise RuntimeError("as told")
         if not body.replace(b" ", b"").isdigit():
             raise Malformed("not numbers")
         rows: dict[int, list[bytes]] = {}

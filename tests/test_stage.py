@@ -1,5 +1,7 @@
 """streams/runtime on a real broker: two stages in a chain, killed in the middle, lose and double nothing."""
 
+import io
+import json
 import os
 import signal
 import subprocess
@@ -9,11 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import fastavro
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deploy.topics import bring_topics, publish_schemas
 from schemas.config import Kafka
+from schemas.fields import document
 from schemas.framing import frame, unframe
 from schemas.kafka import client_settings
 from tests.broker import Broker, broker
@@ -155,3 +159,121 @@ def test_two_stages_killed_in_the_middle_give_every_row_once(run: Run) -> None:
     assert sorted(run.rows()) == list(range(run.sent))
     assert [run.end(name) for name in ("p1", "p2", "k1")] == [0, 0, 0]
     assert "ended in order" in run.log("p1")
+
+
+def test_what_cannot_be_read_is_set_aside_and_nothing_else(run: Run) -> None:
+    planted = {
+        0: [b"garbage", b"\0\0\0\0\7" + b"of no registry"],
+        1: [frame("sbi_event_batch", b"not numbers"), b"\xc3\x01" + bytes(8) + b"of no schema"],
+        3: [b"{}", bytes(3)],
+    }
+    run.start("p1", "pairing")
+    for partition, values in planted.items():
+        run.numbers(5)
+        for value in values:
+            run.put(partition, value)
+    run.numbers(5)
+    until(lambda: len(run.rows()) == run.sent)
+    run.end("p1", signal.SIGKILL)
+    run.start("p1", "pairing")
+    run.numbers(5)
+    until(lambda: len(run.rows()) == run.sent)
+    assert run.end("p1") == 0
+    schema = fastavro.parse_schema(dict(document("quarantined")))
+    rows = {}
+    for _, _, key, value in run.read("sbi.quarantine"):
+        row = fastavro.schemaless_reader(io.BytesIO(unframe(value)[1]), schema, None)
+        assert key == f"{row['topic']}/{row['partition']}".encode()
+        rows[row["stage"], row["topic"], row["partition"], row["offset"]] = row
+    found = defaultdict(list)
+    for (_, _, partition, _), row in sorted(rows.items()):
+        found[partition].append(row["value"])
+    assert found == planted
+    assert {row["reason"] for row in rows.values()} >= {
+        "no schema mark: 7 octets begin with 67 61 72 62",
+        "not numbers",
+    }
+
+
+def test_workers_come_and_go_in_order_and_nothing_is_taken_twice(run: Run) -> None:
+    run.start("p1", "pairing")
+    run.numbers(40)
+    until(lambda: len(run.rows()) == run.sent)
+    run.start("p2", "pairing")
+    until(lambda: len(partitions(run, "p1")) == len(partitions(run, "p2")) == 2)
+    run.numbers(40)
+    until(lambda: len(run.rows()) == run.sent)
+    assert run.end("p2") == 0
+    until(lambda: len(partitions(run, "p1")) == 4)  # a named worker is missed when its session ends
+    run.numbers(40)
+    until(lambda: len(run.rows()) == run.sent)
+    assert run.end("p1") == 0
+    assert sorted(run.rows()) == list(range(run.sent))
+    written = sum(longs(unframe(value)[1])[2] for _, _, _, value in run.read(TRANSACTIONS))
+    assert written == run.sent
+
+
+def partitions(run: Run, name: str) -> list[int]:
+    path = run.figures(name)
+    if not path.exists():
+        return []
+    return list(json.loads(path.read_text())["stages"][0]["partitions"])
+
+
+def test_the_broker_may_die_and_come_back(run: Run) -> None:
+    run.start("p1", "pairing")
+    run.start("k1", "kpis")
+    run.numbers(40)
+    until(lambda: len(run.rows()) == run.sent)
+    run.kafka.kill()
+    time.sleep(3)
+    run.kafka.start()
+    run.numbers(40)
+    until(lambda: run.sums() == run.wanted_sums(), 60)
+    assert sorted(run.rows()) == list(range(run.sent))
+    assert [run.end(name) for name in ("p1", "k1")] == [0, 0], run.log("p1") + run.log("k1")
+
+
+def test_retention_that_passed_the_commit_is_counted_and_passed_over(run: Run) -> None:
+    run.start("p1", "pairing")
+    run.numbers(8)
+    until(lambda: len(run.rows()) == run.sent)
+    assert run.end("p1") == 0
+    begin, before = run.sent, len(run.rows())
+    run.numbers(12)
+    lost_to = {}
+    for partition in range(PARTITIONS):
+        place = TopicPartition(run.config.topic_prefix + EVENTS, partition)
+        consumer = Consumer({**run.settings, "group.id": "reader"})
+        end = consumer.get_watermark_offsets(place, timeout=10)[1]
+        consumer.close()
+        lost_to[partition] = TopicPartition(place.topic, partition, end - 1)
+    for done in run.kafka.admin.delete_records(list(lost_to.values())).values():
+        done.result(10)
+    run.start("p1", "pairing")
+    run.numbers(8)
+    wanted = before + (12 - 8 + 8) * 23
+    until(lambda: len(run.rows()) >= wanted)
+    figures = json.loads(run.figures("p1").read_text())["stages"][0]
+    assert run.end("p1") == 0
+    assert (len(run.rows()), figures["lost"], figures["counts"]["passed"]) == (wanted, 8, 4)
+    assert set(run.rows()) >= set(range(begin))
+
+
+def test_a_fold_that_fails_ends_the_process_with_one_line(run: Run) -> None:
+    run.start("p1", "pairing")
+    run.put(0, frame("sbi_event_batch", b"fail"))
+    run.producer.flush(10)
+    assert run.workers.pop("p1").wait(30) == 3
+    line = "sbiscope streams: RuntimeError: as told; what was not committed is taken again"
+    assert run.log("p1").splitlines()[-1] == line
+
+
+def test_kafka_out_of_reach_and_missing_topics_are_one_line(run: Run) -> None:
+    command = [sys.executable, "-m", "deploy.cli", "streams", "--stage", "pairing"]
+    environment = {**os.environ, "SBISCOPE_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+    for bootstrap, said in (("127.0.0.1:1", "cannot reach Kafka"), (run.kafka.bootstrap, "topics are missing")):
+        environment |= {"SBISCOPE_KAFKA_BOOTSTRAP": bootstrap, "SBISCOPE_KAFKA_TOPIC_PREFIX": "none."}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=40, check=False)
+        assert done.returncode == 1
+        assert done.stderr.count("\n") == 1 and said in done.stderr, done.stderr

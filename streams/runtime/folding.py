@@ -21,6 +21,7 @@ from streams.runtime.writers import Writers
 
 GATHER_S = 0.1
 TICK_S = 1.0
+REVOKE_S = 3.0  # others wait for us meanwhile
 IN_FLIGHT_BYTES = 33_554_432  # sent and not delivered: then nothing more is taken
 DUMP_SHARE = 20  # a state that takes long to write is written less often: at most this part of the time
 FRESH_S = 3_600.0  # a state is written anew long before retention takes it
@@ -134,7 +135,11 @@ class Folding:
             await self._landed.wait()
 
     async def revoke(self) -> None:
-        """Drop all states."""
+        """Check-point, so that whoever goes on repeats nothing, and drop all states."""
+        try:
+            await asyncio.wait_for(self._keep_all(), REVOKE_S)
+        except TimeoutError:
+            pass  # the broker is away, or the session is lost: others take again what we took
         self._epoch += 1
         for part in self._parts.values():
             part.dead = True
@@ -145,6 +150,9 @@ class Folding:
     async def finish(self) -> None:
         """Check-point every partition."""
         self._ending = True
+        await self._keep_all()
+
+    async def _keep_all(self) -> None:
         while self._tasks:
             await asyncio.wait(set(self._tasks))
         await asyncio.gather(*(self._keep(part) for part in list(self._parts.values())))

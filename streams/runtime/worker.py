@@ -30,6 +30,7 @@ SESSION_S = 10.0
 HEARTBEAT_S = 1.0
 FINISH_S = 15.0
 NEVER_S = 1e9
+PATIENCE_S = 2e6  # the sink may hold a message for as long as ClickHouse is away; in milliseconds it must fit 31 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ def _app(kafka: Kafka, bootstrap: str, group: str, instance: str) -> Any:
         broker_rebalance_timeout=SESSION_S,
         broker_heartbeat_interval=HEARTBEAT_S,
         broker_request_timeout=DELIVERY_S,
+        broker_max_poll_interval=PATIENCE_S,
         broker_commit_interval=NEVER_S,
         broker_commit_livelock_soft_timeout=NEVER_S,
         consumer_auto_offset_reset="earliest",
