@@ -83,6 +83,22 @@ def pair_capture(config: Config, path: str) -> int:
     return 0
 
 
+def transactions_in(config: Config, path: str) -> int:
+    """Return how many transactions a capture has, by the same decoding and pairing, without Kafka."""
+    from deploy.transactions import TransactionLines
+
+    found = 0
+
+    def count(lines: bytes) -> None:
+        nonlocal found
+        found += lines.count(b"\n")
+
+    lines = TransactionLines(count, config.streams)
+    run_capture(PcapSource(Path(path), 0.0), config, meaning_of(config.collector), lines.put)
+    lines.finish()
+    return found
+
+
 def load_capture(config: Config, source: PcapSource) -> None:
     """Load a capture into Kafka once: an interrupted load goes on after its last batch, a complete one is refused."""
     from collector.load import last_loaded

@@ -25,17 +25,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Start what is not up yet; a stack that is up already is left as it is."""
-    from deploy.stack.state import holder
     from schemas.config import load
 
-    config = load(options.config)
+    tell = lambda text: print(text, flush=True)  # noqa: E731
+    for line in bring(load(options.config), options.config, tell):
+        tell(line)
+    return 0
+
+
+def bring(config: "Config", file: str | None, tell: "Callable[[str], None]") -> list[str]:
+    """Bring up what is not up, `tell` hears of each part; return where a user finds what. Raises Refusal."""
+    from deploy.stack.state import holder
+
     place = _place(config)
     if holder(place) is None:
-        _can_start(config)
-        _launch(place, options.config)
-    for line in addresses(config, wait(place, lambda text: print(text, flush=True))):
-        print(line)
-    return 0
+        _can_start(config, tell)
+        _launch(place, file)
+    return addresses(config, wait(place, tell))
 
 
 def _place(config: "Config") -> "Layout":
@@ -53,7 +59,7 @@ def _place(config: "Config") -> "Layout":
     return place
 
 
-def _can_start(config: "Config") -> None:
+def _can_start(config: "Config", tell: "Callable[[str], None]") -> None:
     """Raise Refusal where something is missing that every start needs: Java, jars, a free port."""
     from deploy.stack import jars, kafka, parts
 
@@ -62,7 +68,7 @@ def _can_start(config: "Config") -> None:
     if not config.kafka.bootstrap:
         ports += [("kafka_port", stack.kafka_port), ("kafka_controller_port", stack.kafka_controller_port)]
         kafka.java()
-        jars.fetch(lambda text: print(text, flush=True))
+        jars.fetch(tell)
     if not config.clickhouse.url:
         ports.append(("clickhouse_port", stack.clickhouse_port))
     for key, port in ports:

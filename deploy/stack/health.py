@@ -102,6 +102,9 @@ def _rows(config: Config) -> dict[str, int]:
     client = connect(reader(config))
     try:
         names = [name for name, _ in rows(client, FRESH) if not name.endswith(("_arriving", "migrations", "migrating"))]
-        return {name: rows(client, "SELECT count() FROM {name:Identifier} FINAL", {"name": name})[0][0] for name in sorted(names)}
+        return {
+            name: rows(client, "SELECT count() FROM {name:Identifier} FINAL", {"name": name})[0][0]
+            for name in sorted(names)
+        }
     finally:
         client.close()

@@ -1,0 +1,1 @@
+"""The capture that the demo loads: a real Open5GS core, recorded by this project (test subscribers only)."""
