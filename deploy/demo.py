@@ -172,7 +172,8 @@ def further(config: Config) -> Iterator[str]:
     yield f"  {command} query --cookbook list"
     yield f"  {command} report --by operation"
     if not config.clickhouse.url:
-        yield f"  curl -u reader:… '{url}/?database={config.clickhouse.database}' -d 'SHOW TABLES'    # its password: {secret}"
+        yield f"  curl -u reader:… '{url}/?database={config.clickhouse.database}' -d 'SHOW TABLES'"
+        yield f"  (its password: {secret})"
     yield "  make demo-stop"
 
 

@@ -36,7 +36,7 @@ def test_contradictions_are_said_and_no_password_with_them(kafka: Kafka, failed:
 
 
 def test_an_authority_file_that_is_none_is_said() -> None:
-    with pytest.raises(Refusal, match="cannot use kafka[.]ssl_ca_location"):
+    with pytest.raises(Refusal, match=r"cannot use kafka[.]ssl_ca_location"):
         tls_context(Kafka(security_protocol="SSL", ssl_ca_location="/nowhere/ca.pem"))
     assert tls_context(Kafka()) is None
 

@@ -1,0 +1,52 @@
+"""`sbiscope doctor`: what this kernel and this machine can do, and what is missing, one line each."""
+
+import argparse
+import shutil
+import sys
+from importlib.util import find_spec
+
+from deploy.findings import Finding
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `doctor` takes: nothing but the configuration."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print every finding; 1 if something is missing."""
+    from deploy.kernel_check import kernel_findings
+    from schemas.config import load
+
+    found = [*machine_findings(), *kernel_findings(load(options.config).collector)]
+    for one in found:
+        advice = f"; {one.advice}" if one.advice and not one.is_fine else ""
+        print(f"{'ok     ' if one.is_fine else 'missing'} {one.name}: {one.seen}{advice}")
+    return 0 if all(one.is_fine for one in found) else 1
+
+
+def machine_findings() -> list[Finding]:
+    """Return what this Python and the programs beside it can do."""
+    return [_python(), _build(), _program("java", "Kafka"), _program("mvn", "fetching Kafka"), _engine()]
+
+
+def _python() -> Finding:
+    version = sys.version.split()[0]
+    return Finding("Python", sys.version_info >= (3, 11), version, "install Python 3.11 or newer")
+
+
+def _build() -> Finding:
+    from collector import http2
+
+    compiled = not str(http2.__file__).endswith(".py")
+    seen = "compiled modules in use" if compiled else "uncompiled, 30 to 100 times slower"
+    return Finding("build", compiled, seen, "install gcc, libc6-dev and python3-dev, then: make build")
+
+
+def _program(name: str, purpose: str) -> Finding:
+    path = shutil.which(name)
+    return Finding(name, path is not None, path or f"not found; {purpose} needs it", "run: make setup")
+
+
+def _engine() -> Finding:
+    there = find_spec("chdb") is not None
+    return Finding("ClickHouse engine", there, "chdb" if there else "not installed", "pip install sbiscope[streams]")
