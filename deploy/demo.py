@@ -1,4 +1,4 @@
-"""The demo: the whole way from packets to a report, on a recorded core and, where the kernel lets us, on live traffic."""
+"""The demo: all the way from packets to a report, on a recorded core and, where the kernel lets us, live traffic."""
 
 import argparse
 import os
@@ -168,7 +168,7 @@ def further(config: Config) -> Iterator[str]:
     url = endpoints(config).clickhouse.url
     yield "look further:"
     yield f"  {command} status"
-    yield f'  {command} query "SELECT operation, count() AS n FROM transactions GROUP BY operation ORDER BY n DESC LIMIT 5"'
+    yield "  " + command + ' query "SELECT * FROM operations_summary LIMIT 5"'
     yield f"  {command} query --cookbook list"
     yield f"  {command} report --by operation"
     if not config.clickhouse.url:

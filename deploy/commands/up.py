@@ -27,10 +27,13 @@ def run(options: argparse.Namespace) -> int:
     """Start what is not up yet; a stack that is up already is left as it is."""
     from schemas.config import load
 
-    tell = lambda text: print(text, flush=True)  # noqa: E731
-    for line in bring(load(options.config), options.config, tell):
-        tell(line)
+    for line in bring(load(options.config), options.config, _tell):
+        _tell(line)
     return 0
+
+
+def _tell(text: str) -> None:
+    print(text, flush=True)
 
 
 def bring(config: "Config", file: str | None, tell: "Callable[[str], None]") -> list[str]:
