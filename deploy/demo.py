@@ -168,7 +168,7 @@ def further(config: Config) -> Iterator[str]:
     url = endpoints(config).clickhouse.url
     yield "look further:"
     yield f"  {command} status"
-    yield "  " + command + ' query "SELECT * FROM operations_summary LIMIT 5"'
+    yield "  " + command + ' query "SELECT * FROM operations_summary LIMIT 5"'  # noqa: S608 (shown, not run)
     yield f"  {command} query --cookbook list"
     yield f"  {command} report --by operation"
     if not config.clickhouse.url:
