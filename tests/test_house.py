@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -76,3 +77,11 @@ def test_no_source_file_is_longer_than_400_lines() -> None:
 def test_only_the_folders_of_the_design_hold_sources() -> None:
     folders = {path.relative_to(ROOT).parts[0] for path in tracked() if len(path.relative_to(ROOT).parts) > 1}
     assert folders <= {"bpf", "collector", "streams", "schemas", "deploy", "tests", ".ci"}
+
+
+def test_the_lock_holds_every_pinned_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    lock = (ROOT / "deploy/requirements.lock").read_text().lower()
+    missing = [line for line in asked if not re.search(rf"^{re.escape(line.lower())}(==| \\)", lock, re.MULTILINE)]
+    assert not missing, f"make lock: {missing}"
