@@ -69,8 +69,7 @@ static inline int handle(u64 sk, int result, int flags, int direction, u64 regis
         return 0;
     remember_process(s);
     s->is_used = 1;
-    if (direction == RECEIVED &&
-        flags & MSG_TRUNC) { /* thrown away by the kernel (tcp(7)): no bytes anywhere */
+    if (direction == RECEIVED && flags & MSG_TRUNC) { /* thrown away by the kernel (tcp(7)): no bytes anywhere */
         miss(s, w, DISCARDED);
         return 0;
     }

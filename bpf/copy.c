@@ -5,9 +5,8 @@
    alike to it; what one run of the loop leaves, the next one takes up (tail calls). The loader gives
    RING_PAGES by -D. */
 
-#define TURNS                                                                                                \
-    32 /* pieces copied by one run of the loop: 34 runs (MAX_TAIL_CALL_CNT + 1) reach 1,024 iovecs (IOV_MAX) \
-        */
+/* Pieces copied by one run of the loop: 34 runs (MAX_TAIL_CALL_CNT + 1) reach 1,024 iovecs (IOV_MAX). */
+#define TURNS 32
 #define NO_WAKEUP 1
 #define MOST_CHUNKS (RING_PAGES * 4096 / 4 * 3 / sizeof(struct chunk_record)) /* waiting in the ring */
 #define IN_PROGRESS ((u64)-38)     /* what ax holds until the system call has its result: -ENOSYS */

@@ -16,7 +16,6 @@ KRETFUNC_PROBE(tcp_sendmsg, void *sk, void *message, unsigned long size, int res
     return finish(handle((u64)sk, result, 0, SENT, registers(), 1));
 }
 
-KRETFUNC_PROBE(tcp_recvmsg, void *sk, void *message, unsigned long size, int flags, int *address_length,
-               int result) {
+KRETFUNC_PROBE(tcp_recvmsg, void *sk, void *message, unsigned long size, int flags, int *address_length, int result) {
     return finish(handle((u64)sk, result, flags, RECEIVED, registers(), 1));
 }

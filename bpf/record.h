@@ -37,8 +37,8 @@ enum counter {
 };
 
 struct record {
-    u64 time_ns; /* CLOCK_MONOTONIC, when the call had its result */
-    u64 key; /* of the socket, never used again: nanosecond of its birth, CPU in the top byte, low 2 bits 0 */
+    u64 time_ns;    /* CLOCK_MONOTONIC, when the call had its result */
+    u64 key;        /* of the socket, never used again: nanosecond of its birth, CPU in the top byte, low 2 bits 0 */
     u64 position;   /* of the first byte in its direction's stream, counted from 0 at the first byte known */
     u64 cgroup;     /* cgroup v2 id, 1 on a cgroup v1 host */
     u32 length;     /* bytes that follow, or that are missing */

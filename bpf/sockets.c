@@ -15,26 +15,16 @@
 #define UNJUDGED_BYTES_COPIED (320 << 10)
 #define PREFACE_BYTES_COPIED (64 << 20)
 
-enum tcp_state {
-    ESTABLISHED = 1,
-    SYN_SENT,
-    SYN_RECV,
-    FIN_WAIT1,
-    FIN_WAIT2,
-    TIME_WAIT,
-    CLOSE,
-    CLOSE_WAIT,
-    LAST_ACK
-};
+enum tcp_state { ESTABLISHED = 1, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME_WAIT, CLOSE, CLOSE_WAIT, LAST_ACK };
 
 /* A TCP socket, from ESTABLISHED (or from first sight) until its memory serves another connection. */
 struct socket {
     struct record head; /* what all its records have in common */
     u64 done[2];        /* stream positions: what the calls seen so far have sent and received */
     u32 first[2];       /* TCP sequence numbers of position 0 */
-    u32 ports;  /* as they stand in struct sock: tells whether its memory still serves this connection */
-    u32 budget; /* bytes that may yet be copied before a verdict */
-    u8 is_used; /* the reader knows of it */
+    u32 ports;          /* as they stand in struct sock: tells whether its memory still serves this connection */
+    u32 budget;         /* bytes that may yet be copied before a verdict */
+    u8 is_used;         /* the reader knows of it */
     u8 is_closed;
     u8 unused[6];
 };

@@ -50,6 +50,11 @@ def test_the_tools_are_content(command: list[str]) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
+def test_shell_and_c_are_content_as_far_as_their_tools_are_here() -> None:
+    done = subprocess.run([ROOT / "deploy/check_foreign.sh"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
 def test_no_file_names_a_registry_or_a_download() -> None:
     address = re.compile(
         r"pypi\.org|files\.pythonhosted|repo1?\.maven|maven\.apache\.org/maven2|proxy\.golang|registry\.npmjs|--index-url|--extra-index"
