@@ -75,7 +75,7 @@ def _recorded(config: Config, steps: Steps) -> None:
 
 def _live(config: Config, steps: Steps) -> None:
     """Let two programs talk SBI on loopback while the agent looks on from the kernel."""
-    why = _hindrance(config)
+    why = live_hindrance(config)
     if why:
         steps.say(f"no live capture here: {why} (sbiscope doctor says more)")
         return
@@ -88,7 +88,7 @@ def _live(config: Config, steps: Steps) -> None:
     _arrived(replace(config, site=replace(config.site, node=LIVE)), 2 * EXCHANGES, began_us, steps)
 
 
-def _hindrance(config: Config) -> str:
+def live_hindrance(config: Config) -> str:
     """Return why the kernel cannot be asked here, empty where it can."""
     if os.geteuid() != 0:
         return "this is not root"

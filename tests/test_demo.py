@@ -1,0 +1,64 @@
+"""`make demo` does what the README shows, line for line; a second run is quick and counts nothing twice."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from deploy.demo import live_hindrance
+from schemas.config import load
+from tests.broker import free_ports
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+TIMED = re.compile(r"\d[\d.,]* (s|ms|µs)\b")
+
+pytestmark = pytest.mark.stack
+
+
+def shape(line: str) -> str:
+    """Return a line without what differs from run to run: times."""
+    return " ".join(TIMED.sub(r"# \1", line).split())
+
+
+def shown() -> list[str]:
+    """Return the lines that the README shows of a first run."""
+    block = README.partition("```console\n$ make demo\n")[2].partition("```")[0]
+    return [shape(line) for line in block.splitlines() if line.strip()]
+
+
+def run(module: str, *words: str) -> list[str]:
+    command = [sys.executable, "-m", module, *words]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Give the demo a directory and ports of its own; its stack is down afterwards."""
+    kafka, controller, clickhouse = free_ports(3)
+    monkeypatch.setenv("SBISCOPE_STACK_DIRECTORY", str(tmp_path))
+    monkeypatch.setenv("SBISCOPE_STACK_KAFKA_PORT", str(kafka))
+    monkeypatch.setenv("SBISCOPE_STACK_KAFKA_CONTROLLER_PORT", str(controller))
+    monkeypatch.setenv("SBISCOPE_STACK_CLICKHOUSE_PORT", str(clickhouse))
+    yield tmp_path
+    run("deploy.cli", "down")
+
+
+def test_the_demo_prints_what_the_readme_shows_and_counts_nothing_twice(place: Path) -> None:
+    if why := live_hindrance(load(None)):
+        pytest.skip(f"the README shows a run with live capture, and there is none here: {why}")
+    first = [shape(line) for line in run("deploy.demo")]
+    wanted = shown()
+    assert wanted
+    assert [line for line in first if line in wanted] == wanted
+    assert (place / "report.html").stat().st_size > 10_000
+    again = [shape(line) for line in run("deploy.demo")]
+    arrived = [line for line in first if "in ClickHouse, each once" in line]
+    assert [line for line in again if "in ClickHouse, each once" in line] == arrived
+    assert any("nothing is loaded twice" in line for line in again)
