@@ -1,6 +1,5 @@
 """`make demo` does what the README shows, line for line; a second run is quick and counts nothing twice."""
 
-import os
 import re
 import subprocess
 import sys
