@@ -127,12 +127,13 @@ def wait_for(attempt: Callable[[], object], seconds: float = 5.0) -> None:
 
 @pytest.fixture(scope="module")
 def nghttp() -> None:
-    """Skip where Debian's nghttp2 programs are missing and cannot be installed."""
-    if shutil.which("nghttpd") and shutil.which("h2load"):
+    """Skip where Debian's HTTP/2 programs are missing and cannot be installed."""
+    if all(map(shutil.which, ("nghttpd", "h2load", "curl"))):
         return
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "nghttp2-client", "nghttp2-server"]
+    packages = ["nghttp2-client", "nghttp2-server", "curl"]
+    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
     if not shutil.which("apt-get") or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("nghttpd and h2load are missing (apt-get install nghttp2-client nghttp2-server)")
+        pytest.skip(f"nghttpd, h2load or curl is missing (apt-get install {' '.join(packages)})")
 
 
 def test_programs_that_talk_sbi_are_seen_from_both_ends(hook: str, tmp_path: Path) -> None:

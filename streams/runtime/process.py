@@ -125,6 +125,7 @@ async def _run(jobs: list[Job], place: Place, partitions: Mapping[str, int]) -> 
     for job, end in zip(jobs, ends, strict=True):
         if isinstance(end, BaseException):
             LOG.info("%s ended without a checkpoint: %r", job.name, end)
+    _write(stages, place.figures)
     LOG.info("ended in order")
     logging.shutdown()
     os._exit(0)  # Faust's threads may wait for a broker that is away
@@ -159,10 +160,16 @@ async def _serve(stages: list[Measured], at: str) -> None:
 async def _tell(stages: list[Measured], path: Path | None) -> None:
     """Write the figures each second, for `sbiscope status` and whoever waits for the first of them."""
     while path is not None:
+        _write(stages, path)
+        await asyncio.sleep(FIGURES_S)
+
+
+def _write(stages: list[Measured], path: Path | None) -> None:
+    """Write the figures whole, so that no reader sees half of them."""
+    if path is not None:
         beside = path.with_suffix(f".{os.getpid()}")
         beside.write_text(as_json([one.figures for one in stages]))
         beside.replace(path)
-        await asyncio.sleep(FIGURES_S)
 
 
 def _die(error: BaseException) -> None:
