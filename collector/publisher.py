@@ -54,7 +54,7 @@ class Publisher:
                 **settings,
             }
         )
-        self._partitions = self._contact()
+        self._partitions = self._contact(str(settings.get("bootstrap.servers", "")))
 
     def put(self, batch: Batch) -> None:
         """Queue a batch. Raises Refusal once Kafka has refused one (patient only)."""
@@ -106,11 +106,11 @@ class Publisher:
         """Return the partition that `key` goes to."""
         return shard_partition(key, self._partitions)
 
-    def _contact(self) -> int:
+    def _contact(self, bootstrap: str) -> int:
         try:
             topic = self._producer.list_topics(self._topic, CONTACT_S).topics[self._topic]
         except KafkaException as error:
-            raise Refusal("cannot reach Kafka", error.args[0].str(), ADVICE) from error
+            raise Refusal("cannot reach Kafka", f"{bootstrap}: {error.args[0].str()}", ADVICE) from error
         if topic.error or not topic.partitions:
             seen = topic.error.str() if topic.error else "it has no partitions"
             raise Refusal("cannot use the topic", f"{self._topic}: {seen}", "create it with: sbiscope schema")

@@ -24,14 +24,15 @@ def bring_topics(settings: Settings, kafka: Kafka) -> Iterator[str]:
     Raises Refusal: Kafka is away or refuses, or a topic is there that does not fit.
     """
     admin = AdminClient(dict(settings))
-    there = _partitions(admin)
+    bootstrap = str(settings.get("bootstrap.servers", ""))
+    there = _partitions(admin, bootstrap)
     wanted = {kafka.topic_prefix + topic.name: topic for topic in declared().values()}
     missing = [_new(name, topic, kafka) for name, topic in wanted.items() if name not in there]
     for name in _create(admin, missing):
         yield f"kafka: created {name}"
     if not missing:
         yield f"kafka: {len(wanted)} topics are there"
-    there = _known(admin, {one.topic for one in missing})
+    there = _known(admin, bootstrap, {one.topic for one in missing})
     for name, topic in wanted.items():
         if name in there:
             _fits(name, there[name], partitions(topic, kafka))
@@ -62,19 +63,19 @@ def publish_schemas(settings: Settings, kafka: Kafka) -> Iterator[str]:
 _ADVICE = "check that Kafka runs and that its address and credentials are right"
 
 
-def _partitions(admin: AdminClient) -> dict[str, int]:
+def _partitions(admin: AdminClient, bootstrap: str) -> dict[str, int]:
     """Return how many partitions each topic of the cluster has."""
     try:
         found = admin.list_topics(timeout=CONTACT_S).topics
     except KafkaException as error:
-        raise Refusal("cannot reach Kafka", error.args[0].str(), _ADVICE) from error
+        raise Refusal("cannot reach Kafka", f"{bootstrap}: {error.args[0].str()}", _ADVICE) from error
     return {name: len(topic.partitions) for name, topic in found.items() if topic.partitions}
 
 
-def _known(admin: AdminClient, created: set[str]) -> dict[str, int]:
+def _known(admin: AdminClient, bootstrap: str, created: set[str]) -> dict[str, int]:
     """Return the partitions of all topics once the brokers know those just created, which takes them a moment."""
     began = time.monotonic()
-    while not created <= (there := _partitions(admin)).keys() and time.monotonic() - began < WAIT_S:
+    while not created <= (there := _partitions(admin, bootstrap)).keys() and time.monotonic() - began < WAIT_S:
         time.sleep(0.05)
     return there
 

@@ -1,5 +1,6 @@
 """The one place that opens ClickHouse clients, and tells bad rows from a server that is away."""
 
+import logging
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,9 @@ from schemas.refusal import Refusal
 
 # What clickhouse-connect raises, whatever went wrong; OSError covers sockets and TLS.
 FAILURES = (Error, HTTPError, OSError)
+
+# The client also logs what it raises; without a handler Python would print that beside our one line.
+logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
 # What a reader may use. readonly=1 also denies the table functions that read files or the network.
 READER_LIMITS = {
@@ -130,6 +134,8 @@ def said(error: BaseException) -> str:
     text = str(error).strip()
     found = re.search(r"(?:Code: \d+\. )?DB::Exception: (.*)", text, re.DOTALL)
     text = found.group(1) if found else text
+    unreached = re.search(r"Caused by \w+\([\"'](?:.*?: )?([^\"']+)[\"']\)", text)
+    text = unreached.group(1) if unreached else text
     text = re.sub(r"(\. Expected one of: | In scope )(?s:.*?)(\([A-Z_]+\))?\s*$", r" \2", text)
     text = re.sub(r"\s*\(version [^()]*(\([^()]*\))?[^()]*\)\s*$", "", text)
     return re.sub(r"\s+", " ", text).strip()[:500] or type(error).__name__
