@@ -114,3 +114,30 @@ def test_the_suite_of_a_whole_core_arrives(tmp_path: Path) -> None:
         code, _, said = stack.run("collect", "--source", str(capture), "--node", "n1")
         assert code == 0, said
         check_rows(stack, wanted)
+
+
+def test_up_and_down_again_and_again_leave_nothing_behind(tmp_path: Path) -> None:
+    """Ten rounds with SBISCOPE_LONG, else two; what was stored stays, and no process of it."""
+    stack = LocalStack(tmp_path)
+    for round_number in range(10 if os.environ.get("SBISCOPE_LONG") else 2):
+        stack.up()
+        assert stack.run("up")[0] == 0  # one that is up is left as it is
+        if round_number == 0:
+            assert stack.run(*LOAD)[0] == 0
+        until(lambda: stack.count("SELECT count() FROM transactions FINAL") == 1_372)
+        stack.down()
+        assert not processes(tmp_path)
+    assert stack.run("down")[1] == "no stack is up\n"
+
+
+def processes(root: Path) -> list[str]:
+    """Return the command lines of processes that belong to the stack of `root`."""
+    mark = f"SBISCOPE_STACK_DIRECTORY={root}".encode()
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append((entry / "cmdline").read_text())
+        except OSError:
+            pass  # it ended, or is another user's
+    return found
