@@ -16,10 +16,15 @@ cdef class Ends:
     cdef readonly object server_port
     cdef readonly object process_id
     cdef readonly object process_name
+    cdef readonly object netns
+    cdef readonly object executable
     cdef readonly object container_id
+    cdef readonly object container_name
+    cdef readonly object image
+    cdef readonly object pod_uid
     cdef readonly object pod
     cdef readonly object namespace
-    cdef readonly object netns
+    cdef readonly object labels
 
 cdef class Asked:
     cdef public Fields fields

@@ -37,10 +37,15 @@ class Ends:
         self.server_port = endpoints.server_port
         self.process_id = endpoints.process_id
         self.process_name = endpoints.process_name
-        self.container_id = endpoints.container_id
-        self.pod = endpoints.pod
-        self.namespace = endpoints.namespace
         self.netns = endpoints.netns
+        self.executable = endpoints.workload.executable
+        self.container_id = endpoints.workload.container_id
+        self.container_name = endpoints.workload.container_name
+        self.image = endpoints.workload.image
+        self.pod_uid = endpoints.workload.pod_uid
+        self.pod = endpoints.workload.pod
+        self.namespace = endpoints.workload.namespace
+        self.labels = endpoints.workload.labels
 
 
 @cython.final

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from collector.attribution import Attribution
 from collector.connections import Connections
 from collector.loader import HOOKS
 from collector.probes import Probes
@@ -44,7 +45,8 @@ class KernelSource:
 
     def run(self, connections: Connections, tick: Callable[[int], None]) -> None:
         """Give what comes to `connections` until `stop`, and `tick` the time up to which everything was given."""
-        sockets = Sockets(connections, self._probes.verdicts, self._boot_id, self._clock_ns)
+        workload_of = Attribution().of
+        sockets = Sockets(connections, self._probes.verdicts, self._boot_id, self._clock_ns, workload_of)
         while True:
             is_last = self._is_stopping
             if is_last:

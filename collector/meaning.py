@@ -305,4 +305,9 @@ class Meaning:
             ends.pod,
             ends.namespace,
             ends.netns,
+            ends.executable,
+            ends.container_name,
+            ends.image,
+            ends.pod_uid,
+            ends.labels,
         )

@@ -3,6 +3,10 @@
 import enum
 from dataclasses import dataclass, field
 
+from collector.workload import Workload
+
+NOWHERE = Workload()
+
 
 class Half(enum.IntEnum):
     """Which half of an exchange a message is."""
@@ -56,10 +60,8 @@ class Endpoints:
     server_port: int
     process_id: int | None = None
     process_name: str | None = None
-    container_id: str | None = None
-    pod: str | None = None
-    namespace: str | None = None
     netns: int | None = None
+    workload: Workload = NOWHERE
 
 
 @dataclass(frozen=True, slots=True)

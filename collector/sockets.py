@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """From the kernel's records to connections: which connection a record belongs to, what is told back of it."""
 
+from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
@@ -9,8 +10,9 @@ import cython
 from collector import record as layout
 from collector.connections import ABSENT, FOREIGN, SBI, Connections
 from collector.judge import is_foreign_http1
-from collector.message import Endpoints, Vantage
+from collector.message import NOWHERE, Endpoints, Vantage
 from collector.record import Head, Role, ending_of, head_of
+from collector.workload import Caller, Workload
 from schemas.identity import live_connection_id
 
 TIME_NS = cython.declare(cython.int, layout.OFFSETS["time_ns"])
@@ -37,6 +39,11 @@ MOST_FOREIGN = cython.declare(cython.int, 65_536)  # sockets of foreign HTTP/1.1
 UNREAD_NS = cython.declare(cython.longlong, 1_000_000_000)  # how long a closed socket's unread bytes are waited for
 
 
+def nowhere(_: Caller) -> Workload:
+    """Know nothing of any process."""
+    return NOWHERE
+
+
 @cython.final
 @cython.cclass
 class Sockets:
@@ -50,13 +57,22 @@ class Sockets:
     _verdicts: Any
     _boot_id: str
     _clock_ns: cython.longlong
+    _workload_of: Any
     _closing: dict[int, int]
     _foreign: dict[int, None]
 
     last_ns = cython.declare(cython.longlong, visibility="readonly")
 
-    def __init__(self, connections: Connections, verdicts: memoryview, boot_id: str, clock_ns: int) -> None:
-        """`verdicts`: the array shared with the kernel, a 64-bit word a slot."""
+    def __init__(
+        self,
+        connections: Connections,
+        verdicts: memoryview,
+        boot_id: str,
+        clock_ns: int,
+        workload_of: Callable[[Caller], Workload] = nowhere,
+    ) -> None:
+        """`verdicts`: the array shared with the kernel, a word a slot. `workload_of`: asked once a connection."""
+        self._workload_of = workload_of
         self._connections = connections
         self._verdicts = verdicts
         self._boot_id = boot_id
@@ -185,6 +201,7 @@ class Sockets:
             head.role == Role.JOINED and not head.local_port < head.remote_port
         )
         ends = ((local, head.local_port), (remote, head.remote_port))
+        caller = caller_of(head)
         client, server = ends if is_local_client else ends[::-1]
         return Endpoints(
             connection_id,
@@ -193,9 +210,16 @@ class Sockets:
             *client,
             *server,
             process_id=head.process_id or None,
-            process_name=head.process_name.rstrip(b"\0").decode(errors="replace") or None,
+            process_name=caller.process_name or None,
             netns=head.netns or None,
+            workload=self._workload_of(caller),
         )
+
+
+def caller_of(head: Head) -> Caller:
+    """Return the process of a record."""
+    name = head.process_name.rstrip(b"\0").decode(errors="replace")
+    return Caller(head.process_id, name, head.cgroup, head.netns)
 
 
 def address(family: int, octets: bytes) -> str:

@@ -99,7 +99,7 @@ def prepare(layout: Layout) -> Layout:
     for name, kind in FIELDS:
         origin, source = SOURCES.get(name, (From.COPY, name))
         place = places.get(source, ABSENT)
-        if place == ABSENT and origin <= From.BOTH and not kind.startswith(("null|", "array<")):
+        if place == ABSENT and origin <= From.BOTH and not kind.startswith(("null|", "array<", "map<")):
             raise Malformed(f"its events have no {source}")
         plan.append(place)
     layout.plan = bytes(plan)

@@ -365,3 +365,50 @@ def test_a_hook_that_does_not_load_is_named_with_its_reason(tmp_path: Path) -> N
     assert done.returncode == 1
     assert f"no kernel hook loads: {lacking[0]}: " in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@contextmanager
+def control_group(path: str) -> Iterator[Path]:
+    """Make a control group (version 1, hierarchy pids, or version 2); skip where none can be made."""
+    root = next(one for one in map(Path, ("/sys/fs/cgroup/pids", "/sys/fs/cgroup")) if (one / "cgroup.procs").exists())
+    made = [root / parent for parent in reversed(Path(path).parents) if str(parent) != "."] + [root / path]
+    try:
+        for folder in made:
+            folder.mkdir(exist_ok=True)
+    except OSError as error:
+        pytest.skip(f"no control group can be made here: {error}")
+    try:
+        yield made[-1]
+    finally:
+        for folder in reversed(made):
+            with suppress(OSError):
+                folder.rmdir()
+
+
+LASTING = """import sys, time
+from deploy.demo_peers import Consumer
+consumer = Consumer(int(sys.argv[1]))
+consumer.exchange(0)
+time.sleep(0.5)
+consumer.close()
+"""
+
+
+def test_events_name_program_container_and_namespace(tmp_path: Path) -> None:
+    container, pod = "5ca1ab1e" * 8, "0f9d2f6e-8b1f-4a56-9a3e-5d1f0c7b6a21"
+    with (
+        control_group(f"kubepods/pod{pod}/{container}") as group,
+        producers() as port,
+        agent(tmp_path) as running,
+    ):
+        enter = f'echo $$ > {group}/cgroup.procs; exec "$@"'
+        command = ["sh", "-c", enter, "sh", sys.executable, "-c", LASTING, str(port)]
+        subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+        running.end()
+    events = [event for event in running.events() if event["server_port"] == port]
+    assert seen(events, port) == each(1)
+    assert {event["netns"] for event in events} == {Path("/proc/self/ns/net").stat().st_ino}
+    assert {(one["vantage"], one["container_id"], one["pod_uid"]) for one in events} == {
+        ("client", container, pod),
+        ("server", None, None),
+    }

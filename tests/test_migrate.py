@@ -24,6 +24,7 @@ REPEATABLE = (
     "CREATE TABLE IF NOT EXISTS",
     "CREATE MATERIALIZED VIEW IF NOT EXISTS",
     "CREATE OR REPLACE VIEW",
+    "ALTER TABLE",
 )
 
 
@@ -41,6 +42,8 @@ def hold(client: Client, account: Account, comment: str) -> None:
 def test_every_statement_may_run_again(migration: Migration, form: Form) -> None:
     for statement in migration.statements(form):
         assert statement.startswith(REPEATABLE)
+        if statement.startswith("ALTER TABLE"):
+            assert "MODIFY QUERY" in statement or statement.count("ADD COLUMN IF NOT EXISTS") == statement.count("ADD ")
         assert "$" not in statement
         assert statement.count("ON CLUSTER core") == (1 if form.cluster else 0)
         assert ("ReplicatedReplacing" in statement) == ("ReplacingMergeTree" in statement and bool(form.cluster))
@@ -142,8 +145,8 @@ def test_retention_follows_the_configuration() -> None:
 def column_type(kind: str) -> str:
     if kind.startswith("null|"):
         return f"Nullable({column_type(kind[5:])})"
-    if kind == "map<long>":
-        return "Map(String, Int64)"
+    if kind.startswith("map<"):
+        return f"Map(String, {column_type(kind[4:-1])})"
     if kind.startswith("array<"):
         return f"Array({column_type(kind[6:-1])})"
     return PLAIN[kind]

@@ -10,6 +10,7 @@ from collector.meaning import Meaning
 from collector.message import Endpoints, Vantage
 from collector.network_function import NF_TYPES, NetworkFunctions, type_of_agent, type_of_process
 from collector.nf_profile import NfProfile, NfService
+from collector.workload import Workload
 from tests.meant import ENDS, Headers, plain, request, response, told
 
 AMF, SMF = "723e296c-e6b7-41f1-bef2-b91a7e1dd1ec", "7205d986-e6b7-41f1-8492-0bfdfc892463"
@@ -198,11 +199,14 @@ def test_a_callback_goes_the_other_way() -> None:
     assert (event["producer_nf"], event["producer_nf_source"]) == ("AMF", "callback")
 
 
+IN_POD = Workload(pod="amf-0")
+
+
 @pytest.mark.parametrize(
     ("vantage", "consumer", "producer"), [(Vantage.CLIENT, "AMF", None), (Vantage.SERVER, None, "AMF")]
 )
 def test_the_process_is_the_end_that_was_watched(vantage: Vantage, consumer: str | None, producer: str | None) -> None:
-    ends = Endpoints("c" * 32, vantage, True, "10.0.0.1", 4, "10.0.0.2", 80, 77, "open5gs-amfd", pod="amf-0")
+    ends = Endpoints("c" * 32, vantage, True, "10.0.0.1", 4, "10.0.0.2", 80, 77, "open5gs-amfd", workload=IN_POD)
     event = told(plain(), request("POST", "/not/of/the/catalogue"), ends)
     assert (event["consumer_nf"], event["producer_nf"], event["pod"], event["tls"]) == (
         consumer,

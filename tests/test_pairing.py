@@ -328,7 +328,7 @@ def encoded(schema: dict[str, Any], *events: Any) -> bytes:
 @pytest.mark.parametrize(
     "schema",
     [
-        changed(drop=frozenset({"subscriber_reference", "netns", "missing", "sbi_headers"})),
+        changed(drop=frozenset({"subscriber_reference", "netns", "missing", "sbi_headers", "pod_labels"})),
         changed(add=({"name": "colour", "type": "string", "default": ""},)),
     ],
     ids=["an older release", "a newer release"],
