@@ -32,7 +32,8 @@ format: ## rewrite Python and C in the house style
 	@$(BIN)/ruff format .
 	@clang-format -i bpf/*.c bpf/*.h
 
-bench: setup ## JSON lines: value, unit, baseline and ratio of the same run
+bench: ## JSON lines: value, unit, baseline and ratio of the same run
+	@deploy/install.sh bench
 	@for file in tests/bench/bench_*.py; do $(BIN)/python -m tests.bench.$$(basename $$file .py) || exit 1; done
 
 fuzz: setup ## a million random cases; FUZZ_CASES=N for another number

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Makes .venv with everything sbiscope needs, from the pinned, hashed lock. What the system lacks is installed with apt
-# where this runs as root (or sudo asks for nothing); else one line says which packages to install.
+# where this runs as root (or sudo asks for nothing); else one line says which packages to install. `install.sh bench`
+# also brings the tools that the benches compare with.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -44,6 +45,12 @@ java_major=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
 command -v mvn >/dev/null || install "Maven, which fetches Kafka" maven
 if [ "$(id -u)" = 0 ] && [ -e /sys/kernel/btf/vmlinux ] && [ ! -d /usr/lib/python3/dist-packages/bcc ]; then
 	install "bcc, which loads the kernel probes" python3-bpfcc
+fi
+
+if [ "${1:-}" = bench ]; then # what the baselines are
+	for program in tshark tcpdump nghttpd h2load; do
+		command -v "$program" >/dev/null || install "$program, a baseline or a load" tshark tcpdump nghttp2-client nghttp2-server
+	done
 fi
 
 stamp=.venv/.locked

@@ -3,7 +3,6 @@
 python -m tests.bench.bench_capture [FILE]
 """
 
-import json
 import statistics
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from collector.message import Limits
 from collector.pcap_source import PcapSource
 from deploy.capture import meaning_of, run_capture
 from schemas.config import Config
+from tests.bench.line import show
 
 ROUNDS = 7
 FILE = Path(__file__).parent.parent / "captures" / "open5gs-suite-scp.pcapng"
@@ -65,18 +65,8 @@ def main() -> None:
     baseline = counts[messages] / statistics.median(runs[tshark])
     for run in (messages, events):
         value = counts[run] / statistics.median(runs[run])
-        print(
-            json.dumps(
-                {
-                    "name": f"capture file to {run.__name__}",
-                    "value": round(value),
-                    "unit": f"{run.__name__}/s",
-                    "baseline": "tshark -T fields on the same file",
-                    "baseline_value": round(baseline),
-                    "ratio": round(value / baseline, 1),
-                }
-            )
-        )
+        unit = f"{run.__name__}/s"
+        show(f"capture file to {run.__name__}", value, unit, "tshark -T fields on the same file", baseline)
 
 
 if __name__ == "__main__":

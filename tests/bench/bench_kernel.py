@@ -3,7 +3,6 @@
 python -m tests.bench.bench_kernel
 """
 
-import json
 import os
 import re
 import resource
@@ -18,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.bench.line import show
 
 ROOT = Path(__file__).parent.parent.parent
 ROUNDS = 3
@@ -166,15 +167,6 @@ def _cpu(before: resource.struct_rusage, after: resource.struct_rusage) -> float
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def say(name: str, value: float, unit: str, baseline: str = "", baseline_value: float | None = None) -> None:
-    """Print one line."""
-    line: dict[str, object] = {"name": name, "value": round(value, 2), "unit": unit}
-    if baseline_value is not None:
-        line |= {"baseline": baseline, "baseline_value": round(baseline_value, 2)}
-        line["ratio"] = round(value / baseline_value, 3)
-    print(json.dumps(line), flush=True)
-
-
 def main() -> None:
     """Measure in turn and print."""
     with tempfile.TemporaryDirectory() as name, server(Path(name)) as port:
@@ -188,13 +180,13 @@ def main() -> None:
             full.append(lossless(place, port))
         median = statistics.median
         of = {key: median(run[key] for run in seen) for key in seen[0]}
-        say("live: mean time of a request, 2,000/s x 4 KB", of["mean_us"], "us", "no agent", median(bare))
-        say("live: CPU a message to JSON", of["cpu_us"], "us", "tcpdump + tshark -T fields", median(wire))
-        say("live: memory above the ring", of["rss_mb"], "MB")
-        say("live: start until observing", of["start_s"], "s")
+        show("live: mean time of a request, 2,000/s x 4 KB", of["mean_us"], "us", "no agent", median(bare))
+        show("live: CPU a message to JSON", of["cpu_us"], "us", "tcpdump + tshark -T fields", median(wire))
+        show("live: memory above the ring", of["rss_mb"], "MB")
+        show("live: start until observing", of["start_s"], "s")
         rate = median(run["rate"] for run in full)
-        say("live: requests under saturation", rate, "requests/s", "no agent", median(bare_rate))
-        say("live: messages seen under saturation", median(run["share"] for run in full), "share")
+        show("live: requests under saturation", rate, "requests/s", "no agent", median(bare_rate))
+        show("live: messages seen under saturation", median(run["share"] for run in full), "share")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 python -m tests.bench.bench_meaning
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from collector.redaction import Redaction
 from collector.request_target import RequestTargets
 from deploy.capture import run_capture
 from schemas.config import Config
+from tests.bench.line import show
 from tests.messages import fields, messages
 
 ROUNDS = 7
@@ -92,8 +92,7 @@ def main() -> None:
     baseline = statistics.median(spent["baseline: bytes to messages"])
     for name, runs in spent.items():
         seconds = statistics.median(runs)
-        told = {"name": name, "value": round(seconds * 1e6, 2), "unit": "us", "per_second": round(1 / seconds)}
-        print(json.dumps(told | {"baseline": "bytes to messages", "baseline_value": round(baseline * 1e6, 2)}))
+        show(name, seconds * 1e6, "us", "bytes to messages", baseline * 1e6, per_second=round(1 / seconds))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ python -m tests.bench.bench_pairing [EXCHANGES]
 """
 
 import io
-import json
 import statistics
 import sys
 import time
@@ -19,6 +18,7 @@ from schemas.identity import content_id
 from streams.fold import Facts, batch_body
 from streams.kpi_windows import KPIS, KPIS_JSON, KpiWindows
 from streams.pairing import TRANSACTIONS, Pairing
+from tests.bench.line import show
 from tests.events import batch, request, response
 
 EVENTS, DELTAS = document("sbi_event_batch"), document("kpi_delta_batch")
@@ -132,11 +132,6 @@ def timed(run: Callable[[list[bytes]], object], given: list[bytes]) -> float:
     return (time.perf_counter() - begin) * 1e6
 
 
-def show(name: str, value: float, unit: str, **more: object) -> None:
-    """Print one line."""
-    print(json.dumps({"bench": name, "value": round(value, 2), "unit": unit, **more}), flush=True)
-
-
 def main() -> None:
     """Measure all, candidates in turn."""
     exchanges = int(sys.argv[1]) if len(sys.argv) > 1 else 50_000
@@ -147,14 +142,7 @@ def main() -> None:
         ours.append(timed(fold, bodies))
         theirs.append(timed(loop, bodies))
     per_s, base = (events / statistics.median(times) * 1e6 for times in (ours, theirs))
-    show(
-        "pairing fold",
-        per_s,
-        "events/s",
-        baseline=round(base),
-        baseline_is="fastavro loop",
-        ratio=round(per_s / base, 2),
-    )
+    show("pairing fold", per_s, "events/s", "fastavro loop", base)
     deltas = fold(bodies)
     cells = sum(len(one) for one in deltas)
     rows = sum(_cells(message) for message in deltas)
@@ -163,14 +151,7 @@ def main() -> None:
     few = open_exchanges(100)
     for count in (10_000, 1_000_000):
         many = open_exchanges(count)
-        show(
-            f"pairing, {count} open",
-            many,
-            "us/event",
-            baseline=round(few, 2),
-            baseline_is="100 open",
-            ratio=round(many / few, 2),
-        )
+        show(f"pairing, {count} open", many, "us/event", "100 open", few)
 
 
 def _cells(message: bytes) -> int:

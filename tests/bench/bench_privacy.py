@@ -4,7 +4,6 @@ python -m tests.bench.bench_privacy
 """
 
 import itertools
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from collector.body import read_body
 from collector.body_redaction import BodyRedaction
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
+from tests.bench.line import show
 from tests.messages import fields, messages
 from tests.test_references import told
 
@@ -61,7 +61,7 @@ def main() -> None:
             run()
             spent[name].append((time.perf_counter() - began) / operations * 1e6)
     for name, values in spent.items():
-        print(json.dumps({"name": name, "value": round(statistics.median(values), 2), "unit": "us"}))
+        show(name, statistics.median(values), "us")
 
 
 if __name__ == "__main__":

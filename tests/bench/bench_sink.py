@@ -23,6 +23,7 @@ from streams.migrate import Form, migrate
 from streams.sink import TARGETS, Gathering
 from streams.store import Table
 from tests import generate
+from tests.bench.line import show
 
 ROWS, MESSAGE, BLOCK, ROUNDS = 100_000, 200, 20_000, 3
 SCHEMA = json.loads((generate.SCHEMAS / "sbi_transaction_batch.avsc").read_text())
@@ -87,13 +88,6 @@ def measured(run: Callable[[], None]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
-def line(name: str, value: float, unit: str, baseline: str, baseline_value: float) -> None:
-    """Print one result."""
-    result = {"name": name, "value": round(value, 2), "unit": unit, "baseline": baseline}
-    result |= {"baseline_value": round(baseline_value, 2), "ratio": round(value / baseline_value, 2)}
-    print(json.dumps(result), flush=True)
-
-
 def main(count: int = ROWS, url: str = "") -> None:
     """Run both ways in turn and print the medians."""
     user = os.environ.get("SBISCOPE_CLICKHOUSE_USER", "default")
@@ -113,16 +107,16 @@ def main(count: int = ROWS, url: str = "") -> None:
     size = rows(client, stored)
     wall, cpu = (statistics.median(one[place] for one in ours) for place in (0, 1))
     their_wall, their_cpu = (statistics.median(one[place] for one in theirs) for place in (0, 1))
-    line("sink rows a second", count / wall, "rows/s", "decode + column insert", count / their_wall)
-    line("sink CPU a row", cpu / count * 1e6, "us", "decode + column insert", their_cpu / count * 1e6)
-    line(
+    show("sink rows a second", count / wall, "rows/s", "decode + column insert", count / their_wall)
+    show("sink CPU a row", cpu / count * 1e6, "us", "decode + column insert", their_cpu / count * 1e6)
+    show(
         "sink CPU a row without the insert",
         statistics.median(one[1] for one in alone) / count * 1e6,
         "us",
         "decode + column insert",
         their_cpu / count * 1e6,
     )
-    line("stored bytes a row", float(size[0][0]), "B", "Avro", sum(map(len, messages)) / count)
+    show("stored bytes a row", float(size[0][0]), "B", "Avro", sum(map(len, messages)) / count)
     client.command(f"DROP DATABASE {account.database}")
 
 
