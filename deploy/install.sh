@@ -49,7 +49,7 @@ fi
 
 if [ "${1:-}" = bench ]; then # what the baselines are
 	for program in tshark tcpdump nghttpd h2load; do
-		command -v "$program" >/dev/null || install "$program, a baseline or a load" tshark tcpdump nghttp2-client nghttp2-server
+		command -v "$program" >/dev/null || install "$program, a baseline or a load" tshark tcpdump nghttp2-client nghttp2-server libnghttp2-dev
 	done
 fi
 
