@@ -370,6 +370,8 @@ class Connections:
         self._touch(entry)
         self._entries.pop(entry.key, None)
         self._waiting.pop(entry.key, None)
+        if self._open.get(entry.key) is entry:
+            del self._open[entry.key]
 
 
 def _last_byte_ns(taken: tuple[Endpoints, Message]) -> int:

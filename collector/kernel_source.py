@@ -4,12 +4,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from collector.attribution import Attribution
 from collector.connections import Connections
 from collector.loader import HOOKS
-from collector.probes import Probes
+from collector.probes import Probes, Window
 from collector.record import COUNTERS
-from collector.sockets import Sockets
+from collector.sockets import Sockets, nowhere
+from collector.workload import Caller, Workload
 from schemas.config import Collector
 from schemas.refusal import Refusal
 
@@ -24,20 +24,23 @@ MOST_PORT = 65_535
 class KernelSource:
     """The node as a source, live from the moment it is made. Its clock is the kernel's monotonic one plus an offset."""
 
-    def __init__(self, config: Collector) -> None:
-        """Load the probes. Raises Refusal: wrong configuration, or what Probes raises."""
-        self._probes = Probes(hooks(config.hook), ring_size(config.ring_bytes), ports(config.ports))
-        self._interval_ns = max(1, config.consume_ms) * 1_000_000
+    def __init__(
+        self,
+        window: Window,
+        consume_ms: int,
+        workload_of: Callable[[Caller], Workload] = nowhere,
+        detach: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Read `window` every `consume_ms`; `detach` is called before the last reading."""
+        self._window = window
+        self._workload_of = workload_of
+        self._detach = detach
+        self._interval_ns = max(1, consume_ms) * 1_000_000
         self._clock_ns = wall_offset_ns()
         self._boot_id = BOOT_ID.read_text().strip()
         self._is_stopping = False
         self.now_ns = time.monotonic_ns() + self._clock_ns
         self.incarnation = f"{self._boot_id}:{self.now_ns}"
-
-    @property
-    def hook(self) -> str:
-        """The hook in use."""
-        return self._probes.hook
 
     def stop(self) -> None:
         """Let `run` end after what is in the ring by then; safe in a signal handler."""
@@ -45,12 +48,11 @@ class KernelSource:
 
     def run(self, connections: Connections, tick: Callable[[int], None]) -> None:
         """Give what comes to `connections` until `stop`, and `tick` the time up to which everything was given."""
-        workload_of = Attribution().of
-        sockets = Sockets(connections, self._probes.verdicts, self._boot_id, self._clock_ns, workload_of)
+        sockets = Sockets(connections, self._window.verdicts, self._boot_id, self._clock_ns, self._workload_of)
         while True:
             is_last = self._is_stopping
             if is_last:
-                self._probes.close()
+                self._detach()
             began_ns = time.monotonic_ns()
             self._read(sockets, began_ns + self._clock_ns, READS if not is_last else 0)
             sockets.settle(self.now_ns)
@@ -64,15 +66,15 @@ class KernelSource:
 
     def _read(self, sockets: Sockets, began_ns: int, most: int) -> None:
         """Read until the ring is empty, or `most` times (0 = no bound); then set `now_ns`."""
-        ring = self._probes.ring
-        chunks = self._probes.chunks
+        ring = self._window.ring
+        chunks = self._window.chunks
         reads = 0
         while True:
             records = ring.read(RECORDS)
             sockets.take(records)
             reads += 1
             if len(records) < RECORDS:
-                self._probes.have_read(chunks)
+                self._window.have_read(chunks)
                 reached_ns = self.now_ns if ring.is_busy else began_ns - UNDERWAY_NS
                 break
             if reads == most:
@@ -82,11 +84,16 @@ class KernelSource:
 
     def _count(self, connections: Connections) -> None:
         """Let the kernel's counters stand beside the observer's."""
-        counts = self._probes.counts()
+        counts = self._window.counts()
         for name, is_loss in COUNTERS:
             if counts[name]:
                 counters = connections.counters if is_loss else connections.traffic
                 counters.by_reason[name] = counts[name]
+
+
+def loaded(config: Collector) -> Probes:
+    """Load the probes as configured. Raises Refusal: wrong configuration, or what Probes raises."""
+    return Probes(hooks(config.hook), ring_size(config.ring_bytes), ports(config.ports))
 
 
 def wall_offset_ns() -> int:

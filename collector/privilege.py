@@ -30,6 +30,13 @@ def forbid_gain() -> None:
         _drop_capabilities()
 
 
+def become_nobody() -> None:
+    """Take the user and group that own nothing; raises OSError in a user namespace without that user."""
+    os.setgroups([])
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+
+
 def drop() -> None:
     """Become nobody, without capabilities, closed to other processes' eyes (ptrace, /proc, core files).
 
@@ -37,11 +44,11 @@ def drop() -> None:
     """
     if os.geteuid() == 0:
         try:
-            os.setgroups([])
-            os.setresgid(NOBODY, NOBODY, NOBODY)
-            os.setresuid(NOBODY, NOBODY, NOBODY)
-        except OSError:  # a user namespace without that user
+            become_nobody()
+        except OSError:
             _drop_capabilities()
+    else:
+        _drop_capabilities()
     _prctl(PR_SET_DUMPABLE, 0)
     if effective_capabilities():
         seen = f"capabilities {effective_capabilities():#x} are left"
@@ -49,9 +56,11 @@ def drop() -> None:
 
 
 def effective_capabilities() -> int:
-    """Return the effective capabilities of this thread as a bit mask (capabilities(7))."""
-    lines = Path("/proc/thread-self/status").read_text().splitlines()
-    return next(int(line.split()[1], 16) for line in lines if line.startswith("CapEff"))
+    """Return the effective capabilities of this thread as a bit mask (capget(2))."""
+    words = (ctypes.c_uint32 * 6)()
+    if _libc.capget(ctypes.byref(_CapabilityHead(CAPABILITY_VERSION, 0)), words):
+        raise _failed("capget")
+    return int(words[0]) | int(words[3]) << 32
 
 
 def _drop_capabilities() -> None:

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,29 +35,17 @@ class Loaded:
     refused: dict[str, str]
 
 
-class Probes:
-    """Loaded probes: the ring, the counters, the verdicts, and the links that keep them attached until `close`.
+MAPS = ("ring", "counters", "verdicts")
 
-    No descriptor here lets its holder load or attach anything.
-    """
 
-    def __init__(self, hooks: Sequence[str], ring_bytes: int, ports: Sequence[int]) -> None:
-        """Load the first of `hooks` that this kernel takes; `ports`: capture only these, none = all.
+class Window:
+    """What the observer sees of the kernel: the ring, the counters, the verdicts, as memory; no descriptor is kept."""
 
-        Raises Refusal: no right to, no bcc, no BTF, no hook.
-        """
-        loaded = load(hooks, ring_bytes, ports)
-        if not loaded.hook:
-            raise nothing_loads(loaded.refused)
-        self.hook = loaded.hook
-        self.refused = loaded.refused
-        found = loaded.descriptors
-        self._links = [descriptor for name, descriptor in found.items() if name.startswith("held")]
-        self.ring = Ring(found["ring"], ring_bytes)
-        self.verdicts = _array(found["verdicts"], SLOTS)
-        self._counters = _array(found["counters"], COUNTER_SLOTS)
-        for name in ("ring", "verdicts", "counters"):
-            os.close(found[name])  # the mapping holds it
+    def __init__(self, maps: Mapping[str, int], ring_bytes: int) -> None:
+        """Map the descriptors of MAPS; they may then be closed. Raises OSError."""
+        self.ring = Ring(maps["ring"], ring_bytes)
+        self.verdicts = _array(maps["verdicts"], SLOTS)
+        self._counters = _array(maps["counters"], COUNTER_SLOTS)
 
     def counts(self) -> dict[str, int]:
         """Return the kernel's counters by name."""
@@ -72,10 +60,41 @@ class Probes:
         """Tell the kernel side how many of them are out again: it leaves room for what is short."""
         self._counters[CHUNKS_READ] = chunks
 
-    def close(self) -> None:
-        """Detach: nothing comes into the ring any more."""
+
+class Probes:
+    """Loaded probes: the maps that a Window is made of, and the links that keep them attached until `close`.
+
+    No descriptor here lets its holder load or attach anything.
+    """
+
+    def __init__(self, hooks: Sequence[str], ring_bytes: int, ports: Sequence[int]) -> None:
+        """Load the first of `hooks` that this kernel takes; `ports`: capture only these, none = all.
+
+        Raises Refusal: no right to, no bcc, no BTF, no hook.
+        """
+        loaded = load(hooks, ring_bytes, ports)
+        if not loaded.hook:
+            raise nothing_loads(loaded.refused)
+        self.hook = loaded.hook
+        self.refused = loaded.refused
+        self.ring_bytes = ring_bytes
+        self.maps = {name: loaded.descriptors[name] for name in MAPS}
+        self._links = [descriptor for name, descriptor in loaded.descriptors.items() if name.startswith("held")]
+
+    def window(self) -> Window:
+        """Map what was loaded."""
+        return Window(self.maps, self.ring_bytes)
+
+    def detach(self) -> None:
+        """Nothing comes into the ring any more; what is in it can be read."""
         while self._links:
             os.close(self._links.pop())
+
+    def close(self) -> None:
+        """Detach, and let go of the maps."""
+        self.detach()
+        while self.maps:
+            os.close(self.maps.popitem()[1])
 
 
 def load(hooks: Sequence[str], ring_bytes: int, ports: Sequence[int] = ()) -> Loaded:

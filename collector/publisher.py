@@ -1,18 +1,31 @@
 """The Kafka sink: batches to sbi.events, idempotent, in order, from a bounded queue, each delivery counted."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from collector.avro import encode_batch
 from collector.batch import Batch
+from collector.delivery import BATCH_SCHEMA, Delivery, delivery_of
 from collector.message import Counters
-from collector.shard import shard_key, shard_partition
+from collector.shard import shard_partition
 from schemas.refusal import Refusal
 
 CONTACT_S = 10.0
 WAIT_S = 0.1
 ADVICE = "check that Kafka runs and that its address and credentials are right"
+
+Frame = Callable[[bytes], bytes]
+NOTHING_BESIDE: Mapping[str, tuple[str, Frame]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where the messages of one schema go, and what stands before them."""
+
+    topic: str
+    frame: Frame
+    partitions: int
 
 
 class Publisher:
@@ -26,16 +39,18 @@ class Publisher:
         self,
         settings: Mapping[str, str | int | float | bool],
         topic: str,
-        frame: Callable[[bytes], bytes],
+        frame: Frame,
         loss: Counters,
         queue_bytes: int,
         patient: bool,
+        beside: Mapping[str, tuple[str, Frame]] = NOTHING_BESIDE,
     ) -> None:
-        """Make contact with Kafka; `frame` puts the schema's mark before a batch. Raises Refusal if it fails."""
+        """Make contact with Kafka; `frame` puts the schema's mark before a batch. Raises Refusal if it fails.
+
+        `beside`: topic and frame of each further schema.
+        """
         self.delivered_batches = 0
         self.delivered_events = 0
-        self._topic = topic
-        self._frame = frame
         self._loss = loss
         self._patient = patient
         self._failure: Refusal | None = None
@@ -54,19 +69,21 @@ class Publisher:
                 **settings,
             }
         )
-        self._partitions = self._contact(str(settings.get("bootstrap.servers", "")))
+        where = str(settings.get("bootstrap.servers", ""))
+        routes = {BATCH_SCHEMA: (topic, frame), **beside}
+        self._routes = {schema: Route(to, mark, self._contact(to, where)) for schema, (to, mark) in routes.items()}
 
     def put(self, batch: Batch) -> None:
         """Queue a batch. Raises Refusal once Kafka has refused one (patient only)."""
-        header = batch.header
-        key = shard_key(header.site, header.node, header.shard)
-        value = self._frame(encode_batch(header, batch.events))
-        headers = [
-            ("incarnation", header.incarnation.encode()),
-            ("sequence", str(header.sequence).encode()),
-            ("final", b"1" if header.final else b"0"),
-        ]
-        events = len(batch.events)
+        self.deliver(delivery_of(batch))
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Queue a message, as `put` does; one of a schema that has no route is counted."""
+        route = self._routes.get(delivery.schema)
+        if route is None:
+            self._loss.add("publisher_unknown_schemas")
+            return
+        events = delivery.events
 
         def delivered(error: KafkaError | None, _: Message) -> None:
             self._on_delivery(error, events)
@@ -74,11 +91,11 @@ class Publisher:
         while True:
             try:
                 self._producer.produce(
-                    self._topic,
-                    value,
-                    key,
-                    partition=shard_partition(key, self._partitions),
-                    headers=headers,
+                    route.topic,
+                    route.frame(delivery.body),
+                    delivery.key,
+                    partition=shard_partition(delivery.key, route.partitions),
+                    headers=list(delivery.headers),
                     on_delivery=delivered,
                 )
                 break
@@ -92,6 +109,10 @@ class Publisher:
             except KafkaException as error:
                 self._on_delivery(error.args[0], events)
                 break
+        self.poll()
+
+    def poll(self) -> None:
+        """Take note of what was delivered since. Raises Refusal as `put` does."""
         self._producer.poll(0)
         self._check()
 
@@ -104,16 +125,16 @@ class Publisher:
 
     def partition(self, key: bytes) -> int:
         """Return the partition that `key` goes to."""
-        return shard_partition(key, self._partitions)
+        return shard_partition(key, self._routes[BATCH_SCHEMA].partitions)
 
-    def _contact(self, bootstrap: str) -> int:
+    def _contact(self, name: str, bootstrap: str) -> int:
         try:
-            topic = self._producer.list_topics(self._topic, CONTACT_S).topics[self._topic]
+            topic = self._producer.list_topics(name, CONTACT_S).topics[name]
         except KafkaException as error:
             raise Refusal("cannot reach Kafka", f"{bootstrap}: {error.args[0].str()}", ADVICE) from error
         if topic.error or not topic.partitions:
             seen = topic.error.str() if topic.error else "it has no partitions"
-            raise Refusal("cannot use the topic", f"{self._topic}: {seen}", "create it with: sbiscope schema")
+            raise Refusal("cannot use the topic", f"{name}: {seen}", "create it with: sbiscope schema")
         return len(topic.partitions)
 
     def _on_delivery(self, error: KafkaError | None, events: int) -> None:

@@ -8,7 +8,8 @@ from collector.avro import BatchHeader
 from collector.batch import Batch, Batcher, BatchRules, Event
 from collector.connections import Bounds, Connections
 from collector.halves import Message
-from collector.message import Counters, Endpoints, Limits
+from collector.message import Counters, Endpoints
+from collector.observer import limits
 from collector.pcap_source import PcapSource
 from collector.pipeline import Pipeline
 from deploy.sinks import client, events_topic, kafka_sink, lines_to
@@ -18,13 +19,6 @@ from schemas.refusal import Refusal
 CAPTURE = 1  # index of its symbol in the schema's enum Source
 
 Describe = Callable[[Endpoints, Message], Event]
-
-
-def limits(config: Collector) -> Limits:
-    """Return the observer's bounds as configured."""
-    return Limits(
-        max_streams=config.max_streams, max_header_bytes=config.max_header_bytes, body_bytes=config.body_bytes
-    )
 
 
 def run_capture(source: PcapSource, config: Config, describe: Describe, put: Callable[[Batch], None]) -> None:

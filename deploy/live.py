@@ -1,27 +1,25 @@
-"""How the agent runs on a node: kernel source to sink until a signal ends it in order."""
+"""How the agent runs on a node: load the probes, give up rights, supervise an observer until a signal ends it."""
 
-import importlib
+import dataclasses
 import os
 import signal
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 
-from collector import privilege
-from collector.avro import BatchHeader
-from collector.batch import Batch, Batcher, BatchRules
-from collector.connections import Bounds, Connections
-from collector.kernel_source import KernelSource
+import msgspec
+
+from collector import kernel_source, privilege
+from collector.attribution import Attribution
+from collector.channel import Setup
+from collector.child import Child
 from collector.message import Counters
-from collector.pipeline import Pipeline
-from deploy.capture import limits, meaning_of
-from deploy.sinks import kafka_sink, lines_to
+from collector.pseudonym_key import key_of
+from collector.supervisor import Supervisor
+from deploy.sinks import kafka_sink, lines_descriptor
 from schemas.config import Config
 
-KERNEL = 0  # index of its symbol in the schema's enum Source
-HOLE_NS = 200_000_000  # records of one socket swap places by microseconds: what is missing longer is lost
 FLUSH_S = 10.0
-NICENESS = 10  # the network functions come first: mean latency at 2,000 requests/s +24 % instead of +43 % on 2 cores
+NICENESS = 5  # the network functions come first
 
 
 def collect_live(config: Config, to: str) -> int:
@@ -29,39 +27,44 @@ def collect_live(config: Config, to: str) -> int:
 
     Rights are used to load the probes and to open the sink, then given up for good.
     """
-    importlib.import_module("collector.http1")  # met late else, when its file may not be readable any more
-    source = KernelSource(config.collector)
-    privilege.forbid_gain()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: source.stop())
-    connections = Connections(
-        limits(config.collector),
-        Bounds(max_connections=config.collector.max_connections, hole_ns=HOLE_NS, repeats_are_races=True),
-    )
-    first = BatchHeader(config.site.name, config.site.node, 0, source.incarnation, 1, 0, KERNEL, final=False, loss={})
-    rules = BatchRules(max_events=config.collector.batch_events, interval_ms=config.collector.batch_ms)
+    behind = Counters()
     with ExitStack() as ending:
-        put = sink(config, to, connections.counters, ending)
-        pipeline = Pipeline(connections, meaning_of(config.collector), Batcher(first, rules), put)
+        lines = None if to == "kafka" else ending.enter_context(lines_descriptor(to))
+        probes = kernel_source.loaded(config.collector)
+        ending.callback(probes.close)
+        child = Child(probes, lines)
+        ending.callback(child.end)
+        privilege.forbid_gain()
+        sink = None
+        if to == "kafka":
+            sink = kafka_sink(config, behind, patient=False)
+            ending.callback(sink.close, FLUSH_S)
+        wanted = setup(config, probes.ring_bytes, lines)
+        supervisor = Supervisor(probes, child, wanted, Attribution(), sink, lines, behind)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: supervisor.stop())
         privilege.drop()
         os.nice(NICENESS)
-        print(f"sbiscope collect: observing {config.site.node} (hook {source.hook})", file=sys.stderr, flush=True)
-        source.run(connections, pipeline.tick)
-        pipeline.finish(source.now_ns)
-    print(f"sbiscope collect: ended; {summary(connections)}", file=sys.stderr)
+        print(f"sbiscope collect: observing {config.site.node} (hook {probes.hook})", file=sys.stderr, flush=True)
+        supervisor.run()
+    print(f"sbiscope collect: ended; {summary(supervisor.seen.figures.loss | behind.by_reason)}", file=sys.stderr)
     return 0
 
 
-def sink(config: Config, to: str, loss: Counters, ending: ExitStack) -> Callable[[Batch], None]:
-    """Open where batches go, until `ending` ends. Raises Refusal."""
-    if to == "kafka":
-        publisher = kafka_sink(config, loss, patient=False)
-        ending.callback(publisher.close, FLUSH_S)
-        return publisher.put
-    return ending.enter_context(lines_to(to)).put
+def setup(config: Config, ring_bytes: int, lines: int | None) -> Setup:
+    """Return what an observer needs of the configuration, and the key. Raises Refusal: no key to be had."""
+    collector = config.collector
+    key = None if collector.plain_identifiers else key_of(collector.pseudonym_key_file, say)
+    section = msgspec.json.encode(dataclasses.asdict(collector))
+    return Setup(config.site.name, config.site.node, section, ring_bytes, key, lines is not None)
 
 
-def summary(connections: Connections) -> str:
+def say(text: str) -> None:
+    """Tell the user."""
+    print(text, file=sys.stderr)
+
+
+def summary(loss: dict[str, int]) -> str:
     """Return what was lost, in one line."""
-    lost = ", ".join(f"{amount} {reason}" for reason, amount in sorted(connections.counters.by_reason.items()))
+    lost = ", ".join(f"{amount} {reason}" for reason, amount in sorted(loss.items()) if amount)
     return f"lost: {lost}" if lost else "nothing lost"

@@ -31,6 +31,19 @@ def lines_to(to: str) -> Iterator[JsonLines]:
         raise Refusal("cannot write", f"{to}: {error.strerror}", "name another file") from error
 
 
+@contextmanager
+def lines_descriptor(to: str) -> Iterator[int]:
+    """Give a descriptor that takes JSON lines; `to` as `lines_to` has it."""
+    if to == "-":
+        yield sys.stdout.fileno()
+        return
+    try:
+        with Path(to).open("wb", buffering=0) as file:
+            yield file.fileno()
+    except OSError as error:
+        raise Refusal("cannot write", f"{to}: {error.strerror}", "name another file") from error
+
+
 def _written_at_once(file: BinaryIO) -> Callable[[bytes], None]:
     def write(data: bytes) -> None:
         file.write(data)

@@ -8,10 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from collector.kernel_source import KernelSource
+from collector.kernel_source import loaded
 from collector.probes import Probes
 from deploy.demo_peers import Consumer, producers, serve_connection, talk
 from deploy.kernel_check import kernel_findings
@@ -54,9 +55,9 @@ def hook(request: pytest.FixtureRequest) -> str:
 class Agent:
     """A running `sbiscope collect` that writes JSON lines."""
 
-    def __init__(self, lines: Path, *options: str) -> None:
+    def __init__(self, lines: Path, *options: str, start: Sequence[str] = (sys.executable,)) -> None:
         self.lines = lines
-        command = [sys.executable, "-m", "deploy.cli", "collect", "--to", str(lines), *options]
+        command = [*start, "-m", "deploy.cli", "collect", "--to", str(lines), *options]
         self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
         self.said = self.process.stderr.readline()
@@ -74,8 +75,8 @@ class Agent:
 
 
 @contextmanager
-def agent(place: Path, *options: str) -> Iterator[Agent]:
-    running = Agent(place / "events.jsonl", *options)
+def agent(place: Path, *options: str, start: Sequence[str] = (sys.executable,)) -> Iterator[Agent]:
+    running = Agent(place / "events.jsonl", *options, start=start)
     try:
         yield running
     finally:
@@ -309,15 +310,17 @@ def gone(programs: set[int]) -> bool:
     return not any(map(is_loaded, programs))
 
 
-def test_the_observer_has_no_rights_and_leaves_nothing_when_killed(tmp_path: Path) -> None:
+def test_no_process_has_rights_and_nothing_is_left_when_killed(tmp_path: Path) -> None:
     with producers() as port, agent(tmp_path) as running:
-        status = Path(f"/proc/{running.process.pid}/status").read_text()
-        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        assert fields["Uid"].split() == ["65534"] * 4
-        assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {0}
-        assert fields["NoNewPrivs"] == "1"
+        (observer,) = children(running.process.pid)
+        for process in (running.process.pid, observer):
+            fields = status(process)
+            assert fields["Uid"].split() == ["65534"] * 4
+            assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+            assert fields["NoNewPrivs"] == "1"
         programs = program_ids(running.process.pid)
         assert len(programs) >= 3
+        assert program_ids(observer) == set()
         consumer = Consumer(port)
         consumer.exchange(0)
         running.process.kill()
@@ -327,16 +330,106 @@ def test_the_observer_has_no_rights_and_leaves_nothing_when_killed(tmp_path: Pat
         consumer.close()
 
 
+@pytest.fixture(scope="module")
+def unprivileged() -> list[str]:
+    """Return how a program is started as nobody with CAP_BPF and CAP_PERFMON and nothing else."""
+    caps = "-all,+bpf,+perfmon"
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", f"--bounding-set={caps}"]
+    packages = next(path for path in sys.path if path.endswith("site-packages"))
+    given = ["--no-new-privs", f"--inh-caps={caps}", f"--ambient-caps={caps}", "env", f"PYTHONPATH={ROOT}:{packages}"]
+    for python in (sys.executable, f"/usr/bin/python3.{sys.version_info.minor}"):
+        start = [*user, *given, python]
+        if (
+            subprocess.run([*start, "-c", "import collector.observer"], capture_output=True, check=False).returncode
+            == 0
+        ):
+            return start
+    pytest.skip("no Python that nobody may run can read the program here")
+
+
+@pytest.fixture
+def open_place(tmp_path: Path) -> Iterator[Path]:
+    """Return a folder that an unprivileged agent may write to, with a key of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        key = place / "key"
+        key.write_bytes(b"7" * 64)
+        key.chmod(0o600)
+        (place / "agent.toml").write_text(f'[collector]\npseudonym_key_file = "{key}"\n')
+        for path in (place, key, place / "agent.toml"):
+            os.chown(path, 65_534, 65_534)
+        yield place
+
+
+def test_two_capabilities_suffice_and_the_observer_has_none(unprivileged: list[str], open_place: Path) -> None:
+    config = ["--config", str(open_place / "agent.toml")]
+    with producers() as port, agent(open_place, *config, start=unprivileged) as running:
+        assert "observing" in running.said
+        (observer,) = children(running.process.pid)
+        for process in (running.process.pid, observer):
+            fields = status(process)
+            assert fields["Uid"].split() == ["65534"] * 4
+            assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
+        assert Path(f"/proc/{observer}/root").readlink().name.startswith("sbiscope-")
+        assert list(Path(f"/proc/{observer}/root").iterdir()) == []
+        for name in ("net", "user", "ipc", "mnt", "uts"):
+            own = Path(f"/proc/{observer}/ns/{name}").stat().st_ino
+            assert own != Path(f"/proc/self/ns/{name}").stat().st_ino
+        kinds = [os.readlink(path) for path in Path(f"/proc/{observer}/fd").iterdir()]  # noqa: PTH115 (no path)
+        assert not [kind for kind in kinds if "bpf_link" in kind or "bpf-prog" in kind]
+        consumer = Consumer(port)
+        consumer.exchange(0)
+        consumer.close()
+        running.end()
+    assert seen([one for one in running.events() if one["server_port"] == port], port) == each(1)
+
+
+def test_a_killed_observers_successor_reads_on_from_the_same_ring(unprivileged: list[str], open_place: Path) -> None:
+    """What came while none was there is in the ring; connections begun meanwhile are told whole."""
+    config = ["--config", str(open_place / "agent.toml")]
+    with producers() as port, agent(open_place, *config, start=unprivileged) as running:
+        for number in range(3):
+            (observer,) = children(running.process.pid)
+            os.kill(observer, signal.SIGSTOP)
+            consumer = Consumer(port)
+            for exchange in range(COUNT):
+                assert consumer.exchange(exchange).status, number
+            consumer.close()
+            os.kill(observer, signal.SIGKILL)
+            wait_for(lambda killed=observer: another(running.process.pid, killed))
+            time.sleep(1.0)  # what an observer has read and not yet handed over would end with it
+        running.end()
+    whole = [one for one in running.events() if one["server_port"] == port]
+    assert seen(whole, port) == each(3 * COUNT)
+
+
+def another(process: int, killed: int) -> None:
+    """Raise OSError until a child that is not `killed` has given up its rights."""
+    found = [one for one in children(process) if one != killed]
+    if not found or not Path(f"/proc/{found[0]}/root").readlink().name.startswith("sbiscope-"):
+        raise OSError("not yet")
+
+
+def children(process: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def status(process: int) -> dict[str, str]:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return dict(line.split(":\t", 1) for line in lines if ":\t" in line)
+
+
 @pytest.mark.slow
 def test_starting_and_stopping_leaves_nothing() -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(20):
-        source = KernelSource(Collector())
+        probes = loaded(Collector())
         programs = program_ids(os.getpid())
-        source._probes.close()
+        window = probes.window()
+        probes.close()
         assert programs
         assert gone(programs)
-        del source
+        del window
     assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 

@@ -265,3 +265,14 @@ def test_connections_do_not_disturb_each_other(order: Callable[[Any], Any]) -> N
             shard.talk([one], key)
     assert shard.read() == sorted(TRUTH * 23)
     assert len({one.connection_id for one, _ in shard.taken}) == 23
+
+
+def test_one_that_proves_foreign_while_its_first_bytes_wait_is_no_longer_looked_at() -> None:
+    shard = Shard()
+    shard.open()
+    assert shard.send(True, b"PRI") is Verdict.UNDECIDED
+    shard.take()
+    assert shard.send(True, FOREIGN) is Verdict.FOREIGN
+    shard.connections.advance(shard.now_ns + 10**11)
+    assert shard.take() == []
+    assert shard.watermark_age_ns() == 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.kernel_source import KernelSource
+from collector.kernel_source import KernelSource, loaded
 from collector.message import Vantage
 from schemas.config import Collector
 from schemas.refusal import Refusal
@@ -26,7 +26,7 @@ AGENT = replace(Collector(), ring_bytes=16_777_216)
 def hook(request: pytest.FixtureRequest) -> str:
     """Return each hook that this kernel takes."""
     try:
-        KernelSource(replace(AGENT, hook=request.param))._probes.close()
+        loaded(replace(AGENT, hook=request.param)).close()
     except Refusal as refusal:
         pytest.skip(f"hook {request.param} does not load here: {refusal.seen}")
     return str(request.param)
@@ -37,7 +37,8 @@ def taken(hook: str) -> tuple[Recorder, dict[str, tuple[int, Sent]]]:
     """Run every case under one agent; return what it recorded, and by case the server's port and what was sent."""
     recorder = Recorder()
     done: dict[str, tuple[int, Sent]] = {}
-    with observed(KernelSource(replace(AGENT, hook=hook)), recorder):
+    probes = loaded(replace(AGENT, hook=hook))
+    with observed(KernelSource(probes.window(), AGENT.consume_ms, detach=probes.close), recorder):
         for case in (*WHOLE, *WITH_GAPS):
             done[case.__name__] = played(case, socket.AF_INET)
         done["ipv6"] = played(WHOLE[0], socket.AF_INET6)

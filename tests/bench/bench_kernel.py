@@ -38,22 +38,18 @@ class Agent:
     lines: Path
     started_s: float
 
+    def processes(self) -> list[int]:
+        """Its processes: supervisor and observer; the loader is gone."""
+        own = self.process.pid
+        return [own, *map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split())]
+
     def cpu_s(self) -> float:
-        """CPU of the process so far, loader excluded."""
-        words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        """CPU of all its processes so far, loader excluded."""
+        return sum(map(cpu_s_of, self.processes()))
 
     def rss_mb(self) -> float:
-        """Resident memory without the pages shared with the kernel: ring, counters, verdicts."""
-        total = mapped = 0
-        is_shared = False
-        for line in Path(f"/proc/{self.process.pid}/smaps").read_text().splitlines():
-            if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-                is_shared = line.endswith("bpf-map")
-            elif line.startswith("Rss:"):
-                total += int(line.split()[1])
-                mapped += int(line.split()[1]) if is_shared else 0
-        return (total - mapped) / 1_024
+        """Resident memory of all its processes without the pages shared with the kernel: ring, counters, verdicts."""
+        return sum(map(rss_mb_of, self.processes()))
 
     def end(self) -> str:
         """End it in order; return what it said."""
@@ -63,6 +59,25 @@ class Agent:
     def messages(self) -> int:
         """How many events it wrote."""
         return self.lines.read_bytes().count(b"\n")
+
+
+def cpu_s_of(process: int) -> float:
+    """Return the CPU that a process has used."""
+    words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mb_of(process: int) -> float:
+    """Return a process's resident memory without the mapped BPF maps."""
+    total = mapped = 0
+    is_shared = False
+    for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            is_shared = line.endswith("bpf-map")
+        elif line.startswith("Rss:"):
+            total += int(line.split()[1])
+            mapped += int(line.split()[1]) if is_shared else 0
+    return (total - mapped) / 1_024
 
 
 @contextmanager

@@ -1,0 +1,55 @@
+"""The observer's knowledge of workloads: it may not look into /proc, so it asks the supervisor, seldom."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from collector.channel import Answer, Ask, Channel
+from collector.message import NOWHERE
+from collector.workload import Caller, Workload
+
+MOST_CALLERS = 16_384
+FRESH_S = 30.0
+WAIT_S = 0.2  # then the connection stays without; the ring goes on filling meanwhile
+
+
+class AskedWorkload:
+    """Answers of the supervisor, kept a while; the oldest leaves first."""
+
+    def __init__(self, channel: Channel, clock_s: Callable[[], float] = time.monotonic) -> None:
+        """Ask over `channel`; what else comes meanwhile is left there."""
+        self._channel = channel
+        self._clock_s = clock_s
+        self._known: OrderedDict[Caller, tuple[float, Workload]] = OrderedDict()
+        self._number = 0
+        self.unanswered = 0
+
+    def of(self, caller: Caller) -> Workload:
+        """Return what `caller` is part of; nothing known where the supervisor is too busy to say. Raises Closed."""
+        until_s, workload = self._known.get(caller, (0.0, NOWHERE))
+        if until_s < self._clock_s():
+            workload = self._ask(caller)
+            self._known[caller] = (self._clock_s() + FRESH_S, workload)
+            self._known.move_to_end(caller)
+            if len(self._known) > MOST_CALLERS:
+                self._known.popitem(last=False)
+        return workload
+
+    def _ask(self, caller: Caller) -> Workload:
+        self._number += 1
+        self._channel.send(Ask(self._number, caller))
+        until_s = self._clock_s() + WAIT_S
+        others = []
+        answer = NOWHERE
+        while (left_s := until_s - self._clock_s()) > 0:
+            message = self._channel.receive(left_s)
+            if isinstance(message, Answer) and message.number == self._number:
+                answer = message.workload
+                break
+            if message is not None and not isinstance(message, Answer):
+                others.append(message)
+        else:
+            self.unanswered += 1
+        for message in others:
+            self._channel.push_back(message)
+        return answer
