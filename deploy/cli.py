@@ -1,6 +1,7 @@
 """The command `sbiscope`: finds the subcommand's module, runs it, turns refusals into one line."""
 
 import argparse
+import errno
 import importlib
 import os
 import sys
@@ -24,6 +25,8 @@ COMMANDS = {
     "pseudonym": "map a subscriber identifier to its pseudonym, with the key",
     "config": "check the configuration and show what is in force",
 }
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # a full disk may meet any command
 
 
 def parser_for(name: str) -> argparse.ArgumentParser:
@@ -54,16 +57,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sbiscope: no command {name!r}; see sbiscope --help", file=sys.stderr)
         return 2
     try:
-        options = parser_for(name).parse_args(rest)
-        return int(importlib.import_module(f"deploy.commands.{name}").run(options))
+        return _run(name, rest)
     except Refusal as refusal:
-        print(f"sbiscope {name}: {refusal}", file=sys.stderr)
-        return 1
+        return _refuse(name, refusal)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader went away (| head): nothing is wrong
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _stop_writing()
         return 0
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _stop_writing()
+        place = str(error.filename or "the output")
+        return _refuse(name, Refusal("cannot write", f"{place}: {error.strerror}", "free space, or write elsewhere"))
+
+
+def _run(name: str, rest: Sequence[str]) -> int:
+    options = parser_for(name).parse_args(rest)
+    code = int(importlib.import_module(f"deploy.commands.{name}").run(options))
+    sys.stdout.flush()  # what cannot be written is said here, not by the interpreter's end
+    return code
+
+
+def _refuse(name: str, refusal: Refusal) -> int:
+    print(f"sbiscope {name}: {refusal}", file=sys.stderr)
+    return 1
+
+
+def _stop_writing() -> None:
+    """Let what is still buffered for standard output go nowhere, so that no later flush fails again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from schemas.config import Config, load
@@ -70,7 +70,7 @@ def _recorded(config: Config, steps: Steps) -> None:
         if "loaded already" not in refusal.failed:
             raise
         steps.say("it was loaded before: nothing is loaded twice")
-    _arrived(config, wanted, 0, steps)
+    _arrived(config, Wanted(RECORDED, wanted), steps)
 
 
 def _live(config: Config, steps: Steps) -> None:
@@ -84,8 +84,8 @@ def _live(config: Config, steps: Steps) -> None:
     began_us = time.time_ns() // 1_000
     with _agent(steps):
         steps.say(f"two programs have {EXCHANGES} SBI exchanges on loopback, no port configured")
-        talk(EXCHANGES, RATE)
-    _arrived(replace(config, site=replace(config.site, node=LIVE)), 2 * EXCHANGES, began_us, steps)
+        ports = {had.client_port for had in talk(EXCHANGES, RATE)}
+    _arrived(config, Wanted(LIVE, 2 * EXCHANGES, began_us, frozenset(ports)), steps)
 
 
 def live_hindrance(config: Config) -> str:
@@ -121,19 +121,35 @@ def _agent(steps: Steps) -> Iterator[None]:
     steps.say(f"agent {rest.rpartition('sbiscope collect: ')[2]}")
 
 
-def _arrived(config: Config, wanted: int, since_us: int, steps: Steps) -> None:
-    """Wait until a node's transactions are rows; raises Refusal when they do not come."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which transactions are waited for: of a node, from a time on (µs), and of these client ports where there are any.
+
+    Other SBI traffic of this host is observed too, and may be older or of another run: it is not counted here.
+    """
+
+    node: str
+    count: int
+    since_us: int = 0
+    client_ports: frozenset[int] = frozenset()
+
+
+def _arrived(config: Config, wanted: Wanted, steps: Steps) -> None:
+    """Wait until the wanted transactions are rows; raises Refusal when they do not come."""
     from deploy.accounts import reader
     from streams.clickhouse import connect, rows
 
-    sql = "SELECT count() FROM transactions FINAL WHERE node = {node:String} AND request_us >= {since:DateTime64(6)}"
-    places = {"node": config.site.node, "since": since_us / 1_000_000}
+    sql = (
+        "SELECT count() FROM transactions FINAL WHERE node = {node:String} AND request_us >= {since:DateTime64(6)} "
+        "AND (empty({ports:Array(UInt16)}) OR has({ports:Array(UInt16)}, client_port))"
+    )
+    places = {"node": wanted.node, "since": wanted.since_us / 1_000_000, "ports": sorted(wanted.client_ports)}
     client = connect(reader(config))
     began = time.monotonic()
     try:
-        while (there := rows(client, sql, places)[0][0]) < wanted:
+        while (there := rows(client, sql, places)[0][0]) < wanted.count:
             if time.monotonic() - began > LONGEST_S:
-                seen = f"{there} of {wanted} rows after {LONGEST_S:.0f} s"
+                seen = f"{there} of {wanted.count} rows after {LONGEST_S:.0f} s"
                 raise Refusal("not all transactions arrived", seen, "see: sbiscope status")
             time.sleep(0.1)
     finally:

@@ -134,7 +134,7 @@ def said(error: BaseException) -> str:
     text = str(error).strip()
     found = re.search(r"(?:Code: \d+\. )?DB::Exception: (.*)", text, re.DOTALL)
     text = found.group(1) if found else text
-    unreached = re.search(r"Caused by \w+\([\"'](?:.*?: )?([^\"']+)[\"']\)", text)
+    unreached = re.search(r"Caused by \w+\([\"'](?:\S*Connection.*?[)>]: )?(.+?)[\"']\)", text)
     text = unreached.group(1) if unreached else text
     text = re.sub(r"(\. Expected one of: | In scope )(?s:.*?)(\([A-Z_]+\))?\s*$", r" \2", text)
     text = re.sub(r"\s*\(version [^()]*(\([^()]*\))?[^()]*\)\s*$", "", text)

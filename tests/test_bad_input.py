@@ -1,5 +1,6 @@
 """What a user may get wrong: one line that says what failed, what was seen and what to do; no traceback, code not 0."""
 
+import gzip
 import os
 import re
 import shutil
@@ -11,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy.demo import live_hindrance
 from deploy.stack import jars
-from tests.broker import free_ports
+from schemas.config import load
+from tests.broker import broker, free_ports
 
 ROOT = Path(__file__).parent.parent
 FULL = Path(__file__).parent / "captures" / "open5gs-registration-full.pcapng"
@@ -30,11 +33,30 @@ def run(
     return done.returncode, done.stdout, done.stderr
 
 
+def begin(*words: str | Path, **environment: str) -> subprocess.Popen[str]:
+    """Start a command."""
+    command = [sys.executable, "-m", "deploy.cli", *map(str, words)]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+def ended(started: subprocess.Popen[str]) -> tuple[int, str, str]:
+    with started:
+        out, said = started.communicate(timeout=120)
+    return started.returncode, out, said
+
+
+def away(bootstrap: str) -> dict[str, str]:
+    """Return a configuration whose ClickHouse, and perhaps Kafka, is out of reach."""
+    return {"SBISCOPE_KAFKA_BOOTSTRAP": bootstrap, "SBISCOPE_CLICKHOUSE_URL": f"http://{NOWHERE}"}
+
+
 def refused(done: tuple[int, str, str], *seen: str) -> None:
     """Check the one line: `sbiscope COMMAND: what failed: what was seen; what to do`, and that it names `seen`."""
     code, _, said = done
     assert code == 1, done
-    assert re.fullmatch(r"sbiscope [a-z]+: [^\n]+\n", said), said
+    assert re.fullmatch(r"sbiscope [a-z]+: [^\n]+; [^\n]+\n", said), said
     for word in seen:
         assert word in said, said
 
@@ -50,6 +72,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "head.pcapng").write_bytes(whole[:11])
     (folder / "bad.toml").write_text("[kafka\nbootstrap = 1\n")
     (folder / "unknown.toml").write_text('[kafka]\nbootstrp = "x"\n')
+    (folder / "type.toml").write_text('[kafka]\npartitions = "many"\n')
+    (folder / "latin.toml").write_bytes(b'[site]\nname = "M\xfcnchen"\n')
+    (folder / "text.pcap.gz").write_bytes(gzip.compress(b"this is no capture\n" * 23))
+    (folder / "cut.pcapng.gz").write_bytes(gzip.compress(whole)[:20_011])
     return folder
 
 
@@ -59,7 +85,8 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("text.pcap", "not a capture"),
         ("empty.pcap", "empty"),
-        ("head.pcapng", ""),
+        ("head.pcapng", "the capture is broken"),
+        ("text.pcap.gz", "not a capture"),
         ("missing.pcap", "No such file"),
         (".", "directory"),
     ],
@@ -71,29 +98,87 @@ def test_what_is_no_capture_is_refused(files: Path, command: str, name: str, see
     assert done[1] == ""
 
 
-def test_of_a_cut_capture_all_that_is_there_is_decoded_and_then_said(files: Path) -> None:
-    code, out, said = run("decode", files / "cut.pcapng")
-    refused((code, out, said), "cut")
-    assert 500 < out.count("\n") < 2_744
+@pytest.mark.parametrize("name", ["cut.pcapng", "cut.pcapng.gz"])
+def test_of_a_cut_capture_all_that_is_there_is_decoded_and_then_said(files: Path, name: str) -> None:
+    code, out, said = run("decode", files / name)
+    refused((code, out, said), "cut", "what stood before was read")
+    assert 100 < out.count("\n") < 2_744
 
 
 @pytest.mark.parametrize(
     "words",
-    [("collect", "--source", str(FULL)), ("streams", "--stage", "pairing"), ("schema",)],
-    ids=lambda words: words[0],
+    [
+        ("decode", FULL),
+        ("decode", "--transactions", FULL),
+        ("collect", "--source", FULL, "--to", "-"),
+        ("config", "check"),
+    ],
+    ids=["events", "transactions", "collect", "config"],
 )
-def test_kafka_out_of_reach_is_said(words: tuple[str, ...]) -> None:
-    refused(run(*words, SBISCOPE_KAFKA_BOOTSTRAP=NOWHERE, SBISCOPE_CLICKHOUSE_URL=f"http://{NOWHERE}"), NOWHERE)
+def test_a_full_disk_is_said(words: tuple[str | Path, ...]) -> None:
+    command = [sys.executable, "-m", "deploy.cli", *map(str, words)]
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(command, cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    refused((done.returncode, "", done.stderr), "No space left on device")
+
+
+def test_kafka_out_of_reach_is_said_by_each_command_that_needs_it() -> None:
+    """All at once: each waits ten seconds for an answer."""
+    commands = [["collect", "--source", FULL], ["streams", "--stage", "pairing"], ["schema"]]
+    if not live_hindrance(load(None)):
+        commands.append(["collect"])
+    for started in [begin(*words, **away(NOWHERE)) for words in commands]:
+        refused(ended(started), NOWHERE)
 
 
 @pytest.mark.parametrize("words", [("query", "SELECT 1"), ("report",)], ids=lambda words: words[0])
-def test_clickhouse_out_of_reach_is_said(words: tuple[str, ...]) -> None:
-    refused(run(*words, SBISCOPE_CLICKHOUSE_URL=f"http://{NOWHERE}"), NOWHERE)
+@pytest.mark.parametrize(
+    ("address", "seen"), [(NOWHERE, "refused"), ("nosuch.invalid:8123", "resolve")], ids=["closed", "unknown"]
+)
+def test_clickhouse_out_of_reach_is_said(words: tuple[str, ...], address: str, seen: str) -> None:
+    refused(run(*words, SBISCOPE_CLICKHOUSE_URL=f"http://{address}"), address, seen)
 
 
-@pytest.mark.parametrize(("name", "seen"), [("bad.toml", "bad.toml"), ("unknown.toml", "bootstrp")])
+@pytest.mark.stack
+def test_tables_and_sink_say_that_clickhouse_is_out_of_reach() -> None:
+    with broker() as kafka:
+        there = away(kafka.bootstrap)
+        refused(run("schema", **there), "ClickHouse", NOWHERE)
+        refused(run("streams", "--stage", "sink", **there), "ClickHouse", NOWHERE)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("status",),
+        ("query", "SELECT 1"),
+        ("report",),
+        ("schema",),
+        ("streams",),
+        ("collect", "--source", FULL),
+    ],
+    ids=lambda words: words[0],
+)
+def test_where_no_stack_is_up_it_says_how_to_start_one(tmp_path: Path, words: tuple[str | Path, ...]) -> None:
+    refused(run(*words, **stack(tmp_path / "none")), "no stack is up", "sbiscope up")
+
+
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("bad.toml", "bad.toml"),
+        ("unknown.toml", "bootstrp"),
+        ("type.toml", "partitions"),
+        ("latin.toml", "latin.toml"),
+        ("missing.toml", "No such file"),
+    ],
+)
 def test_a_wrong_configuration_is_said(files: Path, name: str, seen: str) -> None:
     refused(run("config", "check", "--config", files / name), seen)
+
+
+def test_a_wrong_variable_is_said() -> None:
+    refused(run("config", "check", SBISCOPE_KAFKA_PARTITIONS="many"), "SBISCOPE_KAFKA_PARTITIONS")
 
 
 def test_a_hook_that_does_not_exist_is_said() -> None:
@@ -101,11 +186,27 @@ def test_a_hook_that_does_not_exist_is_said() -> None:
 
 
 def test_without_rights_the_kernel_is_not_asked() -> None:
-    setpriv = shutil.which("setpriv")
-    if os.geteuid() == 0 and not setpriv:
+    refused(run("collect", "--to", "-", launcher=nobody()), "CAP_BPF", "run as root")
+
+
+def nobody() -> tuple[str, ...]:
+    """Return what makes a command somebody's who has no rights; skip where he cannot even start it."""
+    if os.geteuid() != 0:
+        return ()
+    if not shutil.which("setpriv"):
         pytest.skip("this is root, and setpriv is missing to become somebody else")
-    nobody = ("setpriv", "--reuid=65534", "--clear-groups", "--") if os.geteuid() == 0 else ()
-    refused(run("collect", "--to", "-", launcher=nobody), "CAP_BPF")
+    become = ("setpriv", "--reuid=65534", "--clear-groups", "--")
+    if run("--help", launcher=become)[0] != 0:
+        pytest.skip(f"{ROOT} or its Python cannot be read by others than root")
+    return become
+
+
+def test_a_kernel_without_types_is_said() -> None:
+    """BTF is hidden from the command alone, by a mount of its own."""
+    hide = ("unshare", "--mount", "sh", "-c", 'mount -t tmpfs none /sys/kernel/btf && exec "$0" "$@"')
+    if os.geteuid() != 0 or subprocess.run([*hide, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("needs root, unshare and a kernel with BTF to hide")
+    refused(run("collect", "--to", "-", launcher=hide), "BTF", "CONFIG_DEBUG_INFO_BTF")
 
 
 @pytest.fixture
@@ -124,7 +225,7 @@ def stack(folder: Path) -> dict[str, str]:
     }
 
 
-@pytest.mark.parametrize("key", ["KAFKA_PORT", "CLICKHOUSE_PORT"])
+@pytest.mark.parametrize("key", ["KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "CLICKHOUSE_PORT"])
 def test_a_taken_port_is_said(taken: int, tmp_path: Path, key: str) -> None:
     jars.fetch(lambda _: None)
     wrong = {f"SBISCOPE_STACK_{key}": str(taken)}

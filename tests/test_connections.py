@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from collector.connections import Bounds, Connections, Verdict
 from collector.message import Ended, Endpoints, Half, Limits, Vantage
@@ -275,4 +277,45 @@ def test_one_that_proves_foreign_while_its_first_bytes_wait_is_no_longer_looked_
     assert shard.send(True, FOREIGN) is Verdict.FOREIGN
     shard.connections.advance(shard.now_ns + 10**11)
     assert shard.take() == []
+    assert shard.watermark_age_ns() == 0
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(1, 3), st.booleans(), st.integers(0, 40)), max_size=80))
+def test_whatever_order_things_come_in_nothing_fails_and_the_watermark_never_falls(
+    steps: list[tuple[int, int, bool, int]],
+) -> None:
+    """Connections 1 and 2 talk SBI, 3 something else; their bytes come, are lost, come late; they end and come back."""
+    shard = Shard(max_connections=2, held_bytes=3_000, hole_ns=20 * MS, half_ns=50 * MS)
+    late: list[tuple[int, bool, int, bytes]] = []
+    said, mark = {1: 0, 2: 0, 3: 0}, 0
+    for act, key, from_start, number in steps:
+        from_client, data = TALK[said[key] % len(TALK)] if key < 3 else (from_start, FOREIGN[number : 3 * number + 1])
+        if act < 3:
+            said[key] += 1
+            position = shard.places.get((key, from_client), 0)
+            if shard.connections.chunk(key, from_client, position, b"", shard.now_ns) is Verdict.ABSENT:
+                shard.open(key, from_start)
+            shard.send(from_client, data, key, lost=act == 2)
+            if act == 2:
+                late.append((key, from_client, position, data))
+        elif act == 3 and late:
+            shard.connections.chunk(*late.pop(number % len(late)), shard.now_ns)
+        elif act == 4:
+            shard.connections.missing(
+                key, from_client, shard.places.get((key, from_client), 0), 1 + number, shard.now_ns
+            )
+        elif act == 5:
+            shard.connections.close(key, shard.now_ns)
+        elif act == 6:
+            shard.now_ns += number * MS
+        else:
+            shard.connections.advance(shard.now_ns)
+            shard.take()
+            now = shard.connections.watermark_ns(shard.now_ns)
+            assert mark <= now <= shard.now_ns
+            mark = now
+    shard.connections.finish(shard.now_ns)
+    shard.take()
+    assert len(shard.connections) == 0
     assert shard.watermark_age_ns() == 0

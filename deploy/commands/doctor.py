@@ -6,6 +6,7 @@ import sys
 from importlib.util import find_spec
 
 from deploy.findings import Finding
+from schemas.refusal import Refusal
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
 
 def machine_findings() -> list[Finding]:
     """Return what this Python and the programs beside it can do."""
-    return [_python(), _build(), _program("java", "Kafka"), _program("mvn", "fetching Kafka"), _engine()]
+    return [_python(), _build(), _java(), _maven(), _engine()]
 
 
 def _python() -> Finding:
@@ -42,9 +43,25 @@ def _build() -> Finding:
     return Finding("build", compiled, seen, "install gcc, libc6-dev and python3-dev, then: make build")
 
 
-def _program(name: str, purpose: str) -> Finding:
-    path = shutil.which(name)
-    return Finding(name, path is not None, path or f"not found; {purpose} needs it", "run: make setup")
+def _java() -> Finding:
+    from deploy.stack.kafka import java, version
+
+    try:
+        path = java()
+    except Refusal as refusal:
+        return Finding("Java", False, f"{refusal.failed}: {refusal.seen}", refusal.advice)
+    return Finding("Java", True, f"{version(path)}, {path}")
+
+
+def _maven() -> Finding:
+    from deploy.stack import jars
+
+    if jars.fetched():
+        return Finding("Kafka", True, f"its jars are in {jars.directory()}")
+    path = shutil.which("mvn")
+    if path is None:
+        return Finding("Kafka", False, "neither its jars nor Maven are here", "install it: sudo apt-get install maven")
+    return Finding("Kafka", True, f"fetched by {path} at the first start")
 
 
 def _engine() -> Finding:

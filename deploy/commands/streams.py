@@ -30,18 +30,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run until ended; 0 = in order, 3 = going on would have been wrong (a supervisor starts it again)."""
+    """Run until ended; 0 = in order, 3 = going on would have been wrong (a supervisor starts it again).
+
+    A sink whose ClickHouse is away when it starts is refused, as a wrong address or password is; later it waits.
+    """
     from deploy.accounts import writer
     from deploy.registry import marks, registered
     from deploy.sinks import client
     from schemas.config import load
     from streams import stages
+    from streams.clickhouse import connect
     from streams.runtime.process import Place
     from streams.runtime.process import run as run_process
 
     config = load(options.config)
     settings = client(config)
     names = tuple(dict.fromkeys(options.stage or stages.NAMES))
+    if "sink" in names:
+        connect(writer(config), "default").close()
     jobs = stages.jobs(config, names, marks(config.kafka), lambda: writer(config))
     place = Place(
         config.kafka,

@@ -23,11 +23,17 @@ def java() -> str:
     found = found or shutil.which("java")
     if found is None:
         raise Refusal("Kafka needs Java 17 or newer", "no java on the path", INSTALL)
-    said = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
-    major = re.search(r'version "(\d+)', said)
-    if major is None or int(major[1]) < JAVA:
-        raise Refusal("Kafka needs Java 17 or newer", said.splitlines()[0] if said else found, INSTALL)
+    said = version(found)
+    if int(said.partition(".")[0] or 0) < JAVA:
+        raise Refusal("Kafka needs Java 17 or newer", f"{found} is {said or 'of no known version'}", INSTALL)
     return found
+
+
+def version(program: str) -> str:
+    """Return the version that a Java says it has, "" if it says none."""
+    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d[^"]*)"', said)
+    return found[1] if found else ""
 
 
 def command(stack: Stack, place: Layout, jars: Path) -> list[str]:
