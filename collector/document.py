@@ -42,6 +42,7 @@ class Document(msgspec.Struct):
     problemDetails: Any = None
     remoteError: Any = None
     authResult: Any = None
+    resynchronizationInfo: Any = None
     n2SmInfoType: Any = None
     hoState: Any = None
     upCnxState: Any = None

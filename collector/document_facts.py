@@ -21,6 +21,7 @@ from collector.nf_profile import NfProfile, profile_of, profiles_of
 LONGEST_WORD = 128  # of a cause or verdict
 LONGEST_REFERENCE = 256
 NO_NF_FOUND = "NO_NF_FOUND"
+SYNCH_FAILURE = "SYNCH_FAILURE"  # the UE's sequence number did not fit (TS 33.501 6.1.3.3.1): the vector is asked anew
 ONLY_REJECTED_NSSAI = "ONLY_REJECTED_NSSAI"
 # N1N2MessageTransferCause (TS 29.518 6.1.6.3.6) → is it a failure. An answer, though its key is `cause`.
 TRANSFER_CAUSES = {
@@ -174,6 +175,8 @@ def verdict_of(document: Document) -> tuple[str | None, bool]:
     d = document
     if isinstance(d.authResult, str):
         return _word(d.authResult), d.authResult not in ("AUTHENTICATION_SUCCESS", "AUTHENTICATION_ONGOING")
+    if d.resynchronizationInfo is not None:
+        return SYNCH_FAILURE, False
     if isinstance(d.n2SmInfoType, str) and d.n2SmInfoType.endswith("_FAIL"):
         return _word(d.n2SmInfoType), True
     if isinstance(d.hoState, str):

@@ -104,7 +104,8 @@ class Meaning:
         if body is not NO_BODY:
             self._asking.learn(asked, body, now_us)
         asked.consumer = self._asking.consumer_named(asked, subject.identifiers.nf_instance)
-        if fields.sender_timestamp is not None or fields.idempotency_key is not None:
+        is_whole: cython.bint = exact or (fields.user_agent is not None and fields.method is not None)
+        if is_whole and (fields.sender_timestamp is not None or fields.idempotency_key is not None):
             asked.request_key = self._asking.request_key(asked, message)
         if exact:
             self._await((ends.connection_id, message.stream_id), asked)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol
 
 from collector.avro import BatchHeader
 from collector.batch import Batch, Batcher, BatchRules, Event
@@ -67,8 +68,28 @@ def pair_capture(config: Config, path: str) -> int:
     """Write a capture's transactions as JSON lines to standard output; raises Refusal as `collect_capture` does."""
     from deploy.transactions import TransactionLines
 
+    return _write_lines(config, path, TransactionLines(sys.stdout.buffer.write, config.streams))
+
+
+def procedures_of_capture(config: Config, path: str) -> int:
+    """Write a capture's procedures as JSON lines to standard output; raises Refusal as `collect_capture` does."""
+    from deploy.procedures import ProcedureLines
+
+    return _write_lines(config, path, ProcedureLines(sys.stdout.buffer.write, config.streams))
+
+
+class Lines(Protocol):
+    """What makes lines of batches."""
+
+    def put(self, batch: Batch) -> None:
+        """Write what a batch decides."""
+
+    def finish(self) -> None:
+        """Write what is left."""
+
+
+def _write_lines(config: Config, path: str, lines: Lines) -> int:
     source = PcapSource(Path(path), 0.0)
-    lines = TransactionLines(sys.stdout.buffer.write, config.streams)
     run_capture(source, config, meaning_of(config.collector), lines.put)
     lines.finish()
     sys.stdout.buffer.flush()

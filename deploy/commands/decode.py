@@ -1,4 +1,4 @@
-"""`sbiscope decode FILE`: a capture to JSON lines of events, or transactions; needs no Kafka, ClickHouse or Faust."""
+"""`sbiscope decode FILE`: a capture to JSON lines of events, transactions or procedures, without any server."""
 
 import argparse
 
@@ -11,7 +11,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave subscriber identifiers as they are: for laboratories, never for live networks",
     )
-    parser.add_argument("--transactions", action="store_true", help="pair requests with their answers")
+    told = parser.add_mutually_exclusive_group()
+    told.add_argument("--transactions", action="store_true", help="pair requests with their answers")
+    told.add_argument(
+        "--procedures", action="store_true", help="registrations, sessions and the like, with their steps"
+    )
     parser.add_argument("--site", help="site in every record (default: as configured)")
     parser.add_argument("--node", help="node in every record (default: as configured)")
 
@@ -20,7 +24,7 @@ def run(options: argparse.Namespace) -> int:
     """Decode the file to standard output."""
     from dataclasses import replace
 
-    from deploy.capture import collect_capture, pair_capture
+    from deploy.capture import collect_capture, pair_capture, procedures_of_capture
     from schemas.config import load
 
     config = load(options.config)
@@ -31,4 +35,6 @@ def run(options: argparse.Namespace) -> int:
     )
     if options.transactions:
         return pair_capture(config, options.file)
+    if options.procedures:
+        return procedures_of_capture(config, options.file)
     return collect_capture(config, options.file, "-", speed=0.0)

@@ -1,0 +1,124 @@
+"""One procedure while it runs: its steps so far, whether it is finished, and what became of it."""
+
+from collections.abc import Iterator
+from enum import Enum
+
+import msgspec
+
+from schemas.identity import content_id
+from streams.procedure_kinds import Kind, Step, kinds
+from streams.procedure_step import Seen
+
+MAX_STEPS = 256  # requests of one procedure; the others are counted as left out
+
+
+class Outcome(Enum):
+    """What became of a procedure, as in procedure.avsc."""
+
+    SUCCESS = "success"
+    PARTIAL = "partial"  # all that was needed went well, something beside did not
+    FAILED = "failed"
+    ABANDONED = "abandoned"  # no next step within the guard time
+    SUPERSEDED = "superseded"  # begun anew before it was finished
+    INCOMPLETE = "incomplete"  # we may have missed the rest: the edge of a capture, loss, memory
+
+
+class Closed(Enum):
+    """Why a procedure was closed."""
+
+    OVER = 0  # its time passed
+    ANEW = 1
+    EDGE = 2  # the capture ended, or it had to go
+
+
+class Instance(msgspec.Struct):
+    """A procedure; `steps`: (step, request) by logical request, in the order they came."""
+
+    kind: str
+    begun_by: str
+    session: int | None
+    first: Seen
+    steps: dict[str, tuple[str, Seen]] = {}
+    left_out: int = 0
+
+    @property
+    def definition(self) -> Kind:
+        """Its kind."""
+        return kinds()[self.kind]
+
+    @property
+    def procedure_id(self) -> str:
+        """The same for the same procedure, whoever sees it."""
+        return content_id(self.kind, str(self.session), self.first.logical)
+
+    @property
+    def begin_us(self) -> int:
+        """When its first request began."""
+        return min(seen.request_us for _, seen in self.steps.values())
+
+    @property
+    def last_us(self) -> int:
+        """When it was heard of last."""
+        return max(seen.end_us if not seen.is_unknown else seen.request_us for _, seen in self.steps.values())
+
+    def take(self, step: str, seen: Seen) -> None:
+        """Add a request, or say better what became of one."""
+        if seen.logical not in self.steps and len(self.steps) >= MAX_STEPS:
+            self.left_out += 1
+        else:
+            self.steps[seen.logical] = step, seen
+
+    def is_good(self, step: str) -> bool:
+        """Tell whether a step went well: for each PDU session that it was tried for, at last."""
+        groups = list(self._groups(step))
+        return bool(groups) and all(any(self.went_well(step, seen) for seen in group) for group in groups)
+
+    def failures(self) -> list[tuple[str, Seen]]:
+        """Return the failed requests for which no other attempt of the step did it, the first to fail first."""
+        found = [
+            (step, seen)
+            for step in {step for step, _ in self.steps.values()}
+            for group in self._groups(step)
+            if not any(self.went_well(step, seen) for seen in group)
+            for seen in group
+            if not seen.is_unknown
+        ]
+        return sorted(found, key=lambda one: (one[1].end_us, one[1].request_us, one[0]))
+
+    def is_complete(self) -> bool:
+        """Tell whether all that was needed went well."""
+        return all(any(self.is_good(step) for step in need) for need in self.definition.begins[self.begun_by])
+
+    def due_us(self) -> int:
+        """Return when it is over if nothing more comes."""
+        kind = self.definition
+        failures = self.failures()
+        final = bool(failures) and not all(seen.may_be_retried for _, seen in failures)
+        return self.last_us + (kind.settle_us if final or self.is_complete() else kind.guard_us)
+
+    def outcome(self, closed: Closed) -> Outcome:
+        """Return what became of it."""
+        failures = self.failures()
+        if self.is_complete():
+            return Outcome.PARTIAL if failures else Outcome.SUCCESS
+        if failures:
+            return Outcome.FAILED
+        if closed is Closed.EDGE or any(seen.is_unknown for _, seen in self.steps.values()):
+            return Outcome.INCOMPLETE
+        return Outcome.SUPERSEDED if closed is Closed.ANEW else Outcome.ABANDONED
+
+    def _groups(self, step: str) -> Iterator[list[Seen]]:
+        """Yield the attempts of a step, those for one PDU session together."""
+        by_session: dict[int | None, list[Seen]] = {}
+        for name, seen in self.steps.values():
+            if name == step:
+                by_session.setdefault(seen.pdu_session_id, []).append(seen)
+        yield from by_session.values()
+
+    def went_well(self, step: str, seen: Seen) -> bool:
+        """Tell whether a request did what its step is for."""
+        kind = self.definition
+        definition: Step = kind.steps[step]
+        if definition.is_failure or seen.result in definition.fails:
+            return False
+        return seen.is_good or seen.status in kind.tolerates

@@ -1,0 +1,136 @@
+"""The requests of one subscriber in the order they began, and the procedures that they make."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from streams.procedure_instance import Closed, Instance, Outcome
+from streams.procedure_kinds import Key, Kind, Step, steps_by_operation
+from streams.procedure_step import Seen, together
+
+MAX_RECENT = 32
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """A procedure that is over."""
+
+    instance: Instance
+    outcome: Outcome
+
+
+class Timeline(msgspec.Struct):
+    """One subscriber. `waiting`: requests not looked at yet, since earlier ones may still come, by logical request.
+
+    `last_us`: the latest event time heard of; `last_ms`: the append time of that message.
+    """
+
+    waiting: dict[str, Seen] = {}
+    waiting_since_ms: int = 0
+    open: list[Instance] = []
+    recent: list[Seen] = []
+    last_us: int = 0
+    last_ms: int = 0
+
+    def add(self, seen: Seen, append_time_ms: int) -> None:
+        """Note a request; `run` looks at it."""
+        if not self.waiting:
+            self.waiting_since_ms = append_time_ms
+        known = self.waiting.get(seen.logical)
+        self.waiting[seen.logical] = seen if known is None else together(known, seen)
+        self.last_us = max(self.last_us, seen.end_us if seen.is_good else seen.request_us)
+        self.last_ms = append_time_ms
+
+    def run(self) -> list[Ended]:
+        """Look at all that waits, in the order it began; return what is over by that."""
+        ended: list[Ended] = []
+        for seen in _once(sorted(self.waiting.values(), key=lambda one: (one.request_us, one.logical))):
+            ended += self.close_due(seen.request_us, Closed.OVER)
+            ended += self._close_ended_by(seen)
+            for kind, step in steps_by_operation().get(seen.operation, ()):
+                if step.is_met(seen.consumer_nf, seen.producer_nf, seen.result):
+                    ended += self._meet(kind, step, seen)
+            self.recent = [*self.recent[1 - MAX_RECENT :], seen]
+        self.waiting = {}
+        return ended
+
+    def close_due(self, now_us: int, closed: Closed) -> list[Ended]:
+        """Close what is over by `now_us`."""
+        due = sorted((one.due_us(), one.kind, place) for place, one in enumerate(self.open) if one.due_us() <= now_us)
+        instances = [self.open[place] for _, _, place in due]
+        return [ended for one in instances for ended in self.close(one, closed)]
+
+    def _close_ended_by(self, seen: Seen) -> list[Ended]:
+        """Close what a request says is over: the life of a session or of a registration begins or ends by it."""
+        over = [
+            one
+            for one in self.open
+            if seen.operation in one.definition.over_by
+            and one.session in (None, seen.pdu_session_id)
+            and seen.logical not in one.steps
+        ]
+        return [ended for one in over for ended in self.close(one, Closed.ANEW)]
+
+    def close(self, instance: Instance, closed: Closed) -> list[Ended]:
+        """Close one procedure."""
+        self.open.remove(instance)
+        return [Ended(instance, instance.outcome(closed))]
+
+    def _meet(self, kind: Kind, step: Step, seen: Seen) -> Iterator[Ended]:
+        """Let a request be a step of what is open, or begin a procedure."""
+        if kind.key is Key.REQUEST:
+            if step.name in kind.begins and all(one.logical != seen.logical for one in self.recent):
+                instance = Instance(kind.name, step.name, seen.pdu_session_id, seen)
+                instance.take(step.name, seen)
+                yield Ended(instance, instance.outcome(Closed.OVER))
+            return
+        instance_or_none = self._open(kind, seen)
+        if step.name in kind.begins and _begins(kind, instance_or_none, step.name, seen):
+            if instance_or_none is not None:
+                yield from self.close(instance_or_none, Closed.ANEW)
+            instance_or_none = self._begin(kind, step, seen)
+        if instance_or_none is not None:
+            instance_or_none.take(step.name, seen)
+
+    def _open(self, kind: Kind, seen: Seen) -> Instance | None:
+        """Return the open procedure that a request belongs to: without a session id, the only one there is."""
+        found = [one for one in self.open if one.kind == kind.name]
+        if kind.key is Key.SESSION and seen.pdu_session_id is not None:
+            found = [one for one in found if one.session == seen.pdu_session_id]
+        return found[0] if len(found) == 1 else None
+
+    def _begin(self, kind: Kind, step: Step, seen: Seen) -> Instance:
+        session = seen.pdu_session_id if kind.key is Key.SESSION else None
+        instance = Instance(kind.name, step.name, session, seen)
+        for earlier in self.recent:
+            if earlier.request_us >= seen.request_us - kind.lookback_us:
+                for other, before in steps_by_operation().get(earlier.operation, ()):
+                    if other is kind and before.before and before.is_met(earlier.consumer_nf, None, earlier.result):
+                        instance.take(before.name, earlier)
+        self.open.append(instance)
+        return instance
+
+
+def _once(requests: list[Seen]) -> Iterator[Seen]:
+    """Yield the requests without the hops to a proxy whose onward hop is there: begun later, answered earlier."""
+    for place, seen in enumerate(requests):
+        if not seen.is_hop_without_key or not any(seen.encloses(other) for other in requests[place + 1 :]):
+            yield seen
+
+
+def _begins(kind: Kind, instance: Instance | None, step: str, seen: Seen) -> bool:
+    """Tell whether a request that may begin a procedure begins one, beside what is open."""
+    if kind.key is Key.SESSION and seen.pdu_session_id is None:
+        return False
+    if instance is None:
+        return True
+    if seen.logical in instance.steps or seen.result in kind.again:
+        return False
+    session = seen.pdu_session_id
+    before = [one for name, one in instance.steps.values() if name == step and one.pdu_session_id == session]
+    if step == instance.begun_by:
+        if not before:  # another PDU session of the same subscriber
+            return instance.is_complete()
+        return before[-1].is_good or not before[-1].may_be_retried
+    if kind.is_ordered and kind.rank(step) < kind.rank(instance.begun_by):
+        return True
+    return bool(before) and instance.is_complete()

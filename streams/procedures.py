@@ -1,0 +1,225 @@
+"""The procedure fold: transactions in, procedures out, one state a partition of sbi.transactions.
+
+Its clock is append time, since requests of captures and of now may stand side by side: a subscriber's requests are
+looked at, in the order they began, once nothing more came for SETTLE_MS; how long a procedure waits for its next step
+is then event time, which for a silent subscriber goes on as append time does.
+"""
+
+import heapq
+import io
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+from zlib import crc32
+
+import fastavro
+import msgspec
+
+from streams.fold import Facts, Numbering, Rows, Taken
+from streams.plain import without_logical_types
+from streams.procedure_instance import Closed
+from streams.procedure_kinds import steps_by_operation
+from streams.procedure_row import encode, record
+from streams.procedure_step import Seen, seen
+from streams.procedure_timeline import Ended, Timeline
+from streams.reframe import Malformed
+
+PROCEDURES, PROCEDURES_JSON = "sbi.procedures", "sbi.procedures.json"
+SETTLE_MS = 11_000  # of silence, then nothing earlier is expected: an unanswered request is told at its deadline, 10 s
+LONGEST_MS = 20_000  # nobody waits longer, however much a subscriber does
+MAX_WAITING, MAX_SUBSCRIBERS, MAX_CAPTURES = 200_000, 100_000, 64
+FORM = 1
+NAMES = ("rows", "rows_repeated", "steps", "procedures", "subscribers_evicted")
+OUTCOMES = ("success", "partial", "failed", "abandoned", "superseded", "incomplete")
+
+
+class State(msgspec.Struct, array_like=True):
+    """What the fold is made of."""
+
+    form: int
+    numbers: list[tuple[str, int, int]]
+    taken: dict[int, int]
+    forgiven: list[int] | None
+    counts: dict[str, int]
+    reached: list[tuple[str, int]]
+    subscribers: list[tuple[str, Timeline]]
+    wakes: list[tuple[int, str]]
+
+
+class Procedures:
+    """Finds the procedures in one partition of sbi.transactions (streams.fold.Fold)."""
+
+    def __init__(self, facts: Facts) -> None:
+        self.facts = facts
+        self.taken = Taken()
+        self.numbering = Numbering()
+        self.counts = dict.fromkeys((*NAMES, *(f"ended_{name}" for name in OUTCOMES)), 0)
+        self._subscribers: OrderedDict[str, Timeline] = OrderedDict()  # heard of longest ago first
+        self._wakes: list[tuple[int, str]] = []  # a heap of (append time in ms, subscriber)
+        self._reached: OrderedDict[str, int] = OrderedDict()  # captures: up to when
+        self._waiting = 0
+        self._schemas: dict[int, tuple[Mapping[str, Any], Any]] = {}
+
+    def apply(self, append_time_ms: int, schema: Mapping[str, Any] | None, body: bytes) -> list[Rows]:
+        """Take the next message (streams.fold.Fold)."""
+        if schema is not None and body:
+            batch = self._read(schema, body)
+            rows = batch["transactions"]
+            repeated = self.taken.fresh(batch["input_partition"], batch["first_number"], len(rows))
+            self.counts["rows_repeated"] += repeated
+            for row in rows[repeated:]:
+                self._take(row, append_time_ms)
+        return self._rows([*self._bound(), *self._wake(append_time_ms)])
+
+    def pass_over(self) -> None:
+        """Accept that each writer's numbers jump once."""
+        self.taken.forgiven = set()
+
+    def finish(self) -> list[Rows]:
+        """Close everything, where nothing more can come: a capture without Kafka."""
+        ended = []
+        for timeline in self._subscribers.values():
+            ended += timeline.run()
+            while timeline.open:
+                ended += self._close_next(timeline)
+        self._subscribers.clear()
+        return self._rows(ended)
+
+    def dump(self) -> bytes:
+        """Return the state."""
+        state = State(
+            form=FORM,
+            numbers=[(topic, partition, number) for (topic, partition), number in self.numbering.last.items()],
+            taken=self.taken.last,
+            forgiven=None if self.taken.forgiven is None else sorted(self.taken.forgiven),
+            counts=self.counts,
+            reached=list(self._reached.items()),
+            subscribers=list(self._subscribers.items()),
+            wakes=self._wakes,
+        )
+        return msgspec.msgpack.encode(state)
+
+    def load(self, state: bytes) -> None:
+        """Become what `dump` was called on."""
+        told = msgspec.msgpack.decode(state, type=State)
+        self.numbering.last = {(topic, partition): number for topic, partition, number in told.numbers}
+        self.taken.last = told.taken
+        self.taken.forgiven = None if told.forgiven is None else set(told.forgiven)
+        self.counts.update(told.counts)
+        self._reached = OrderedDict(told.reached)
+        self._subscribers = OrderedDict(told.subscribers)
+        self._wakes = list(told.wakes)
+        self._waiting = sum(len(timeline.waiting) for timeline in self._subscribers.values())
+
+    # In
+
+    def _read(self, schema: Mapping[str, Any], body: bytes) -> Any:
+        known = self._schemas.get(id(schema))
+        if known is None:
+            plain = fastavro.parse_schema(without_logical_types(schema))
+            known = self._schemas[id(schema)] = schema, plain  # it keeps the schema, so its id stays its own
+        try:
+            batch: Any = fastavro.schemaless_reader(io.BytesIO(body), known[1], None)
+            _ = batch["input_partition"], batch["first_number"], batch["transactions"]
+        except (EOFError, ValueError, IndexError, KeyError, TypeError, UnicodeDecodeError) as error:
+            raise Malformed(f"no batch of transactions: {error!r}") from error
+        return batch
+
+    def _take(self, row: Mapping[str, Any], append_time_ms: int) -> None:
+        self.counts["rows"] += 1
+        if row["incarnation"].startswith("capture:"):
+            self._reach(row["incarnation"], row["response_us"] or row["request_us"])
+        step = seen(row) if row["operation"] in steps_by_operation() else None
+        if step is None:
+            return
+        self.counts["steps"] += 1
+        name = step.supi or f"/{step.operation}"  # without subscriber only requests that stand alone
+        timeline = self._subscribers.get(name)
+        if timeline is None:
+            timeline = self._subscribers[name] = Timeline()
+        self._subscribers.move_to_end(name)
+        before = len(timeline.waiting)
+        timeline.add(step, append_time_ms)
+        self._waiting += len(timeline.waiting) - before
+        heapq.heappush(self._wakes, (append_time_ms + SETTLE_MS, name))
+
+    def _reach(self, incarnation: str, reached_us: int) -> None:
+        self._reached[incarnation] = max(reached_us, self._reached.get(incarnation, 0))
+        self._reached.move_to_end(incarnation)
+        if len(self._reached) > MAX_CAPTURES:
+            self._reached.popitem(last=False)
+
+    # Time passes
+
+    def _wake(self, append_time_ms: int) -> list[Ended]:
+        ended: list[Ended] = []
+        while self._wakes and self._wakes[0][0] <= append_time_ms:
+            _, name = heapq.heappop(self._wakes)
+            timeline = self._subscribers.get(name)
+            if timeline is None:
+                continue
+            quiet_ms = append_time_ms - timeline.last_ms
+            if timeline.waiting and (quiet_ms >= SETTLE_MS or append_time_ms - timeline.waiting_since_ms > LONGEST_MS):
+                ended += self._run(timeline)
+            if quiet_ms < SETTLE_MS:
+                continue  # a later wake is set
+            ended += self._close_due(timeline, quiet_ms)
+            if timeline.open:
+                due_us = min(one.due_us() for one in timeline.open)
+                ahead_ms = max((due_us - timeline.last_us) // 1_000 - quiet_ms, 1_000)
+                heapq.heappush(self._wakes, (append_time_ms + ahead_ms, name))
+            elif not timeline.waiting:
+                del self._subscribers[name]
+        return ended
+
+    def _run(self, timeline: Timeline) -> list[Ended]:
+        self._waiting -= len(timeline.waiting)
+        return timeline.run()
+
+    def _close_due(self, timeline: Timeline, quiet_ms: int) -> list[Ended]:
+        """Close what is over; at the end of a capture only once it is plain that nothing more comes."""
+        now_us = timeline.last_us + quiet_ms * 1_000
+        ended: list[Ended] = []
+        for one in sorted(timeline.open, key=lambda one: (one.due_us(), one.kind)):
+            if one.due_us() > now_us:
+                break
+            if not self._is_at_edge(one.first, one.due_us()):
+                ended += timeline.close(one, Closed.OVER)
+            elif 2 * one.due_us() - one.last_us <= now_us:
+                ended += timeline.close(one, Closed.EDGE)
+        return ended
+
+    def _close_next(self, timeline: Timeline) -> list[Ended]:
+        one = min(timeline.open, key=lambda one: (one.due_us(), one.kind))
+        return timeline.close(one, Closed.EDGE if self._is_at_edge(one.first, one.due_us()) else Closed.OVER)
+
+    def _is_at_edge(self, first: Seen, due_us: int) -> bool:
+        return first.is_captured and self._reached.get(first.incarnation, due_us) < due_us
+
+    def _bound(self) -> list[Ended]:
+        """Let go of whom was heard of longest ago, where there are too many."""
+        ended: list[Ended] = []
+        while self._waiting > MAX_WAITING or len(self._subscribers) > MAX_SUBSCRIBERS:
+            _, timeline = self._subscribers.popitem(last=False)
+            self.counts["subscribers_evicted"] += 1
+            ended += self._run(timeline)
+            for one in list(timeline.open):
+                ended += timeline.close(one, Closed.EDGE)
+        return ended
+
+    # Out
+
+    def _rows(self, ended: list[Ended]) -> list[Rows]:
+        found: dict[tuple[str, int], tuple[list[bytes], list[bytes]]] = {}
+        for one in ended:
+            row = record(one)
+            self.counts["procedures"] += 1
+            self.counts[f"ended_{row['outcome']}"] += 1
+            key = row["procedure_id"].encode()
+            for topic, encoded in ((PROCEDURES, encode), (PROCEDURES_JSON, msgspec.json.encode)):
+                if topic in self.facts.outputs:
+                    place = topic, crc32(key) % self.facts.outputs[topic]
+                    octets, keys = found.setdefault(place, ([], []))
+                    octets.append(encoded(row))
+                    keys.append(key)
+        return [self.numbering.rows(*place, *both) for place, both in sorted(found.items())]

@@ -1,0 +1,367 @@
+"""The procedure fold: conversations, each with what must become of it; captures against a list made by hand."""
+
+import collections
+import csv
+import io
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from schemas.fields import document, fields_of
+from streams.fold import Facts, Jump, batch_body
+from streams.plain import without_logical_types
+from streams.procedure_kinds import kinds, read
+from streams.procedure_row import SCHEMA
+from streams.procedures import LONGEST_MS, MAX_SUBSCRIBERS, PROCEDURES, PROCEDURES_JSON, SETTLE_MS, Procedures
+from streams.reframe import Malformed
+from tests import tshark
+from tests.test_decode import lines, sbiscope
+
+BATCH = document("sbi_transaction_batch")
+RECORD = fastavro.parse_schema(without_logical_types(BATCH["fields"][-1]["type"]["items"]))
+EMPTY: dict[str, Any] = {"string": "", "int": 0, "long": 0, "boolean": False, "array<string>": [], "map<string>": {}}
+BLANK = {name: EMPTY.get(kind) for name, kind in fields_of("sbi_transaction_batch", "SbiTransaction")}
+T0 = 1_795_000_000_000_000
+GOLDEN = Path(__file__).parent / "golden" / "procedures.tsv"
+
+AUTHENTICATE = "Nausf_UEAuthentication_Authenticate"
+# name: (operation, consumer, producer, result, pdu session)
+SHORT: dict[str, tuple[str, str, str, str | None, int | None]] = {
+    "auth": ("Nausf_UEAuthentication_Authenticate", "AMF", "AUSF", None, None),
+    "resync": ("Nausf_UEAuthentication_Authenticate", "AMF", "AUSF", "SYNCH_FAILURE", None),
+    "vector": ("Nudm_UEAuthentication_Get", "AUSF", "UDM", None, None),
+    "confirm": (f"{AUTHENTICATE}(5G-AKA confirmation)", "AMF", "AUSF", "AUTHENTICATION_SUCCESS", None),
+    "uecm": ("Nudm_UECM_Registration", "AMF", "UDM", None, None),
+    "sdm": ("Nudm_SDM_Get", "AMF", "UDM", None, None),
+    "policy": ("Npcf_AMPolicyControl_Create", "AMF", "PCF", None, None),
+    "unsubscribe": ("Nudm_SDM_Unsubscribe", "AMF", "UDM", None, None),
+    "purge": ("Nudm_UECM_Update(or Deregistration when purgeFlag=true)", "AMF", "UDM", None, None),
+    "create": ("Nsmf_PDUSession_CreateSMContext", "AMF", "SMF", None, 5),
+    "n1n2": ("Namf_Communication_N1N2MessageTransfer", "SMF", "AMF", "N1_N2_TRANSFER_INITIATED", 5),
+    "page": ("Namf_Communication_N1N2MessageTransfer", "SMF", "AMF", "ATTEMPTING_TO_REACH_UE", 5),
+    "setup": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "PDU_RES_SETUP_RSP", 5),
+    "setup_fail": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "PDU_RES_SETUP_FAIL", 5),
+    "activate": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "ACTIVATING", 5),
+    "unreached": ("Namf_Communication_N1N2TransferFailureNotification", "SMF", "AMF", None, 5),
+    "release": ("Nsmf_PDUSession_ReleaseSMContext", "AMF", "SMF", None, 5),
+    "command": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "PDU_RES_REL_CMD", 5),
+    "status": ("Nsmf_PDUSession_SMContextStatusNotify", "SMF", "AMF", "RELEASED", 5),
+    "preparing": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "PREPARING", 5),
+    "preparing6": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "PREPARING", 6),
+    "completed": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "COMPLETED", 5),
+    "completed6": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "COMPLETED", 6),
+    "cancelled": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "CANCELLED", 5),
+    "switched": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "PATH_SWITCH_REQ_ACK", 5),
+    "not_switched": ("Nsmf_PDUSession_UpdateSMContext", "AMF", "SMF", "PATH_SWITCH_REQ_FAIL", 5),
+    "sms": ("Nsmsf_SMService_UplinkSMS", "AMF", "SMSF", "SMS_DELIVERY_FAILED", None),
+    "charge": ("Nchf_ConvergedCharging_Create", "SMF", "CHF", None, 5),
+    "slice": ("Nnssf_NSSelection_Get", "AMF", "NSSF", None, None),
+}  # fmt: skip
+
+
+def row(words: str, number: int, **said: Any) -> dict[str, Any]:
+    """Return a transaction: `[S.s:]name[=status|=none|=unknown]`, seconds after T0 (default: 10 ms apart)."""
+    at, _, rest = words.rpartition(":")
+    name, _, status = rest.partition("=")
+    operation, consumer, producer, result, session = SHORT[name]
+    request_us = T0 + (round(float(at) * 1e6) if at else number * 10_000)
+    code = None if status in ("none", "unknown") else int(status or 200)
+    outcome = {"none": "unanswered", "unknown": "unknown"}.get(status) or (
+        "success" if int(status or 200) < 300 else "server_error" if int(status) >= 500 else "client_error"
+    )
+    one = BLANK | {
+        "transaction_id": f"t{number}", "version": 2, "outcome": outcome, "request_event_id": "e", "vantage": "server",
+        "http_version": "h2", "request_us": request_us, "deadline_ms": 10_000, "status": code, "operation": operation,
+        "consumer_nf": consumer, "producer_nf": producer, "result": result, "pdu_session_id": session,
+        "supi": "imsi-1" if name != "slice" else None, "exchange_key": f"x{number}", "request_key": f"k{number}",
+        "incarnation": "boot:1", "snssai": "1",
+    }  # fmt: skip
+    if code is not None:
+        one |= {"response_us": request_us + 2_000, "response_end_us": request_us + 2_000, "duration_us": 2_000}
+    return one | said
+
+
+def said(text: str) -> list[dict[str, Any]]:
+    return [row(words, number) for number, words in enumerate(text.split())]
+
+
+class Stage:
+    """One fold and what it gave."""
+
+    def __init__(self) -> None:
+        self.fold = Procedures(Facts(0, {PROCEDURES: 2, PROCEDURES_JSON: 1}))
+        self.sent = 0
+        self.rows: list[dict[str, Any]] = []
+        self.texts: list[bytes] = []
+
+    def give(self, rows: list[dict[str, Any]], at_ms: int) -> None:
+        octets = []
+        for one in rows:
+            out = io.BytesIO()
+            fastavro.schemaless_writer(out, RECORD, one)
+            octets.append(out.getvalue())
+        self._take(self.fold.apply(at_ms, BATCH, batch_body(0, self.sent + 1, octets)))
+        self.sent += len(rows)
+
+    def tick(self, at_ms: int) -> None:
+        self._take(self.fold.apply(at_ms, None, b""))
+
+    def restart(self) -> None:
+        state = self.fold.dump()
+        self.fold = Procedures(self.fold.facts)
+        self.fold.load(state)
+        assert self.fold.dump() == state
+
+    def _take(self, out: list[Any]) -> None:
+        for rows in out:
+            if rows.topic == PROCEDURES:
+                self.rows += [fastavro.schemaless_reader(io.BytesIO(one), SCHEMA, None) for one in rows.records]  # type: ignore[misc]
+            else:
+                self.texts += rows.records
+
+
+def told(rows: list[dict[str, Any]], of: str = "") -> list[str]:
+    """Return the procedures as words: outcome, and the step where it failed; `of`: of one kind alone."""
+    stage = Stage()
+    stage.give(rows, 1_000)
+    for second in range(1, 90):
+        stage.tick(1_000 + second * 1_000)
+    assert sorted(map(json.loads, stage.texts), key=str) == sorted(stage.rows, key=str)
+    assert not stage.fold._subscribers
+    return [
+        " ".join(filter(None, (one["outcome"], one["failed_step"])))
+        for one in sorted(stage.rows, key=lambda one: (one["begin_us"], one["procedure_id"]))
+        if not of or one["kind"] == of
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kind", "conversation", "wanted"),
+    [
+        ("ue_initial_registration", "auth vector confirm uecm sdm", ["success"]),
+        ("ue_initial_registration", "auth vector confirm uecm sdm policy=403", ["partial am_policy"]),
+        ("ue_initial_registration", "auth resync confirm uecm sdm", ["success"]),  # TS 33.501 6.1.3.3.1
+        ("ue_initial_registration", "auth resync auth confirm uecm sdm", ["superseded", "success"]),
+        ("ue_initial_registration", "auth=404", ["failed authenticate"]),
+        ("ue_initial_registration", "0:auth=404 0.001:vector=404", ["failed authenticate"]),
+        ("ue_initial_registration", "auth confirm uecm=503 uecm sdm", ["success"]),  # another UDM did it
+        ("ue_initial_registration", "auth confirm uecm=503", ["failed register"]),
+        ("ue_initial_registration", "auth confirm uecm=none", ["failed register"]),
+        ("ue_initial_registration", "auth confirm uecm=unknown", ["incomplete"]),
+        ("ue_initial_registration", "auth", ["abandoned"]),
+        ("ue_initial_registration", "0:auth 20:confirm 20.1:uecm 20.2:sdm", ["abandoned", "success"]),  # after T3510
+        ("ue_initial_registration", "uecm sdm", ["success"]),  # the security context was used again
+        ("ue_initial_registration", "auth confirm uecm sdm 5:uecm 5.1:sdm", ["success", "success"]),
+        ("ue_initial_registration", "confirm policy", []),  # its beginning was not seen: nothing is invented
+        ("authentication", "auth vector confirm", ["success"]),
+        ("authentication", "auth=503 auth confirm", ["success"]),
+        ("ue_deregistration", "release unsubscribe purge", ["success"]),
+        ("ue_deregistration", "unsubscribe purge=404", ["success"]),
+        ("ue_deregistration", "unsubscribe 3:auth", ["superseded"]),
+        ("pdu_session_establishment", "create n1n2 setup", ["success"]),
+        ("pdu_session_establishment", "create n1n2 setup_fail", ["failed set_up"]),
+        ("pdu_session_establishment", "create n1n2 setup=none release", ["failed set_up"]),
+        ("pdu_session_establishment", "create n1n2", ["abandoned"]),
+        ("pdu_session_release", "command status", ["success"]),
+        ("pdu_session_release", "command release create", ["success"]),
+        ("pdu_session_release", "release=404", ["success"]),
+        ("service_request", "activate setup", ["success"]),
+        ("service_request", "page activate setup", ["success"]),
+        ("service_request", "page unreached", ["failed not_reached"]),
+        ("n2_handover", "preparing completed", ["success"]),
+        ("n2_handover", "preparing preparing6 completed completed6", ["success"]),
+        ("n2_handover", "preparing cancelled", ["failed completed"]),
+        ("xn_handover", "switched", ["success"]),
+        ("xn_handover", "not_switched", ["failed switch"]),
+        ("sms_over_nas", "sms", ["failed uplink"]),
+        ("charging", "charge=503", ["failed create"]),
+        ("slice_selection", "slice", ["success"]),
+        ("policy_association", "policy", ["success"]),
+    ],
+)
+def test_what_becomes_of_a_conversation(kind: str, conversation: str, wanted: list[str]) -> None:
+    assert told(said(conversation), kind) == wanted
+
+
+def test_the_row_says_what_when_and_where() -> None:
+    stage = Stage()
+    stage.give(said("create n1n2 setup=503"), 0)
+    stage.tick(60_000)
+    (one,) = stage.rows
+    assert one["steps"] == ["create", "transfer", "set_up"]
+    assert one["step_begin_us"] == [0, 10_000, 20_000]
+    assert one["step_status"] == [200, 200, 503]
+    assert (one["failed_step"], one["failed_status"], one["failed_producer_nf"]) == ("set_up", 503, "SMF")
+    assert (one["supi"], one["pdu_session_id"], one["snssai"], one["requests"]) == ("imsi-1", 5, "1", 3)
+
+
+def test_hops_and_ends_of_a_request_are_one_step() -> None:
+    def sightings(words: str, number: int) -> list[dict[str, Any]]:
+        hop = {"to_proxy": True, "outcome": "unknown", "transaction_id": "p", "exchange_key": "p"}
+        client = {"vantage": "client", "transaction_id": "c"}
+        return [row(words, number, **hop), row(words, number, **client), row(words, number)]
+
+    rows = [one for number, name in enumerate(("create", "n1n2", "setup")) for one in sightings(name, number)]
+    stage = Stage()
+    stage.give(rows, 0)
+    stage.tick(60_000)
+    (one,) = stage.rows
+    assert (one["outcome"], one["requests"], one["step_transactions"]) == ("success", 3, ["t0", "t1", "t2"])
+
+
+def test_a_hop_without_key_is_known_by_what_it_encloses() -> None:
+    inner = row("0.001:slice", 1, request_key=None)
+    outer = row("0:slice", 0, request_key=None, to_proxy=True, response_us=T0 + 5_000)
+    assert told([inner, outer], "slice_selection") == ["success"]
+
+
+def test_at_the_edge_of_a_capture_nobody_is_said_to_have_given_up() -> None:
+    captured = {"incarnation": "capture:1"}
+    assert told([row("auth", 0, **captured)], "authentication") == ["incomplete"]
+    later = row("30:slice", 1, **captured)
+    assert told([row("auth", 0, **captured), later], "authentication") == ["abandoned"]
+
+
+def test_a_correction_replaces_what_was_told_first() -> None:
+    first, late = row("setup=none", 2, version=1), row("setup", 2, outcome="late")
+    assert told([*said("create n1n2"), first, late], "pdu_session_establishment") == ["success"]
+
+
+CONVERSATIONS = [
+    "auth vector confirm uecm sdm policy create n1n2 setup activate setup release unsubscribe purge",
+    "auth resync auth confirm uecm=503 uecm sdm create n1n2 setup=none command status create",
+    "preparing preparing6 completed completed6 3:command 3.1:status 3.2:auth=404 4:sms 5:charge 6:policy",
+]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(CONVERSATIONS), st.randoms(use_true_random=False), st.data())
+def test_any_order_any_batches_and_any_restart_give_the_same(text: str, chance: Any, data: st.DataObject) -> None:
+    def run(rows: list[dict[str, Any]], cuts: set[int], restarts: bool) -> list[dict[str, Any]]:
+        stage = Stage()
+        for number, one in enumerate(rows):
+            stage.give([one], number * 20)
+            if restarts and number in cuts:
+                stage.restart()
+        for second in range(1, 90):
+            stage.tick(second * 1_000)
+            if restarts and second in cuts:
+                stage.restart()
+        return sorted(stage.rows, key=lambda one: str(one["procedure_id"]))
+
+    rows = said(text)
+    wanted = run(rows, set(), restarts=False)
+    shuffled = list(rows)
+    chance.shuffle(shuffled)
+    cuts = data.draw(st.sets(st.integers(0, 89), max_size=5))
+    assert run(shuffled, cuts, restarts=True) == wanted
+    assert len({one["procedure_id"] for one in wanted}) == len(wanted)
+
+
+def test_a_busy_subscriber_waits_no_longer_than_the_bound() -> None:
+    stage = Stage()
+    for second in range(LONGEST_MS // 1_000 + 2):
+        stage.give([row(f"{second}:policy", second)], second * 1_000)
+    assert stage.rows
+    assert LONGEST_MS > SETTLE_MS
+
+
+def test_memory_is_bounded_and_who_goes_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert MAX_SUBSCRIBERS >= 100_000
+    monkeypatch.setattr("streams.procedures.MAX_SUBSCRIBERS", 23)
+    stage = Stage()
+    for number in range(31):
+        stage.give([row("auth", number, supi=f"imsi-{number}")], number)
+    assert stage.fold.counts["subscribers_evicted"] == 8
+    assert [one["outcome"] for one in stage.rows if one["kind"] == "authentication"] == ["incomplete"] * 8
+
+
+def test_what_is_no_batch_is_malformed_and_lost_rows_stop() -> None:
+    stage = Stage()
+    with pytest.raises(Malformed):
+        stage.fold.apply(0, BATCH, b"\x01garbage")
+    stage.give(said("auth"), 0)
+    stage.sent += 5
+    with pytest.raises(Jump):
+        stage.give(said("auth"), 0)
+    stage.fold.pass_over()
+    stage.give(said("auth"), 0)
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("a: {clause: x, key: subscriber, guard_s: 1, begins: {b: []}, steps: {}}", "no such step: b"),
+        ("a: {clause: x, key: request, begins: {}, steps: {}, colour: red}", "colour"),
+        ("a: {clause: x, key: planet, begins: {}, steps: {}}", "planet"),
+        ("a: {clause: x, key: request, begins: {}, steps: {s: {operation: o, form: round}}}", "form"),
+    ],
+)
+def test_a_definition_that_contradicts_itself_is_said(text: str, seen: str) -> None:
+    with pytest.raises(ValueError, match=seen):
+        read(text)
+
+
+def test_every_operation_named_is_in_the_catalogue() -> None:
+    catalogue = (Path(__file__).parent.parent / "schemas" / "sbi" / "operations.tsv").read_text()
+    named = {one for kind in kinds().values() for step in kind.steps.values() for one in step.operations}
+    assert len(kinds()) == 15
+    assert not {one for one in named if f"\t{one}" not in catalogue}
+
+
+# From the captures
+
+BY_HAND = ("ue_initial_registration", "authentication", "pdu_session_establishment", "pdu_session_release",
+           "ue_deregistration")  # fmt: skip
+
+
+def of_capture(name: str) -> list[dict[str, Any]]:
+    return lines(sbiscope("decode", "--procedures", "--plain-identifiers", tshark.CAPTURES / f"{name}.pcapng"))
+
+
+@pytest.mark.parametrize("name", ["open5gs-suite-scp", "open5gs-registration-full"])
+def test_all_that_the_captures_hold_is_found_and_nothing_else(name: str) -> None:
+    """Each line, compared with the messages by eye: capture, kind, subscriber, ms since the first, outcome, step."""
+    with GOLDEN.open() as file:
+        listed = [entry for entry in csv.reader(file, delimiter="\t") if entry[0] == name]
+    rows = [one for one in of_capture(name) if one["kind"] in BY_HAND]
+    first_us = min(one["begin_us"] for one in rows)
+    found = [
+        [name, one["kind"], one["supi"], str((one["begin_us"] - first_us) // 1_000), one["outcome"], step or ""]
+        for one, step in ((one, one["failed_step"]) for one in rows)
+    ]
+    assert sorted(found) == sorted(listed)
+
+
+def test_the_list_agrees_with_a_plain_count_of_messages() -> None:
+    """Each confirmation that went well is a registration's, each PUT without one another's, each Create a session's."""
+    requests = {
+        one["request_key"] or one["exchange_key"]: one
+        for one in lines(sbiscope("decode", "--transactions", tshark.CAPTURES / "open5gs-suite-scp.pcapng"))
+        if not one["to_proxy"]
+    }
+    count = collections.Counter((one["operation"], one["consumer_nf"], one["outcome"]) for one in requests.values())
+    with GOLDEN.open() as file:
+        listed = collections.Counter(
+            (kind, outcome) for name, kind, _, _, outcome, _ in csv.reader(file, delimiter="\t") if "suite" in name
+        )
+    confirmed = count["Nausf_UEAuthentication_Authenticate(5G-AKA confirmation)", "AMF", "success"]
+    assert listed["authentication", "success"] == confirmed
+    assert listed["ue_initial_registration", "success"] == confirmed + 1  # one used its security context again
+    created = sum(number for (name, _, _), number in count.items() if name == SHORT["create"][0])
+    assert sum(n for (kind, _), n in listed.items() if kind == "pdu_session_establishment") == created
+    gone = count["Nudm_UECM_Deregistration", "SMF", "success"]
+    assert sum(n for (kind, _), n in listed.items() if kind == "pdu_session_release") == gone
+    assert listed["ue_deregistration", "success"] == count[SHORT["unsubscribe"][0], "AMF", "success"] - 1  # one stopped
+
+
+def test_pieces_of_a_conversation_never_crash_the_fold() -> None:
+    for length in range(1, 4):
+        for words in itertools.islice(itertools.permutations(SHORT, length), 400):
+            told(said(" ".join(words)))
