@@ -1,3 +1,4 @@
+from collector.request_target cimport Matched, RequestTarget
 from collector.sbi_headers cimport Fields
 
 cdef class Ends:
@@ -28,10 +29,10 @@ cdef class Ends:
 
 cdef class Asked:
     cdef public Fields fields
-    cdef public object target
+    cdef public RequestTarget target
     cdef public str text
     cdef public str plain_path
-    cdef public object match
+    cdef public Matched matched
     cdef public object consumer
     cdef public object producer
     cdef public str receiver

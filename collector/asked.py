@@ -3,14 +3,15 @@
 
 import cython
 
-from collector.catalogue import NOTHING, Match
 from collector.message import Endpoints, Vantage
 from collector.network_function import NOBODY, End
-from collector.request_target import RequestTarget
+from collector.request_target import NO_MATCH
 
 if cython.compiled:
+    from cython.cimports.collector.request_target import Matched, RequestTarget
     from cython.cimports.collector.sbi_headers import Fields
 else:
+    from collector.request_target import Matched, RequestTarget
     from collector.sbi_headers import Fields
 
 NO_FIELDS = cython.declare(Fields, Fields())
@@ -58,7 +59,7 @@ class Asked:
         self.target: RequestTarget | None = None
         self.text: str | None = None
         self.plain_path: str | None = None
-        self.match: Match = NOTHING
+        self.matched: Matched = NO_MATCH
         self.consumer: End = NOBODY
         self.producer: End = NOBODY
         self.receiver: str | None = None

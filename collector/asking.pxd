@@ -1,20 +1,23 @@
 from collector.asked cimport Asked, Ends
 from collector.halves cimport Message
+from collector.hop cimport RequestKeys
+from collector.network_function cimport NetworkFunctions
+from collector.request_target cimport RequestTarget, RequestTargets
 from collector.sbi_headers cimport Fields
 
 cdef class Asking:
     cdef readonly object inventory
     cdef readonly object callbacks
-    cdef object _keys
-    cdef object _targets
-    cdef object _functions
+    cdef RequestKeys _keys
+    cdef RequestTargets _targets
+    cdef NetworkFunctions _functions
     cdef dict _places
 
     cpdef Asked ask(self, Ends ends, Message message, Fields fields, long long now_us)
     cpdef str request_key(self, Asked asked, Message message)
     cpdef object consumer_named(self, Asked asked, str named)
     cpdef void producer_told(self, Asked asked, Fields fields)
-    cdef void _find_callback(self, Asked asked, object target, long long now_us)
+    cdef void _find_callback(self, Asked asked, RequestTarget target, long long now_us)
     cdef void _find_ends(self, Asked asked, Ends ends)
     cdef str _place(self, Fields fields, Ends ends)
     cpdef void learn(self, Asked asked, object body, long long now_us)

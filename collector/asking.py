@@ -6,25 +6,28 @@ import cython
 from collector.body import BodyFacts
 from collector.callbacks import Callbacks
 from collector.catalogue import Catalogue
-from collector.hop import RequestKeys, exchange_key
 from collector.inventory import DEREGISTERED, Inventory
-from collector.network_function import NRF_PROFILE, End, NetworkFunctions, instance_in
+from collector.network_function import NRF_PROFILE, End, instance_in
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
-from collector.request_target import RequestTarget, RequestTargets
 from collector.uri import authority_of
 
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends
     from cython.cimports.collector.halves import Message
+    from cython.cimports.collector.hop import RequestKeys, exchange_key
+    from cython.cimports.collector.network_function import NetworkFunctions
+    from cython.cimports.collector.request_target import Matched, RequestTarget, RequestTargets
     from cython.cimports.collector.sbi_headers import Fields
 else:
     from collector.asked import Asked, Ends
     from collector.halves import Message
+    from collector.hop import RequestKeys, exchange_key
+    from collector.network_function import NetworkFunctions
+    from collector.request_target import Matched, RequestTarget, RequestTargets
     from collector.sbi_headers import Fields
 
 MOST_PLACES = 4_096
-NRF_SERVICES = frozenset({"nnrf-nfm", "nnrf-disc"})
 OF_INSTANCE = "/nf-instances/{nfInstanceID}"
 WRITES = frozenset({"PUT", "PATCH", "DELETE"})
 
@@ -49,13 +52,13 @@ class Asking:
         asked.fields = fields
         asked.place = self._place(fields, ends)
         if fields.path is not None:
-            target = self._targets.of(fields.path)
+            target: RequestTarget = self._targets.of(fields.path)
             asked.target = target
             asked.text = target.text
             asked.plain_path = target.plain
-            asked.match = target.matches.get(fields.method or "") or self._targets.match(target, fields.method)
+            asked.matched = self._targets.match(target, fields.method)
             # Open5GS puts 3gpp-Sbi-Callback also on requests that tell a callback URI: the API's own path counts first.
-            if asked.match.operation is None or asked.match.is_callback:
+            if not asked.matched.has_operation or asked.matched.is_callback:
                 self._find_callback(asked, target, now_us)
         self._find_ends(asked, ends)
         asked.exchange_key = exchange_key(ends.client, message.stream_id, fields.method, asked.text)
@@ -65,16 +68,18 @@ class Asking:
         """Look for a callback: by header, then learned URI, then the vendor's shape that stands already (SBI.md 4)."""
         learned = self.callbacks.learned(asked.place, target.path, target.segments, now_us)
         if learned is not None:
-            asked.match, asked.receiver = learned
+            asked.matched = Matched(learned[0])
+            asked.receiver = learned[1]
         if asked.fields.callback is not None:
             told = self.callbacks.by_header(asked.fields.callback, target.segments)
             if told is not None and (told.operation is not None or learned is None):
-                asked.match = told
+                asked.matched = Matched(told)
 
     def _find_ends(self, asked: Asked, ends: Ends) -> None:
         fields: Fields = asked.fields
-        match = asked.match
-        requester = target_nf = None
+        match: Matched = asked.matched
+        requester: str | None = None
+        target_nf: str | None = None
         if fields.plain is not None:
             requester = fields.plain.get("3gpp-sbi-discovery-requester-nf-type")
             target_nf = fields.plain.get("3gpp-sbi-discovery-target-nf-type")
@@ -108,17 +113,16 @@ class Asking:
         fields: Fields = asked.fields
         tail = asked.target.tail if asked.target is not None else None
         stamp = fields.sender_timestamp or (fields.idempotency_key or "").encode()
-        receiver = asked.place if asked.match.is_callback else None  # one notification may go to several at once
+        receiver = asked.place if asked.matched.is_callback else None  # one notification may go to several at once
         told = (fields.method, tail, fields.user_agent, fields.correlation_info, receiver)
-        key: str = self._keys.of(told, stamp, message.body, message.body_bytes)
-        return key
+        return self._keys.of(told, stamp, message.body, message.body_bytes)
 
     def consumer_named(self, asked: Asked, named: str | None) -> End:
         """Return the consumer with the instance that the request names, if that one is of the consumer's type."""
         consumer: End = asked.consumer
         if named is None or consumer.nf_type is None or consumer.instance is not None:
             return consumer
-        if asked.match.service == "nnrf-nfm" and asked.fields.method not in WRITES:
+        if asked.matched.service == "nnrf-nfm" and asked.fields.method not in WRITES:
             return consumer
         return consumer._replace(instance=named) if self.inventory.type_of(named) == consumer.nf_type else consumer
 
@@ -134,24 +138,25 @@ class Asking:
 
     def learn(self, asked: Asked, body: BodyFacts, now_us: cython.longlong) -> None:
         """Learn from a request's body: where its sender wants to be called, which NFs there are."""
-        match = asked.match
         if body.callbacks:
-            self.callbacks.learn(match, asked.fields.method or "", body.callbacks, asked.consumer.nf_type, now_us)
-        if match.service in NRF_SERVICES:
+            self.callbacks.learn(
+                asked.matched.match, asked.fields.method or "", body.callbacks, asked.consumer.nf_type, now_us
+            )
+        if asked.matched.is_of_nrf:
             self.inventory.learn(body.profiles, now_us)
             if asked.fields.method == "PATCH":
                 self._hear(asked, status_in(body), now_us)
 
     def learn_answer(self, asked: Asked, body: BodyFacts, now_us: cython.longlong) -> None:
         """Learn from a successful answer of an NRF."""
-        if asked.match.service in NRF_SERVICES:
+        if asked.matched.is_of_nrf:
             self.inventory.learn(body.profiles, now_us)
             if asked.fields.method == "DELETE":
                 self._hear(asked, DEREGISTERED, now_us)
 
     def _hear(self, asked: Asked, status: str | None, now_us: cython.longlong) -> None:
         """Take a heartbeat or a deregistration of the NF that the path names (TS 29.510 5.2.2.3, 5.2.2.4)."""
-        instance = instance_in(asked.plain_path or "") if asked.match.resource == OF_INSTANCE else None
+        instance = instance_in(asked.plain_path or "") if asked.matched.match.resource == OF_INSTANCE else None
         if instance is not None:
             self.inventory.heartbeat(instance, status, now_us)
 

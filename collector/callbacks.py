@@ -52,7 +52,7 @@ class Callbacks:
             if one.callback is not None:
                 self._add(one)
         self._shapes = {_parts(shape): self._named(name) for shape, name in SHAPES.items()}
-        self._learned: Recent[tuple[str, str], tuple[tuple[Operation, ...], str | None]] = Recent(MOST_URIS, KEPT_US)
+        self._learned = Recent(MOST_URIS, KEPT_US)  # authority, path → operations, receiver
         self._headers: dict[str, list[Operation]] = {}
 
     def _add(self, one: Operation) -> None:

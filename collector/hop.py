@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """Which sightings are one exchange and which exchanges are hops of one request: keys made of what they share.
 
 exchange_key: both ends of one exchange. request_key: all hops through SCPs and SEPPs. A proxy rewrites authority,
@@ -5,36 +6,67 @@ ports, streams and its own headers, never method, API path, body, User-Agent, Se
 29.500 5.2.3.3.2, 6.10; seen on Open5GS).
 """
 
-from hashlib import blake2b
+from collections.abc import Sequence
 
-ID_BYTES = 16
+import cython
+
+if cython.compiled:
+    from cython.cimports.collector.blake2b import Hasher
+else:
+    from collector.blake2b import Hasher
+
+_HASHER = cython.declare(Hasher, Hasher())
 
 
-def exchange_key(client: bytes, stream_id: int, method: str | None, path: str | None) -> str:
+@cython.ccall
+def exchange_key(client: bytes, stream_id: cython.uint, method: str | None, path: str | None) -> str:
     """Return the key that schemas.identity.exchange_key gives; `client` is its address, NUL, its port."""
-    text = f"\0{stream_id}\0{method or ''}\0{path or ''}"
-    return blake2b(client + text.encode(errors="surrogatepass"), digest_size=ID_BYTES).hexdigest()
+    _HASHER.octets(client)
+    _HASHER.nul()
+    _HASHER.number(stream_id)
+    _HASHER.nul()
+    if method is not None:
+        _HASHER.text(method)
+    _HASHER.nul()
+    if path is not None:
+        _HASHER.text(path)
+    return _HASHER.hex()
 
 
-def event_id(connection: bytes, stream_id: int, half: bytes) -> str:
+@cython.ccall
+def event_id(connection: bytes, stream_id: cython.uint, half: bytes) -> str:
     """Return the id that schemas.identity.event_id gives; `connection` is the connection's id."""
-    return blake2b(b"%b\0%d\0%b" % (connection, stream_id, half), digest_size=ID_BYTES).hexdigest()
+    _HASHER.octets(connection)
+    _HASHER.nul()
+    _HASHER.number(stream_id)
+    _HASHER.nul()
+    _HASHER.octets(half)
+    return _HASHER.hex()
 
 
+@cython.final
+@cython.cclass
 class RequestKeys:
     """Makes keys of logical requests; hashes are keyed: bodies hold identifiers that could be found by trying all."""
 
     def __init__(self, key: bytes) -> None:
         """`key`: at most 64 octets; empty where identifiers are plain."""
-        self._fresh = blake2b(digest_size=ID_BYTES, key=key)
+        self._hasher = Hasher(key)
 
-    def of(self, told: tuple[str | None, ...], stamp: bytes, body: bytes, body_bytes: int) -> str:
+    def of(self, told: Sequence[str | None], stamp: bytes, body: bytes, body_bytes: cython.ulonglong) -> str:
         """Return the key of a request, made of what all its hops carry unchanged.
 
         `told`: method, target, User-Agent, Correlation-Info, of a callback its receiver. `stamp`: Sender-Timestamp or
         idempotency key, without which two requests that are alike could not be told apart.
         """
-        text = "\0".join([part or "" for part in told])
-        hashed = self._fresh.copy()
-        hashed.update(b"%b\0%b\0%d\0%b" % (text.encode(errors="surrogatepass"), stamp, body_bytes, body))
-        return hashed.hexdigest()
+        hasher: Hasher = self._hasher
+        for part in told:
+            if part is not None:
+                hasher.text(part)
+            hasher.nul()
+        hasher.octets(stamp)
+        hasher.nul()
+        hasher.number(body_bytes)
+        hasher.nul()
+        hasher.octets(body)
+        return hasher.hex()

@@ -39,6 +39,7 @@ class Identifiers(msgspec.Struct, frozen=True, gc=False):
 
 NO_IDENTIFIERS = Identifiers()
 _FIELDS = Identifiers.__struct_fields__
+_both: dict[tuple[Identifiers, Identifiers], Identifiers] = {}
 _KINDS = {
     "imsi": "supi", "nai": "supi", "gci": "supi", "gli": "supi", "suci": "suci", "msisdn": "gpsi", "extid": "gpsi",
     "imei": "pei", "imeisv": "pei", "mac": "pei", "eui": "pei", "5g": "guti",
@@ -68,10 +69,30 @@ _NF_KEYS = ("nf-id", "requester-nf-instance-id", "nf-instance-id")
 
 def merged(*places: Identifiers) -> Identifiers:
     """Return each identifier as the first of `places` says it."""
-    told = [place for place in places if place is not NO_IDENTIFIERS]
-    if len(told) < 2:
-        return told[0] if told else NO_IDENTIFIERS
-    return Identifiers(*(next((v for p in told if (v := getattr(p, name)) is not None), None) for name in _FIELDS))
+    every = NO_IDENTIFIERS
+    for place in places:
+        every = both(every, place)
+    return every
+
+
+def both(first: Identifiers, second: Identifiers) -> Identifiers:
+    """Return each identifier as `first` says it, else as `second` does."""
+    if second is NO_IDENTIFIERS or first is second:
+        return first
+    if first is NO_IDENTIFIERS:
+        return second
+    found: Identifiers | None = _both.get((first, second))
+    if found is None:
+        found = _joined(first, second)
+        if len(_both) >= CACHED:
+            _both.clear()
+        _both[first, second] = found
+    return found
+
+
+def _joined(first: Identifiers, second: Identifiers) -> Identifiers:
+    pairs = [(getattr(first, name), getattr(second, name)) for name in _FIELDS]
+    return Identifiers(*[one if one is not None else other for one, other in pairs])
 
 
 def identifiers_of_path(path: str) -> Identifiers:

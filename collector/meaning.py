@@ -1,44 +1,78 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """How a message becomes an event: which operation it is, who asks whom, about which subscriber, how it ended."""
 
+from collections.abc import Callable
 from typing import Any
 
 import cython
 
 from collector.body import NO_BODY, BodyFacts, read_body
 from collector.body_redaction import BodyRedaction
-from collector.hop import event_id, exchange_key
 from collector.identifiers import NO_IDENTIFIERS, Identifiers, identifiers_of_headers
 from collector.inventory import Inventory
 from collector.message import Ended, Endpoints
 from collector.outcome import error_origin
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
-from collector.references import References, Subject
 from collector.unread import inferred, missing
 
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends
     from cython.cimports.collector.asking import Asking
     from cython.cimports.collector.halves import Message
+    from cython.cimports.collector.hop import event_id, exchange_key
+    from cython.cimports.collector.references import References, Subject
     from cython.cimports.collector.sbi_headers import Fields, HeaderReader
 else:
     from collector.asked import Asked, Ends
     from collector.asking import Asking
     from collector.halves import Message
+    from collector.hop import event_id, exchange_key
+    from collector.references import References, Subject
     from collector.sbi_headers import Fields, HeaderReader
 
 Event = tuple[Any, ...]
 
 HTTP_VERSIONS = {"h2": 0, "http1": 1}
+Exchange = tuple[str, int]  # connection, stream
 MOST_ENDS = 65_536
 MOST_ASKED = 32_768  # requests whose answer is awaited, twice
 MOST_BODIES = 1_024
 LARGEST_BODY = 2_048  # remembered, as it comes again on the next hop
 CLOSED = int(Ended.CLOSED)
 NO_OTHERS: dict[str, str] = {}
-NO_SUBJECT = (None,) * 10
+MOST_TOLD = 8_192  # subscribers with session and slice
 EXACT = cython.declare(cython.int, 0)  # HeaderState.EXACT
+
+
+@cython.final
+@cython.cclass
+class Read:
+    """Facts of a body at hand for every message that brings it; `cause` and `result` may leave the node."""
+
+    def __init__(self, facts: BodyFacts, redact: Callable[[str], str]) -> None:
+        self.facts = facts
+        self.state = facts.state
+        self.cause = None if facts.cause is None else redact(facts.cause)
+        self.result = None if facts.result is None else redact(facts.result)
+        self.remote_error = facts.remote_error
+
+
+@cython.final
+@cython.cclass
+class Told:
+    """Identifiers as an event tells them: those of a UE as pseudonyms."""
+
+    def __init__(self, told: Identifiers, of: Callable[[str], str], redact: Callable[[str], str]) -> None:
+        self.supi = None if told.supi is None else of(told.supi)
+        self.gpsi = None if told.gpsi is None else of(told.gpsi)
+        self.pei = None if told.pei is None else of(told.pei)
+        self.session = told.pdu_session_id
+        self.snssai = told.snssai
+        self.dnn = None if told.dnn is None else redact(told.dnn)
+        self.plmn = told.plmn
+        self.guami = told.guami
+        self.nf_instance = told.nf_instance
 
 
 @cython.final
@@ -46,30 +80,22 @@ EXACT = cython.declare(cython.int, 0)  # HeaderState.EXACT
 class Meaning:
     """Makes events of the messages of one shard, in their order; what earlier ones disclose counts for later ones."""
 
-    _reader: HeaderReader
-    _redact: Any
-    _of: Any
-    _redact_body: Any
-    _asking: Asking
-    _references: Any
-    _ends: dict[Any, Any]
-    _asked: dict[Any, Any]
-    _asked_before: dict[Any, Any]
-    _bodies: dict[Any, Any]
-
     def __init__(self, pseudonyms: Pseudonyms, capture_bodies: bool = False) -> None:
         """Load the catalogue; identifiers leave as `pseudonyms` say, bodies only where asked for, and redacted."""
         redaction = Redaction(pseudonyms)
         self._reader = HeaderReader(redaction)
         self._redact = redaction.text
         self._of = pseudonyms.of
-        self._redact_body = BodyRedaction(redaction, pseudonyms).redacted if capture_bodies else None
+        self._redact_body: Any = BodyRedaction(redaction, pseudonyms).redacted if capture_bodies else None
         self._asking = Asking(pseudonyms, redaction)
         self._references = References()
-        self._ends = {}
-        self._asked = {}
-        self._asked_before = {}
-        self._bodies = {}
+        self._ends: dict[str, Ends] = {}
+        self._asked: dict[Exchange, Asked] = {}
+        self._asked_before: dict[Exchange, Asked] = {}
+        self._bodies: dict[tuple[bytes, str | None, str | None], Read] = {}
+        self._told: dict[Identifiers, Told] = {}
+        self._no_body = Read(NO_BODY, self._redact)
+        self._no_subject = Told(NO_IDENTIFIERS, self._of, self._redact)
 
     @property
     def inventory(self) -> Inventory:
@@ -79,62 +105,60 @@ class Meaning:
 
     def event(self, endpoints: Endpoints, message: Message) -> Event:
         """Return the event of a message; a response carries what its request says of operation and ends."""
-        ends: Ends | None = self._ends.get(endpoints.connection_id)
-        if ends is None or ends.endpoints is not endpoints:
-            ends = self._new_ends(endpoints)
-        if message.half == 0:
-            return self._request(ends, message)
-        return self._response(ends, message)
-
-    def _request(self, ends: Ends, message: Message) -> Event:
-        exact: cython.bint = message.header_state == EXACT
-        now_us: cython.longlong = message.last_byte_ns // 1_000
+        ends: Ends = self._ends_of(endpoints)
         fields: Fields = self._reader.read(message.headers)
-        body = self._body(message, fields)
+        body: Read = self._body(message, fields)
+        key = (ends.connection_id, message.stream_id)
+        if message.half == 0:
+            return self._request(ends, message, fields, body, key)
+        return self._response(ends, message, fields, body, key)
+
+    def _request(self, ends: Ends, message: Message, fields: Fields, body: Read, key: Exchange) -> Event:
+        now_us: cython.longlong = message.last_byte_ns // 1_000
         asked: Asked = self._asking.ask(ends, message, fields, now_us)
-        subject = self._references.request(
-            (ends.connection_id, message.stream_id),
+        subject: Subject = self._references.request(
+            key,
             now_us,
             fields.method,
             asked.place,
             asked.plain_path,
-            identifiers_of_headers(fields.plain or {}) if fields.names_subject else NO_IDENTIFIERS,
-            body,
+            NO_IDENTIFIERS if fields.plain is None else self._of_headers(fields),
+            body.facts,
         )
-        if body is not NO_BODY:
-            self._asking.learn(asked, body, now_us)
-        asked.consumer = self._asking.consumer_named(asked, subject.identifiers.nf_instance)
+        if body is not self._no_body:
+            self._asking.learn(asked, body.facts, now_us)
+        told: Told = self._told_of(subject.identifiers)
+        if told.nf_instance is not None:
+            asked.consumer = self._asking.consumer_named(asked, told.nf_instance)
+        exact: cython.bint = message.header_state == EXACT
         is_whole: cython.bint = exact or (fields.user_agent is not None and fields.method is not None)
         if is_whole and (fields.sender_timestamp is not None or fields.idempotency_key is not None):
             asked.request_key = self._asking.request_key(asked, message)
         if exact:
-            self._await((ends.connection_id, message.stream_id), asked)
-        return self._event(ends, message, asked, fields, body, subject, b"request")
+            self._await(key, asked)
+        return self._event(ends, message, asked, fields, body, subject, told)
 
-    def _response(self, ends: Ends, message: Message) -> Event:
+    def _response(self, ends: Ends, message: Message, fields: Fields, body: Read, key: Exchange) -> Event:
         now_us: cython.longlong = message.last_byte_ns // 1_000
-        fields: Fields = self._reader.read(message.headers)
-        body = self._body(message, fields)
-        asked: Asked = self._asked_of(ends, message, now_us)
-        subject = self._references.response(
-            (ends.connection_id, message.stream_id),
+        asked: Asked = self._asked_of(ends, message, key, now_us)
+        subject: Subject = self._references.response(
+            key,
             now_us,
             fields.status,
             asked.place,
             asked.plain_path,
             fields.location_plain,
-            identifiers_of_headers(fields.plain or {}) if fields.names_subject else NO_IDENTIFIERS,
-            body,
+            NO_IDENTIFIERS if fields.plain is None else self._of_headers(fields),
+            body.facts,
         )
         if fields.status is not None and 200 <= fields.status < 300:
-            self._asking.learn_answer(asked, body, now_us)
+            self._asking.learn_answer(asked, body.facts, now_us)
         if fields.plain is not None:
             self._asking.producer_told(asked, fields)
-        return self._event(ends, message, asked, fields, body, subject, b"response")
+        return self._event(ends, message, asked, fields, body, subject, self._told_of(subject.identifiers))
 
-    def _asked_of(self, ends: Ends, message: Message, now_us: cython.longlong) -> Asked:
+    def _asked_of(self, ends: Ends, message: Message, key: Exchange, now_us: cython.longlong) -> Asked:
         """Return what the request of a response said; one not read exactly may have been mended since, so again."""
-        key = (ends.connection_id, message.stream_id)
         asked: Asked | None = self._asked.pop(key, None)
         if asked is None:
             asked = self._asked_before.pop(key, None)
@@ -147,28 +171,30 @@ class Meaning:
             asked.exchange_key = exchange_key(ends.client, message.stream_id, None, None)
         return asked
 
-    def _await(self, key: tuple[str, int], asked: Asked) -> None:
+    def _await(self, key: Exchange, asked: Asked) -> None:
         if len(self._asked) >= MOST_ASKED:
             self._asked_before = self._asked
             self._asked = {}
         self._asked[key] = asked
 
-    def _body(self, message: Message, fields: Fields) -> BodyFacts:
+    def _body(self, message: Message, fields: Fields) -> Read:
         """Read the body; a small whole one is remembered, as the next hop brings it again."""
         body: bytes = message.body
         size: cython.Py_ssize_t = len(body)
+        if message.body_bytes == 0:
+            return self._no_body
         if size == 0 or size > LARGEST_BODY or size != message.body_bytes:
-            if message.body_bytes == 0:
-                return NO_BODY
-            return read_body(fields.content_type_whole, fields.content_encoding, body, message.body_bytes)
+            facts = read_body(fields.content_type_whole, fields.content_encoding, body, message.body_bytes)
+            return self._no_body if facts is NO_BODY else Read(facts, self._redact)
         key = (body, fields.content_type_whole, fields.content_encoding)
-        facts = self._bodies.get(key)
-        if facts is None:
+        read: Read | None = self._bodies.get(key)
+        if read is None:
             facts = read_body(fields.content_type_whole, fields.content_encoding, body, size)
+            read = self._no_body if facts is NO_BODY else Read(facts, self._redact)
             if len(self._bodies) >= MOST_BODIES:
                 self._bodies.clear()
-            self._bodies[key] = facts
-        return facts
+            self._bodies[key] = read
+        return read
 
     def _captured(self, message: Message, fields: Fields) -> bytes | None:
         """Return the body as it may leave the node."""
@@ -177,34 +203,30 @@ class Meaning:
         )
         return captured
 
-    def _new_ends(self, endpoints: Endpoints) -> Ends:
-        if len(self._ends) >= MOST_ENDS:
-            self._ends.clear()
-        ends: Ends = Ends(endpoints)
-        self._ends[ends.connection_id] = ends
+    def _of_headers(self, fields: Fields) -> Identifiers:
+        if fields.plain is None or not fields.names_subject:
+            return NO_IDENTIFIERS
+        return identifiers_of_headers(fields.plain)
+
+    def _ends_of(self, endpoints: Endpoints) -> Ends:
+        ends: Ends | None = self._ends.get(endpoints.connection_id)
+        if ends is None or ends.endpoints is not endpoints:
+            if len(self._ends) >= MOST_ENDS:
+                self._ends.clear()
+            ends = Ends(endpoints)
+            self._ends[ends.connection_id] = ends
         return ends
 
-    def _subject(self, subject: Subject) -> tuple[Any, ...]:
-        """Return the subscriber's fields, identifiers as pseudonyms."""
-        told: Identifiers = subject.identifiers
-        if told is NO_IDENTIFIERS and subject.reference is None:
-            return NO_SUBJECT
-        supi = told.supi
-        gpsi = told.gpsi
-        pei = told.pei
-        reference = subject.reference
-        return (
-            None if supi is None else self._of(supi),
-            subject.source,
-            None if reference is None else self._redact(reference),
-            None if gpsi is None else self._of(gpsi),
-            None if pei is None else self._of(pei),
-            told.pdu_session_id,
-            told.snssai,
-            None if told.dnn is None else self._redact(told.dnn),
-            told.plmn,
-            told.guami,
-        )
+    def _told_of(self, identifiers: Identifiers) -> Told:
+        if identifiers is NO_IDENTIFIERS:
+            return self._no_subject
+        told: Told | None = self._told.get(identifiers)
+        if told is None:
+            told = Told(identifiers, self._of, self._redact)
+            if len(self._told) >= MOST_TOLD:
+                self._told.clear()
+            self._told[identifiers] = told
+        return told
 
     def _event(
         self,
@@ -212,27 +234,25 @@ class Meaning:
         message: Message,
         asked: Asked,
         fields: Fields,
-        body: BodyFacts,
+        body: Read,
         subject: Subject,
-        half: bytes,
+        told: Told,
     ) -> Event:
         """Put the event together, in the order of the schema's SbiEvent."""
         request: Fields = asked.fields
+        said = asked.matched.said
         is_response: cython.bint = message.half == 1
-        cause = result = origin = None
-        if body is not NO_BODY:
-            cause = None if body.cause is None or not is_response else self._redact(body.cause)
-            result = None if body.result is None else self._redact(body.result)
+        cause = body.cause if is_response else None
+        origin = None
         if is_response and fields.status is not None and fields.status >= 300:
             origin = error_origin(fields.status, fields.server, body.remote_error, cause)
         ended = message.ended
-        service, operation, operation_id, operation_source, api_version, resource = asked.match.said
-        consumer_nf, consumer_source, consumer_instance = asked.consumer
-        producer_nf, producer_source, producer_instance = asked.producer
-        supi, supi_source, reference, gpsi, pei, session, snssai, dnn, plmn, guami = self._subject(subject)
+        reference = subject.reference
+        consumer = cython.cast(tuple, asked.consumer)
+        producer = cython.cast(tuple, asked.producer)
         exact: cython.bint = message.header_state == EXACT
         return (
-            event_id(ends.connection, message.stream_id, half),
+            event_id(ends.connection, message.stream_id, b"response" if is_response else b"request"),
             1 if is_response else 0,
             ends.connection_id,
             ends.vantage,
@@ -264,31 +284,31 @@ class Meaning:
             message.body_bytes,
             len(message.body),
             body.state,
-            None if self._redact_body is None or body is NO_BODY else self._captured(message, fields),
-            service,
-            operation,
-            operation_id,
-            operation_source,
-            api_version,
-            resource,
-            consumer_nf,
-            consumer_source,
-            consumer_instance,
-            producer_nf,
-            producer_source,
-            producer_instance,
-            supi,
-            supi_source,
-            reference,
-            gpsi,
-            pei,
-            session,
-            snssai,
-            dnn,
-            plmn,
-            guami,
+            None if self._redact_body is None or body is self._no_body else self._captured(message, fields),
+            said[0],
+            said[1],
+            said[2],
+            said[3],
+            said[4],
+            said[5],
+            consumer[0],
+            consumer[1],
+            consumer[2],
+            producer[0],
+            producer[1],
+            producer[2],
+            told.supi,
+            subject.source,
+            None if reference is None else self._redact(reference),
+            told.gpsi,
+            told.pei,
+            told.session,
+            told.snssai,
+            told.dnn,
+            told.plmn,
+            told.guami,
             cause,
-            result,
+            body.result,
             origin,
             fields.priority,
             fields.max_rsp_time_ms,

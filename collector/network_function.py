@@ -1,7 +1,10 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """Which NF type and instance the ends of an exchange are, and how we know (TS 29.500 5.2.2.2, 6.10; TS 29.510)."""
 
 import re
 from typing import NamedTuple
+
+import cython
 
 from collector.inventory import PROXIES, Inventory
 
@@ -57,6 +60,8 @@ def instance_in(text: str) -> str | None:
     return found.group().lower() if found else None
 
 
+@cython.final
+@cython.cclass
 class NetworkFunctions:
     """Concludes who asks and who answers, strongest evidence first; keeps conclusions until the inventory changes."""
 
@@ -81,7 +86,10 @@ class NetworkFunctions:
         sends it; `address`: the client's; `process`: name of the client's process.
         """
         key = (user_agent, requester, callback_of, address, process)
-        return self._kept(self._consumers).get(key) or self._concluded_consumer(key)
+        if self._version != self._inventory.version:
+            self._forget()
+        end: End | None = self._consumers.get(key)
+        return end if end is not None else self._concluded_consumer(key)
 
     def producer(
         self,
@@ -98,14 +106,15 @@ class NetworkFunctions:
         receiver: NF type that asked for this callback. place: authority that is meant. process: name of the server's.
         """
         key = (service_nf, target, receiver, place, service, process)
-        return self._kept(self._producers).get(key) or self._concluded_producer(key)
-
-    def _kept(self, cache: dict[tuple[str | None, ...], End]) -> dict[tuple[str | None, ...], End]:
         if self._version != self._inventory.version:
-            self._version = self._inventory.version
-            self._consumers.clear()
-            self._producers.clear()
-        return cache
+            self._forget()
+        end: End | None = self._producers.get(key)
+        return end if end is not None else self._concluded_producer(key)
+
+    def _forget(self) -> None:
+        self._version = self._inventory.version
+        self._consumers.clear()
+        self._producers.clear()
 
     def _concluded_consumer(self, key: tuple[str | None, ...]) -> End:
         user_agent, requester, callback_of, address, process = key

@@ -1,44 +1,62 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """A table bounded in entries and time: what was used longest ago goes first."""
 
-from typing import Generic, TypeVar
+from typing import Any
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
+import cython
 
 
-class Recent(Generic[Key, Value]):
+@cython.final
+@cython.cclass
+class Recent:
     """Keeps at most `most` entries, none longer than `kept_us` of event time after its last use."""
 
     def __init__(self, most: int, kept_us: int) -> None:
         self._most = most
         self._kept_us = kept_us
-        self._entries: dict[Key, tuple[Value, int]] = {}
+        self._entries: dict[Any, tuple[Any, int]] = {}
+        self._since_us = 0  # the oldest entry is hardly older: until then none need be looked at
         self.evicted = 0  # entries that went for want of room, not of age
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: Key, now_us: int) -> Value | None:
+    def get(self, key: Any, now_us: cython.longlong) -> Any:
         """Return the value of `key` and count it as used; None if there is none or it is too old."""
-        entry = self._entries.pop(key, None)
-        if entry is None or now_us - entry[1] > self._kept_us:
+        entry: tuple[Any, int] | None = self._entries.get(key)
+        if entry is None:
             return None
-        self._entries[key] = (entry[0], max(now_us, entry[1]))
+        used_us: cython.longlong = entry[1]
+        del self._entries[key]
+        if now_us - used_us > self._kept_us:
+            return None
+        self._entries[key] = (entry[0], max(now_us, used_us))
         return entry[0]
 
-    def put(self, key: Key, value: Value, now_us: int) -> None:
+    def put(self, key: Any, value: Any, now_us: cython.longlong) -> None:
         """Set the value of `key`; too old or too many others go."""
-        self._entries.pop(key, None)
+        if not self._entries:
+            self._since_us = now_us
+        else:
+            self._entries.pop(key, None)
         self._entries[key] = (value, now_us)
+        if now_us - self._since_us > self._kept_us or len(self._entries) > self._most:
+            self._drop(now_us)
+
+    def _drop(self, now_us: cython.longlong) -> None:
+        """Let the oldest go, at most two of them, so that no call takes long."""
+        used_us: cython.longlong
         for _ in range(2):
             oldest = next(iter(self._entries))
-            too_old = now_us - self._entries[oldest][1] > self._kept_us
+            used_us = self._entries[oldest][1]
+            self._since_us = used_us
+            too_old: cython.bint = now_us - used_us > self._kept_us
             if not too_old and len(self._entries) <= self._most:
                 break
             del self._entries[oldest]
             self.evicted += not too_old
 
-    def pop(self, key: Key) -> Value | None:
+    def pop(self, key: Any) -> Any:
         """Take the value of `key` out."""
-        entry = self._entries.pop(key, None)
+        entry: tuple[Any, int] | None = self._entries.pop(key, None)
         return entry[0] if entry is not None else None

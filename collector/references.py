@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """Which subscriber a message is about that names none: references learned from requests, Locations and bodies.
 
 SBI.md 10: a resource created for a subscriber (authCtxId, smContextRef, policy, charging, subscription and binding
@@ -5,20 +6,28 @@ ids), a URI on which an NF wants to be called for him, and the other names he ha
 """
 
 import re
-from dataclasses import dataclass
+from typing import Any
 
-import msgspec
+import cython
 
 from collector.body import NO_BODY, BodyFacts
-from collector.identifiers import NO_IDENTIFIERS, Identifiers, identifiers_of_path, merged
-from collector.recent import Recent
+from collector.identifiers import LONGEST_PATH, NO_IDENTIFIERS, Identifiers, identifiers_of_path
 from collector.uri import LONGEST, resource_of, split_uri
+
+if cython.compiled:
+    from cython.cimports.collector.identifiers import both
+    from cython.cimports.collector.recent import Recent
+else:
+    from collector.identifiers import both
+    from collector.recent import Recent
 
 MOST = 100_000  # resources and callbacks, as many aliases; 600 octets each
 KEPT_US = 48 * 3_600_000_000  # without use
+MOST_PATHS = 8_192  # remembered, what they say
 PENDING = 50_000  # exchanges whose answer is awaited
 PENDING_US = 120_000_000
 GRACE_US = 30_000_000  # a released resource still answers late notifications
+NEVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
 DEEPEST = 2  # segments below a resource or callback URI: /modify, /events-subscription, /update …
 # Resources that stand for a subscriber (TS 29.502, 29.507, 29.509, 29.512, 29.514, 29.521, 29.525, 29.526, 32.291).
 _OF_SUBSCRIBER = re.compile(
@@ -34,40 +43,80 @@ Exchange = tuple[str, int]  # connection_id, stream_id
 Place = tuple[str, str]  # authority of the producer, path of the resource
 
 
-class Subject(msgspec.Struct, frozen=True):
+@cython.freelist(64)
+@cython.final
+@cython.cclass
+class Subject:
     """Whom a message is about. `source`: where his SUPI was found. `reference`: what names him, if that is unknown."""
 
-    identifiers: Identifiers = NO_IDENTIFIERS
-    source: str | None = None
-    reference: str | None = None
+    def __init__(
+        self, identifiers: Identifiers = NO_IDENTIFIERS, source: str | None = None, reference: str | None = None
+    ) -> None:
+        self.identifiers = identifiers
+        self.source = source
+        self.reference = reference
 
 
-class Asked(msgspec.Struct, frozen=True):
+@cython.final
+@cython.cclass
+class Resource:
+    """What a request's path says, worked out once.
+
+    own: its identifiers. path: without query, "" if too long to be remembered. above: itself and what it lies below,
+    as far up as a binding reaches. standing: the resource among them that stands for a subscriber by its API.
+    """
+
+    def __init__(self, path: str | None, is_long: cython.bint) -> None:
+        self.own = identifiers_of_path(path) if path else NO_IDENTIFIERS
+        self.is_long = is_long
+        self.path = "" if path is None or is_long else resource_of(path)
+        self.above = _above(self.path)
+        found = _OF_SUBSCRIBER.match(self.path)
+        self.standing = found[0] if found else None
+
+
+@cython.freelist(64)
+@cython.final
+@cython.cclass
+class Awaited:
     """What the answer to a request must be seen together with."""
 
-    subject: Subject
-    place: Place
-    method: str
-    callbacks: tuple[Place, ...]
+    def __init__(
+        self, subject: Subject, authority: str, resource: Resource, method: str | None, callbacks: tuple[Place, ...]
+    ) -> None:
+        self.subject = subject
+        self.authority = authority
+        self.resource = resource
+        self.method = method
+        self.callbacks = callbacks
 
 
-@dataclass(slots=True)
+@cython.final
+@cython.cclass
 class Bound:
-    """What a place stands for; `until_us`: it was released and may come to stand for another."""
+    """What a place stands for; `until_us`: it was released and may come to stand for another.
 
-    identifiers: Identifiers
-    callbacks: tuple[Place, ...] = ()
-    shared: bool = False  # several subscribers at once: it tells none
-    until_us: int | None = None
+    shared: several subscribers at once, so that it tells none.
+    """
+
+    def __init__(self, identifiers: Identifiers, callbacks: tuple[Place, ...] = ()) -> None:
+        self.identifiers = identifiers
+        self.callbacks = callbacks
+        self.shared = False
+        self.until_us = NEVER
 
 
+@cython.final
+@cython.cclass
 class References:
-    """Learns and resolves, for one shard; pure, bounded, driven by event time. About 2 µs a message."""
+    """Learns and resolves, for one shard; pure, bounded, driven by event time. About 1 µs a message."""
 
     def __init__(self, most: int = MOST, kept_us: int = KEPT_US) -> None:
-        self._places: Recent[Place, Bound] = Recent(most, kept_us)
-        self._aliases: Recent[str, str] = Recent(most, kept_us)
-        self._pending: Recent[Exchange, Asked] = Recent(PENDING, PENDING_US)
+        self._places = Recent(most, kept_us)
+        self._aliases = Recent(most, kept_us)
+        self._pending = Recent(PENDING, PENDING_US)
+        self._resources: dict[str, Resource] = {}
+        self._authorities: dict[str, str] = {}
 
     @property
     def evicted(self) -> int:
@@ -77,7 +126,7 @@ class References:
     def request(
         self,
         exchange: Exchange,
-        now_us: int,
+        now_us: cython.longlong,
         method: str | None,
         producer: str | None,
         path: str | None,
@@ -88,20 +137,23 @@ class References:
 
         producer: host and port of Target-apiRoot, else :authority, else of the server's address.
         """
-        place = _place(producer, path)
-        subject = self._subject(now_us, place, path, headers, body.identifiers)
-        callbacks = tuple(filter(None, (split_uri(one.uri) for one in body.callbacks))) if body.callbacks else ()
-        if subject.identifiers.names_subscriber:
-            for called in callbacks:
-                self._learn_callback(called, subject.identifiers, now_us)
-        self._pending.put(exchange, Asked(subject, place, method or "", callbacks), now_us)
+        resource = self._resource(producer, path)
+        authority = self._authority(producer, resource)
+        callbacks: tuple[Place, ...] = ()
+        if body is NO_BODY:
+            subject = self._subject(now_us, authority, resource, headers, NO_IDENTIFIERS)
+        else:
+            subject = self._subject(now_us, authority, resource, headers, body.identifiers)
+            if body.callbacks:
+                callbacks = self._called(body, subject, now_us)
+        self._pending.put(exchange, Awaited(subject, authority, resource, method, callbacks), now_us)
         return subject
 
     def response(
         self,
         exchange: Exchange,
-        now_us: int,
-        status: int | None,
+        now_us: cython.longlong,
+        status: Any,  # None or a number
         producer: str | None,
         path: str | None,
         location: str | None = None,
@@ -109,123 +161,194 @@ class References:
         body: BodyFacts = NO_BODY,
     ) -> Subject:
         """Return whom a response is about, and learn from it. `producer`, `path`: of its request."""
-        asked = self._pending.pop(exchange)
-        if asked is None:
-            place = _place(producer, path)
-            asked = Asked(self._subject(now_us, place, path, NO_IDENTIFIERS, NO_IDENTIFIERS), place, "", ())
-        subject = self._completed(now_us, asked.subject, headers, body.identifiers)
-        if status is not None and 200 <= status < 400:
-            self._learn(now_us, asked, subject, status, location, body)
-        if status is not None and (status < 300 or status == 404):
-            self._forget(asked, now_us)
+        awaited: Awaited | None = self._pending.pop(exchange)
+        if awaited is None:
+            resource = self._resource(producer, path)
+            authority = self._authority(producer, resource)
+            said = self._subject(now_us, authority, resource, NO_IDENTIFIERS, NO_IDENTIFIERS)
+            awaited = Awaited(said, authority, resource, "", ())
+        subject = self._completed(now_us, awaited.subject, headers, body)
+        if status is not None:
+            code: cython.int = status
+            if 200 <= code < 400:
+                self._learn(now_us, awaited, subject, code, location, body)
+            if code < 300 or code == 404:
+                self._forget(awaited, now_us)
         return subject
 
-    def _subject(self, now_us: int, place: Place, path: str | None, headers: Identifiers, body: Identifiers) -> Subject:
-        own = identifiers_of_path(path) if path else NO_IDENTIFIERS
-        every = merged(own, body, headers)
-        for said, source in ((own, PATH), (body, BODY), (headers, HEADER)):
-            if said.supi is not None:
-                return Subject(every if every.supi == said.supi else merged(said, every), source)
-        if (supi := self._alias(every, now_us)) is not None:
-            return Subject(merged(Identifiers(supi=supi), every), ALIAS)
-        return self._referred(now_us, place, every)
+    def _resource(self, producer: str | None, path: str | None) -> Resource:
+        """Return what is known of a path; paths that come again are remembered, all forgotten when they are many."""
+        if path is None:
+            return NO_RESOURCE
+        if producer is not None and len(producer) > LONGEST:
+            return Resource(path, True)
+        resource: Resource | None = self._resources.get(path)
+        if resource is None:
+            resource = Resource(path, len(path) > LONGEST)
+            if len(path) <= LONGEST_PATH:
+                if len(self._resources) >= MOST_PATHS:
+                    self._resources.clear()
+                self._resources[path] = resource
+        return resource
 
-    def _referred(self, now_us: int, place: Place, every: Identifiers) -> Subject:
-        bound = self._bound(place, now_us)
-        if bound is None:
-            return Subject(every, None, every.suci or every.guti or every.gpsi or _unresolved(place))
-        every = merged(every, bound)
-        if every.supi is not None:
-            return Subject(every, REFERENCE)
-        if (supi := self._alias(every, now_us)) is not None:
-            return Subject(merged(Identifiers(supi=supi), every), REFERENCE)
-        return Subject(every, None, every.suci or every.guti or every.gpsi or _unresolved(place))
+    def _authority(self, producer: str | None, resource: Resource) -> str:
+        """Return where the resource is, in lower case; what is too long to be remembered is nowhere."""
+        if producer is None or resource.is_long:
+            return ""
+        low: str | None = self._authorities.get(producer)
+        if low is None:
+            low = producer.lower()
+            if len(self._authorities) >= MOST_PATHS:
+                self._authorities.clear()
+            self._authorities[producer] = low
+        return low
 
-    def _completed(self, now_us: int, asked: Subject, headers: Identifiers, body: Identifiers) -> Subject:
-        """Return the request's subject with what its answer adds."""
-        if asked.identifiers.supi is not None:
-            return Subject(merged(asked.identifiers, headers), asked.source)
-        every = merged(asked.identifiers, body, headers)
-        for said, source in ((body, BODY), (headers, HEADER)):
+    def _subject(
+        self,
+        now_us: cython.longlong,
+        authority: str,
+        resource: Resource,
+        headers: Identifiers,
+        body: Identifiers,
+    ) -> Subject:
+        every = both(both(resource.own, body), headers)
+        if every is NO_IDENTIFIERS:
+            return self._referred(now_us, authority, resource, every)
+        for said, source in ((resource.own, PATH), (body, BODY), (headers, HEADER)):
             if said.supi is not None:
                 return Subject(every, source)
-        if (supi := self._alias(every, now_us)) is not None:
-            return Subject(merged(Identifiers(supi=supi), every), ALIAS)
+        supi = self._alias(every, now_us)
+        if supi is not None:
+            return Subject(both(Identifiers(supi=supi), every), ALIAS)
+        return self._referred(now_us, authority, resource, every)
+
+    def _referred(self, now_us: cython.longlong, authority: str, resource: Resource, every: Identifiers) -> Subject:
+        bound = self._bound(authority, resource, now_us)
+        if bound is not None:
+            every = both(every, bound)
+            if every.supi is not None:
+                return Subject(every, REFERENCE)
+            supi = self._alias(every, now_us)
+            if supi is not None:
+                return Subject(both(Identifiers(supi=supi), every), REFERENCE)
+        unresolved = None if resource.standing is None else authority + resource.standing
+        if every is NO_IDENTIFIERS:
+            return Subject(every, None, unresolved)
+        return Subject(every, None, every.suci or every.guti or every.gpsi or unresolved)
+
+    def _completed(self, now_us: cython.longlong, asked: Subject, headers: Identifiers, body: BodyFacts) -> Subject:
+        """Return the request's subject with what its answer adds."""
+        known = asked.identifiers
+        answered = NO_IDENTIFIERS if body is NO_BODY else body.identifiers
+        if asked.source is not None:
+            return asked if headers is NO_IDENTIFIERS else Subject(both(known, headers), asked.source)
+        every = both(both(known, answered), headers)
+        if every is NO_IDENTIFIERS:
+            return asked
+        for said, source in ((answered, BODY), (headers, HEADER)):
+            if said.supi is not None:
+                return Subject(every, source)
+        supi = self._alias(every, now_us)
+        if supi is not None:
+            return Subject(both(Identifiers(supi=supi), every), ALIAS)
         return Subject(every, None, asked.reference)
 
-    def _alias(self, every: Identifiers, now_us: int) -> str | None:
+    def _alias(self, every: Identifiers, now_us: cython.longlong) -> str | None:
         for name in (every.suci, every.guti, every.gpsi):
-            if name is not None and (supi := self._aliases.get(name, now_us)) is not None:
-                return supi
+            if name is not None:
+                supi: str | None = self._aliases.get(name, now_us)
+                if supi is not None:
+                    return supi
         return None
 
-    def _bound(self, place: Place, now_us: int) -> Identifiers | None:
+    def _bound(self, authority: str, resource: Resource, now_us: cython.longlong) -> Identifiers | None:
         """Return what a place or one it lies below stands for."""
-        authority, path = place
-        for _ in range(DEEPEST + 1):
-            if path.count("/") < 2:
-                return None
-            bound = self._places.get((authority, path), now_us)
+        for path in resource.above:
+            bound: Bound | None = self._places.get((authority, path), now_us)
             if bound is not None:
-                over = bound.shared or (bound.until_us is not None and now_us > bound.until_us)
-                return None if over else bound.identifiers
-            path = path[: path.rfind("/")]
+                return None if bound.shared or now_us > bound.until_us else bound.identifiers
         return None
 
     def _learn(
-        self, now_us: int, asked: Asked, subject: Subject, status: int, location: str | None, body: BodyFacts
+        self,
+        now_us: cython.longlong,
+        awaited: Awaited,
+        subject: Subject,
+        status: cython.int,
+        location: str | None,
+        body: BodyFacts,
     ) -> None:
         whole = subject.identifiers
-        if whole.supi is not None and asked.subject.identifiers.supi is None:
-            said = asked.subject.identifiers
+        said = awaited.subject.identifiers
+        if said is not whole and said.supi is None and whole.supi is not None:
             for name in (said.suci, said.guti, said.gpsi):
                 if name is not None:
                     self._aliases.put(name, whole.supi, now_us)
-        if not whole.names_subscriber or not (status == 201 or 300 <= status < 400):
-            return
-        for place in _created(asked.place, location, body):
-            if identifiers_of_path(place[1]).supi is None and place[1].count("/") > 1:
-                self._places.put(place, Bound(_lasting(whole), asked.callbacks), now_us)
+        if (status == 201 or status >= 300) and whole.names_subscriber:
+            for place in _created(awaited, location, body):
+                if identifiers_of_path(place[1]).supi is None and place[1].count("/") > 1:
+                    self._places.put(place, Bound(_lasting(whole), awaited.callbacks), now_us)
 
-    def _learn_callback(self, place: Place, whole: Identifiers, now_us: int) -> None:
+    def _called(self, body: BodyFacts, subject: Subject, now_us: cython.longlong) -> tuple[Place, ...]:
+        """Return where the sender of a request wants to be called, and learn for whom."""
+        callbacks = tuple([place for one in body.callbacks if (place := split_uri(one.uri)) is not None])
+        if subject.identifiers.names_subscriber:
+            for called in callbacks:
+                self._learn_callback(called, subject.identifiers, now_us)
+        return callbacks
+
+    def _learn_callback(self, place: Place, whole: Identifiers, now_us: cython.longlong) -> None:
         if place[1].count("/") < 2 or identifiers_of_path(place[1]).supi is not None:
             return
-        old = self._places.get(place, now_us)
-        if old is not None and old.until_us is None and not _same(old.identifiers, whole):
+        old: Bound | None = self._places.get(place, now_us)
+        if old is not None and old.until_us == NEVER and not _same(old.identifiers, whole):
             old.shared = True
         else:
             self._places.put(place, Bound(_lasting(whole)), now_us)
 
-    def _forget(self, asked: Asked, now_us: int) -> None:
+    def _forget(self, awaited: Awaited, now_us: cython.longlong) -> None:
         """Let a deleted or released resource, and the callbacks told at its creation, go after a while."""
-        authority, path = asked.place
-        if asked.method == "POST" and path.endswith(_RELEASES):
+        path: str = awaited.resource.path
+        if awaited.method == "POST":
+            if not path.endswith(_RELEASES):
+                return
             path = path[: path.rfind("/")]
-        elif asked.method != "DELETE":
+        elif awaited.method != "DELETE":
             return
-        bound = self._places.get((authority, path), now_us)
-        for one in (bound, *(self._places.get(called, now_us) for called in (bound.callbacks if bound else ()))):
-            if one is not None and one.until_us is None:
-                one.until_us = now_us + GRACE_US
+        bound: Bound | None = self._places.get((awaited.authority, path), now_us)
+        if bound is not None:
+            _release(bound, now_us)
+            for called in bound.callbacks:
+                _release(self._places.get(called, now_us), now_us)
 
 
-def _place(producer: str | None, path: str | None) -> Place:
-    """Return authority and path of a request; what is too long to be remembered is none."""
-    if path is None or len(path) > LONGEST or (producer is not None and len(producer) > LONGEST):
-        return "", ""
-    return (producer or "").lower(), resource_of(path)
+def _release(bound: Bound | None, now_us: cython.longlong) -> None:
+    if bound is not None and bound.until_us == NEVER:
+        bound.until_us = now_us + GRACE_US
 
 
-def _created(asked: Place, location: str | None, body: BodyFacts) -> list[Place]:
+def _above(path: str) -> tuple[str, ...]:
+    """Return a path and those it lies below, deepest first, that are long enough to be one resource alone."""
+    found = []
+    for _ in range(DEEPEST + 1):
+        if path.count("/") < 2:
+            break
+        found.append(path)
+        path = path[: path.rfind("/")]
+    return tuple(found)
+
+
+def _created(awaited: Awaited, location: str | None, body: BodyFacts) -> list[Place]:
     """Return the places of what was created: by Location, else by an id in the body below the request's path."""
+    authority, path = awaited.authority, awaited.resource.path
     if location:
         if len(location) > LONGEST:
             return []
         place = split_uri(location)
         if place is None:  # free5GC 3.0 answers urn:uuid:… and uses it as the last segment
-            return [(asked[0], f"{asked[1]}/{location}")]
-        return [(place[0] or asked[0], place[1])]
-    return [(asked[0], f"{asked[1]}/{one}") for _, one in body.references[:1]]
+            return [(authority, f"{path}/{location}")]
+        return [(place[0] or authority, place[1])]
+    return [(authority, f"{path}/{one}") for _, one in body.references[:1]]
 
 
 def _lasting(whole: Identifiers) -> Identifiers:
@@ -241,7 +364,4 @@ def _same(one: Identifiers, other: Identifiers) -> bool:
     return one.suci is not None and one.suci == other.suci
 
 
-def _unresolved(place: Place) -> str | None:
-    """Return the resource that stands for a subscriber, as `authority/path`, None if the path is none."""
-    found = _OF_SUBSCRIBER.match(place[1])
-    return place[0] + found[0] if found else None
+NO_RESOURCE = cython.declare(Resource, Resource(None, True))

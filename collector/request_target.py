@@ -1,10 +1,13 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """What a request target (RFC 9113 8.3.1 :path) means, worked out once and kept while it comes again."""
 
 import re
 from urllib.parse import unquote
 
+import cython
+
 from collector.callbacks import Callbacks
-from collector.catalogue import Catalogue, Match, segments_of
+from collector.catalogue import NOTHING, Catalogue, Match, segments_of
 from collector.redaction import Redaction
 from collector.sbi_headers import LONGEST_URI, plain_text, shortened
 
@@ -14,14 +17,35 @@ MOST_METHODS = 9
 REQUESTER = re.compile(r"[?&]requester-nf-type=([A-Z0-9_]{2,20})(?:&|$)")
 
 
+NRF_SERVICES = frozenset({"nnrf-nfm", "nnrf-disc"})
+
+
+@cython.final
+@cython.cclass
+class Matched:
+    """A match at hand for every message: its parts without a look-up by name. said: in the event's order."""
+
+    def __init__(self, match: Match) -> None:
+        self.match = match
+        self.said = match.said
+        self.service = match.service
+        self.has_operation = match.operation is not None
+        self.is_callback = match.is_callback
+        self.producer_nf = match.producer_nf
+        self.is_of_nrf = match.service in NRF_SERVICES
+
+
+NO_MATCH = Matched(NOTHING)
+
+
+@cython.final
+@cython.cclass
 class RequestTarget:
     """One request target; plain stays in the process, text is what an event says.
 
     tail: what all hops have in common: the path from the API name on, the query decoded and sorted, as a proxy may
     write its parameters anew in another order (Open5GS' SCP does). matches: by method.
     """
-
-    __slots__ = ("matches", "path", "plain", "requester", "segments", "tail", "text")
 
     def __init__(self, plain: str, text: str, tail: str) -> None:
         self.plain = plain
@@ -31,9 +55,11 @@ class RequestTarget:
         self.segments = segments_of(plain)
         found = REQUESTER.search(plain)
         self.requester = found[1] if found else None
-        self.matches: dict[str, Match] = {}
+        self.matches: dict[str, Matched] = {}
 
 
+@cython.final
+@cython.cclass
 class RequestTargets:
     """Makes and keeps them, bounded; full, it begins anew."""
 
@@ -46,7 +72,7 @@ class RequestTargets:
 
     def of(self, path: bytes) -> RequestTarget:
         """Return what is known of the target `path`."""
-        target = self._kept.get(path)
+        target: RequestTarget | None = self._kept.get(path)
         if target is None:
             plain = plain_text(path)
             text = shortened(self._redaction.text(plain), LONGEST_URI)
@@ -61,13 +87,15 @@ class RequestTargets:
         path, _, query = plain.partition("?")
         return "&".join([self._catalogue.tail_of(path), *sorted(unquote(pair) for pair in query.split("&"))])
 
-    def match(self, target: RequestTarget, method: str | None) -> Match:
+    def match(self, target: RequestTarget, method: str | None) -> Matched:
         """Return the operation of a target and a method, by catalogue or vendor's shape."""
-        match = target.matches.get(method or "")
-        if match is None:
+        asked = "" if method is None else method
+        matched: Matched | None = target.matches.get(asked)
+        if matched is None:
             match = self._catalogue.find(method, target.segments)
             if match.operation is None:
                 match = self._callbacks.by_shape(target.segments) or match
+            matched = Matched(match)
             if len(target.matches) < MOST_METHODS:
-                target.matches[method or ""] = match
-        return match
+                target.matches[asked] = matched
+        return matched

@@ -25,6 +25,13 @@ cdef class Fields:
     cdef readonly dict plain
     cdef readonly bint names_subject
 
+cdef class Other:
+    cdef bint is_secret
+    cdef bint is_read
+    cdef bint names_subject
+    cdef str name
+    cdef dict values
+
 cdef class HeaderReader:
     cdef object _redact
     cdef object _redact_header
@@ -34,9 +41,15 @@ cdef class HeaderReader:
     cdef dict _kinds
     cdef dict _seconds
     cdef dict _named
+    cdef bytes _last_date
+    cdef long long _last_second
     cpdef Fields read(self, headers)
     cdef void _take(self, Fields fields, int slot, bytes name, bytes value)
     cdef void _take_answer(self, Fields fields, int slot, bytes value)
     cdef void _take_sbi(self, Fields fields, int slot, bytes name, bytes value)
     cdef str _text(self, bytes value)
     cdef object _number(self, bytes value, int most)
+    cdef void _take_content_type(self, Fields fields, bytes value)
+    cdef void _take_request_info(self, Fields fields, bytes value)
+    cdef void _take_other(self, Fields fields, bytes name, bytes value)
+    cpdef object timestamp_us(self, bytes value)

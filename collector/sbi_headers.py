@@ -112,6 +112,22 @@ class Fields:
 
 @cython.final
 @cython.cclass
+class Other:
+    """A 3gpp-Sbi-* field without a place of its own in the event, and the values it had."""
+
+    def __init__(self, name: bytes, redact: object) -> None:
+        text = plain_text(name.lower())
+        self.is_secret = text in SECRET_HEADERS or "credentials" in text or "token" in text
+        self.name = text if NAME.fullmatch(text) else "3gpp-sbi-?"
+        if callable(redact):
+            self.name = redact(self.name)
+        self.is_read = self.name.startswith(DISCOVERY) or self.name == PRODUCER_ID
+        self.names_subject = self.is_read and self.name.removeprefix(DISCOVERY) not in NO_SUBJECT
+        self.values: dict[bytes, tuple[str | None, str | None]] = {}
+
+
+@cython.final
+@cython.cclass
 class HeaderReader:
     """Reads header blocks, values that come again from memory; 0.1 us a field."""
 
@@ -122,13 +138,15 @@ class HeaderReader:
         self._slots: dict[bytes, int] = {name: slot for slot, name in enumerate(NAMED)}
         self._texts: dict[bytes, str] = {}
         self._numbers: dict[bytes, int | None] = {}
-        self._kinds: dict[bytes, str] = {}
+        self._kinds: dict[bytes, tuple[str, str]] = {}
         self._seconds: dict[bytes, int] = {}
-        self._named: dict[bytes, _Other] = {}
+        self._last_date = b""
+        self._last_second = 0
+        self._named: dict[bytes, Other] = {}
 
     def read(self, headers: Sequence[tuple[bytes | None, bytes | None]]) -> Fields:
         """Return what the fields say; of one that is there twice, the first counts."""
-        fields: Fields = Fields()
+        fields: Fields = Fields.__new__(Fields) if cython.compiled else Fields()
         field: tuple[bytes | None, bytes | None]
         for field in headers:
             name = field[0]
@@ -215,6 +233,8 @@ class HeaderReader:
         IMF-fixdate with milliseconds, `Sun, 22 Nov 2026 20:58:15.866 GMT` (TS 29.500 5.2.3.3.2).
         """
         value = value.strip(b'" ')
+        if value[:25] == self._last_date:
+            return with_fraction(self._last_second, value[25:])
         second = self._seconds.get(value[:25])
         if second is None:
             second = seconds_of(value[:25])
@@ -223,16 +243,17 @@ class HeaderReader:
             if len(self._seconds) >= CACHED:
                 self._seconds.clear()
             self._seconds[value[:25]] = second
+        self._last_date = value[:25]
+        self._last_second = second
         return with_fraction(second, value[25:])
 
     def _take_content_type(self, fields: Fields, value: bytes) -> None:
-        fields.content_type_whole = plain_text(value)
-        bare = value.partition(b";")[0]
-        kind = self._kinds.get(bare)
-        if kind is None:
-            kind = shortened(self._redact(plain_text(bare.strip().lower())), LONGEST_TEXT)
-            remember(self._kinds, bare, kind)
-        fields.content_type = kind
+        kinds = self._kinds.get(value)
+        if kinds is None:
+            bare = plain_text(value.partition(b";")[0].strip().lower())
+            kinds = (shortened(self._redact(bare), LONGEST_TEXT), plain_text(value))
+            remember(self._kinds, value, kinds)
+        fields.content_type, fields.content_type_whole = kinds
 
     def _take_request_info(self, fields: Fields, value: bytes) -> None:
         """TS 29.500 5.2.3.3.16: `retrans=true; idempotency-key=...`, separated by semicolons."""
@@ -244,9 +265,9 @@ class HeaderReader:
                 fields.idempotency_key = said.strip() or None
 
     def _take_other(self, fields: Fields, name: bytes, value: bytes) -> None:
-        other: _Other | None = self._named.get(name)
+        other: Other | None = self._named.get(name)
         if other is None:
-            other = _Other(name, self._redact)
+            other = Other(name, self._redact)
             if len(self._named) < CACHED:
                 self._named[name] = other
         shown = other.values.get(value)
@@ -268,7 +289,7 @@ class HeaderReader:
             elif len(fields.others) < MOST_OTHERS:
                 fields.others[other.name] = redacted
 
-    def _shown(self, other: "_Other", value: bytes) -> tuple[str | None, str | None]:
+    def _shown(self, other: Other, value: bytes) -> tuple[str | None, str | None]:
         if other.is_secret:
             return None, None
         text = plain_text(value)
@@ -289,20 +310,6 @@ class HeaderReader:
             number = int(digits) if digits.isdigit() and len(digits) <= 9 else None
             remember(self._numbers, value, number)
         return number if number is not None and number <= most else None
-
-
-class _Other:
-    """A 3gpp-Sbi-* field without a place of its own in the event, and the values it had."""
-
-    def __init__(self, name: bytes, redact: object) -> None:
-        text = plain_text(name.lower())
-        self.is_secret = text in SECRET_HEADERS or "credentials" in text or "token" in text
-        self.name = text if NAME.fullmatch(text) else "3gpp-sbi-?"
-        if callable(redact):
-            self.name = redact(self.name)
-        self.is_read = self.name.startswith(DISCOVERY) or self.name == PRODUCER_ID
-        self.names_subject = self.is_read and self.name.removeprefix(DISCOVERY) not in NO_SUBJECT
-        self.values: dict[bytes, tuple[str | None, str | None]] = {}
 
 
 def plain_text(value: bytes) -> str:
@@ -340,8 +347,15 @@ def seconds_of(date: bytes) -> int | None:
     return timegm((year, month, day, hour, minute, second))
 
 
-def with_fraction(second: int, rest: bytes) -> int | None:
+def with_fraction(second: cython.longlong, rest: bytes) -> int | None:
     """Return us since the epoch of a second and what follows it, `.866 GMT` or ` GMT`."""
+    p: cython.p_const_uchar = rest
+    if len(rest) == 8 and p[0] == 46 and rest.endswith(b" GMT"):
+        hundreds: cython.int = p[1] - 48
+        tens: cython.int = p[2] - 48
+        ones: cython.int = p[3] - 48
+        if 0 <= hundreds <= 9 and 0 <= tens <= 9 and 0 <= ones <= 9:
+            return second * 1_000_000 + (100 * hundreds + 10 * tens + ones) * 1_000
     fraction = rest.removesuffix(b" GMT")
     if len(fraction) == len(rest):
         return None

@@ -27,6 +27,7 @@ COMPILED = (
     "collector.connection",
     "collector.avro",
     "collector.recent",
+    "collector.blake2b",
     "collector.identifiers",
     "collector.document_facts",
     "collector.body",

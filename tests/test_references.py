@@ -204,7 +204,7 @@ def test_what_names_nobody_is_not_called_unresolved() -> None:
 
 
 def test_references_expire_and_are_bounded() -> None:
-    table: Recent[int, str] = Recent(3, 10)
+    table = Recent(3, 10)
     for number in range(5):
         table.put(number, "x", number)
     assert (len(table), table.evicted, table.get(1, 4), table.get(2, 4)) == (3, 2, None, "x")

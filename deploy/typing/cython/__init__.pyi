@@ -27,6 +27,7 @@ void: TypeAlias = None
 p_const_uchar: TypeAlias = Any  # indexed like bytes, moved like a number
 p_const_char: TypeAlias = Any
 p_uchar: TypeAlias = Any
+p_ulonglong: TypeAlias = Any
 
 @overload
 def declare(kind: Any, value: _T, visibility: str = ...) -> _T: ...

@@ -1,0 +1,14 @@
+cdef class Hasher:
+    cdef bytes _key
+    cdef bytearray _store
+    cdef unsigned char* _bytes
+    cdef Py_ssize_t _front
+    cdef Py_ssize_t _length
+    cdef Py_ssize_t _room
+
+    cdef int _grow(self, Py_ssize_t wanted) except -1
+    cpdef int octets(self, bytes value) except -1
+    cpdef int text(self, str value) except -1
+    cpdef int number(self, unsigned long long value) except -1
+    cpdef int nul(self) except -1
+    cpdef str hex(self)

@@ -1,0 +1,1 @@
+cpdef object both(first, second)

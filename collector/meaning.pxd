@@ -1,0 +1,50 @@
+from collector.asked cimport Asked, Ends
+from collector.asking cimport Asking
+from collector.halves cimport Message
+from collector.references cimport References, Subject
+from collector.sbi_headers cimport Fields, HeaderReader
+
+cdef class Read:
+    cdef object facts
+    cdef object state
+    cdef str cause
+    cdef str result
+    cdef bint remote_error
+
+cdef class Told:
+    cdef str supi
+    cdef str gpsi
+    cdef str pei
+    cdef object session
+    cdef str snssai
+    cdef str dnn
+    cdef str plmn
+    cdef str guami
+    cdef str nf_instance
+
+cdef class Meaning:
+    cdef HeaderReader _reader
+    cdef object _redact
+    cdef object _of
+    cdef object _redact_body
+    cdef Asking _asking
+    cdef References _references
+    cdef dict _ends
+    cdef dict _asked
+    cdef dict _asked_before
+    cdef dict _bodies
+    cdef dict _told
+    cdef Read _no_body
+    cdef Told _no_subject
+
+    cpdef tuple event(self, endpoints, Message message)
+    cdef tuple _request(self, Ends ends, Message message, Fields fields, Read body, tuple key)
+    cdef tuple _response(self, Ends ends, Message message, Fields fields, Read body, tuple key)
+    cdef Asked _asked_of(self, Ends ends, Message message, tuple key, long long now_us)
+    cdef void _await(self, tuple key, Asked asked)
+    cdef Read _body(self, Message message, Fields fields)
+    cdef bytes _captured(self, Message message, Fields fields)
+    cdef object _of_headers(self, Fields fields)
+    cdef Ends _ends_of(self, endpoints)
+    cdef Told _told_of(self, identifiers)
+    cdef tuple _event(self, Ends ends, Message message, Asked asked, Fields fields, Read body, Subject subject, Told told)

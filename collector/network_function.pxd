@@ -1,0 +1,9 @@
+cdef class NetworkFunctions:
+    cdef object _inventory
+    cdef long long _version
+    cdef dict _consumers
+    cdef dict _producers
+
+    cpdef object consumer(self, str user_agent, str requester, str callback_of, str address, str process)
+    cpdef object producer(self, str service_nf, str target, str receiver, str place, str service, str process)
+    cdef void _forget(self)

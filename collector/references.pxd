@@ -1,0 +1,51 @@
+from collector.recent cimport Recent
+
+cdef class Subject:
+    cdef readonly object identifiers
+    cdef readonly str source
+    cdef readonly str reference
+
+cdef class Resource:
+    cdef object own
+    cdef bint is_long
+    cdef str path
+    cdef tuple above
+    cdef str standing
+
+cdef class Awaited:
+    cdef Subject subject
+    cdef str authority
+    cdef Resource resource
+    cdef str method
+    cdef tuple callbacks
+
+cdef class Bound:
+    cdef object identifiers
+    cdef tuple callbacks
+    cdef bint shared
+    cdef long long until_us
+
+cdef class References:
+    cdef Recent _places
+    cdef Recent _aliases
+    cdef Recent _pending
+    cdef dict _resources
+    cdef dict _authorities
+
+    cpdef Subject request(self, tuple exchange, long long now_us, str method, str producer, str path, headers=*, body=*)
+    cpdef Subject response(
+        self, tuple exchange, long long now_us, status, str producer, str path, str location=*, headers=*, body=*
+    )
+    cdef Resource _resource(self, str producer, str path)
+    cdef str _authority(self, str producer, Resource resource)
+    cdef Subject _subject(self, long long now_us, str authority, Resource resource, headers, body)
+    cdef Subject _referred(self, long long now_us, str authority, Resource resource, every)
+    cdef Subject _completed(self, long long now_us, Subject asked, headers, body)
+    cdef str _alias(self, every, long long now_us)
+    cdef object _bound(self, str authority, Resource resource, long long now_us)
+    cdef int _learn(
+        self, long long now_us, Awaited awaited, Subject subject, int status, str location, body
+    ) except -1
+    cdef tuple _called(self, body, Subject subject, long long now_us)
+    cdef void _learn_callback(self, tuple place, whole, long long now_us)
+    cdef void _forget(self, Awaited awaited, long long now_us)

@@ -1,0 +1,27 @@
+cdef class Matched:
+    cdef readonly object match
+    cdef readonly tuple said
+    cdef readonly str service
+    cdef readonly bint has_operation
+    cdef readonly bint is_callback
+    cdef readonly str producer_nf
+    cdef readonly bint is_of_nrf
+
+cdef class RequestTarget:
+    cdef readonly str plain
+    cdef readonly str text
+    cdef readonly str tail
+    cdef readonly str path
+    cdef readonly object segments
+    cdef readonly str requester
+    cdef readonly dict matches
+
+cdef class RequestTargets:
+    cdef object _catalogue
+    cdef object _callbacks
+    cdef object _redaction
+    cdef dict _kept
+
+    cpdef RequestTarget of(self, bytes path)
+    cdef str _tail(self, str plain)
+    cpdef Matched match(self, RequestTarget target, str method)
