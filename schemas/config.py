@@ -46,6 +46,7 @@ class ClickHouse:
     ca_location: str = ""
     transactions_days: int = 30
     kpis_days: int = 400
+    procedures_days: int = 400
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ class Ended(msgspec.Struct, frozen=True):
 class Timeline(msgspec.Struct):
     """One subscriber. `waiting`: requests not looked at yet, since earlier ones may still come, by logical request.
 
-    `last_us`: the latest event time heard of; `last_ms`: the append time of that message.
+    `last_us`: the latest event time heard of; `last_ms`: the append time of that message. `capture`: the incarnation of
+    the capture that it comes from, empty where it is live. `next_ms`: when it is looked at next.
     """
 
     waiting: dict[str, Seen] = {}
@@ -30,6 +31,8 @@ class Timeline(msgspec.Struct):
     recent: list[Seen] = []
     last_us: int = 0
     last_ms: int = 0
+    capture: str = ""
+    next_ms: int = 0
 
     def add(self, seen: Seen, append_time_ms: int) -> None:
         """Note a request; `run` looks at it."""
@@ -39,6 +42,7 @@ class Timeline(msgspec.Struct):
         self.waiting[seen.logical] = seen if known is None else together(known, seen)
         self.last_us = max(self.last_us, seen.end_us if seen.is_good else seen.request_us)
         self.last_ms = append_time_ms
+        self.capture = seen.incarnation if seen.is_captured else ""
 
     def run(self) -> list[Ended]:
         """Look at all that waits, in the order it began; return what is over by that."""

@@ -1,8 +1,9 @@
 """The procedure fold: transactions in, procedures out, one state a partition of sbi.transactions.
 
-Its clock is append time, since requests of captures and of now may stand side by side: a subscriber's requests are
-looked at, in the order they began, once nothing more came for SETTLE_MS; how long a procedure waits for its next step
-is then event time, which for a silent subscriber goes on as append time does.
+A subscriber's requests are looked at, in the order they began, once nothing more came for SETTLE_MS; how long a
+procedure waits for its next step is event time. What is live goes by append time, which a silent subscriber's event
+time follows; a capture goes by its own clock, however fast and in however many pieces it is loaded, until it is silent
+for EDGE_MS.
 """
 
 import heapq
@@ -27,6 +28,8 @@ from streams.reframe import Malformed
 PROCEDURES, PROCEDURES_JSON = "sbi.procedures", "sbi.procedures.json"
 SETTLE_MS = 11_000  # of silence, then nothing earlier is expected: an unanswered request is told at its deadline, 10 s
 LONGEST_MS = 20_000  # nobody waits longer, however much a subscriber does
+PAUSE_MS = 5_000  # of append time, that a capture's requests wait: two loads of one time may run beside each other
+EDGE_MS = 30_000  # of append time without anything of a capture: it has ended
 MAX_WAITING, MAX_SUBSCRIBERS, MAX_CAPTURES = 200_000, 100_000, 64
 FORM = 1
 NAMES = ("rows", "rows_repeated", "steps", "procedures", "subscribers_evicted")
@@ -41,7 +44,7 @@ class State(msgspec.Struct, array_like=True):
     taken: dict[int, int]
     forgiven: list[int] | None
     counts: dict[str, int]
-    reached: list[tuple[str, int]]
+    reached: list[tuple[str, int, int]]
     subscribers: list[tuple[str, Timeline]]
     wakes: list[tuple[int, str]]
 
@@ -56,7 +59,7 @@ class Procedures:
         self.counts = dict.fromkeys((*NAMES, *(f"ended_{name}" for name in OUTCOMES)), 0)
         self._subscribers: OrderedDict[str, Timeline] = OrderedDict()  # heard of longest ago first
         self._wakes: list[tuple[int, str]] = []  # a heap of (append time in ms, subscriber)
-        self._reached: OrderedDict[str, int] = OrderedDict()  # captures: up to when
+        self._reached: OrderedDict[str, tuple[int, int]] = OrderedDict()  # captures: up to when, heard of when (ms)
         self._waiting = 0
         self._schemas: dict[int, tuple[Mapping[str, Any], Any]] = {}
 
@@ -93,7 +96,7 @@ class Procedures:
             taken=self.taken.last,
             forgiven=None if self.taken.forgiven is None else sorted(self.taken.forgiven),
             counts=self.counts,
-            reached=list(self._reached.items()),
+            reached=[(name, *both) for name, both in self._reached.items()],
             subscribers=list(self._subscribers.items()),
             wakes=self._wakes,
         )
@@ -106,7 +109,7 @@ class Procedures:
         self.taken.last = told.taken
         self.taken.forgiven = None if told.forgiven is None else set(told.forgiven)
         self.counts.update(told.counts)
-        self._reached = OrderedDict(told.reached)
+        self._reached = OrderedDict((name, (reached_us, heard_ms)) for name, reached_us, heard_ms in told.reached)
         self._subscribers = OrderedDict(told.subscribers)
         self._wakes = list(told.wakes)
         self._waiting = sum(len(timeline.waiting) for timeline in self._subscribers.values())
@@ -128,7 +131,7 @@ class Procedures:
     def _take(self, row: Mapping[str, Any], append_time_ms: int) -> None:
         self.counts["rows"] += 1
         if row["incarnation"].startswith("capture:"):
-            self._reach(row["incarnation"], row["response_us"] or row["request_us"])
+            self._reach(row["incarnation"], row["response_us"] or row["request_us"], append_time_ms)
         step = seen(row) if row["operation"] in steps_by_operation() else None
         if step is None:
             return
@@ -141,10 +144,12 @@ class Procedures:
         before = len(timeline.waiting)
         timeline.add(step, append_time_ms)
         self._waiting += len(timeline.waiting) - before
-        heapq.heappush(self._wakes, (append_time_ms + SETTLE_MS, name))
+        if timeline.next_ms <= append_time_ms:
+            self._set_wake(name, timeline, append_time_ms + (PAUSE_MS if timeline.capture else SETTLE_MS))
 
-    def _reach(self, incarnation: str, reached_us: int) -> None:
-        self._reached[incarnation] = max(reached_us, self._reached.get(incarnation, 0))
+    def _reach(self, incarnation: str, reached_us: int, append_time_ms: int) -> None:
+        before_us, _ = self._reached.get(incarnation, (0, 0))
+        self._reached[incarnation] = max(reached_us, before_us), append_time_ms
         self._reached.move_to_end(incarnation)
         if len(self._reached) > MAX_CAPTURES:
             self._reached.popitem(last=False)
@@ -156,45 +161,59 @@ class Procedures:
         while self._wakes and self._wakes[0][0] <= append_time_ms:
             _, name = heapq.heappop(self._wakes)
             timeline = self._subscribers.get(name)
-            if timeline is None:
-                continue
-            quiet_ms = append_time_ms - timeline.last_ms
-            if timeline.waiting and (quiet_ms >= SETTLE_MS or append_time_ms - timeline.waiting_since_ms > LONGEST_MS):
-                ended += self._run(timeline)
-            if quiet_ms < SETTLE_MS:
-                continue  # a later wake is set
-            ended += self._close_due(timeline, quiet_ms)
-            if timeline.open:
-                due_us = min(one.due_us() for one in timeline.open)
-                ahead_ms = max((due_us - timeline.last_us) // 1_000 - quiet_ms, 1_000)
-                heapq.heappush(self._wakes, (append_time_ms + ahead_ms, name))
-            elif not timeline.waiting:
-                del self._subscribers[name]
+            if timeline is not None:
+                ended += self._look(timeline, append_time_ms)
+                if timeline.waiting or timeline.open:
+                    self._wake_again(name, timeline, append_time_ms)
+                else:
+                    del self._subscribers[name]
         return ended
+
+    def _look(self, timeline: Timeline, append_time_ms: int) -> list[Ended]:
+        """See what has become of a subscriber's requests by now."""
+        quiet_ms, is_at_edge = self._quiet(timeline, append_time_ms)
+        ended: list[Ended] = []
+        has_waited = not timeline.capture and append_time_ms - timeline.waiting_since_ms > LONGEST_MS
+        if timeline.waiting and (quiet_ms >= SETTLE_MS or is_at_edge or has_waited):
+            ended += self._run(timeline)
+        if is_at_edge:
+            while timeline.open:
+                ended += self._close_next(timeline)
+        elif quiet_ms >= SETTLE_MS:
+            ended += timeline.close_due(timeline.last_us + quiet_ms * 1_000, Closed.OVER)
+        return ended
+
+    def _quiet(self, timeline: Timeline, append_time_ms: int) -> tuple[int, bool]:
+        """Return for how long nothing came of a subscriber, and whether nothing more can."""
+        silent_ms = append_time_ms - timeline.last_ms
+        reached_us, heard_ms = self._reached.get(timeline.capture, (0, 0))
+        if not timeline.capture:
+            return silent_ms, False
+        if append_time_ms - heard_ms >= EDGE_MS:
+            return silent_ms, True
+        return ((reached_us - timeline.last_us) // 1_000 if silent_ms >= PAUSE_MS else 0), False
+
+    def _wake_again(self, name: str, timeline: Timeline, append_time_ms: int) -> None:
+        ahead_ms = PAUSE_MS
+        if not timeline.capture and not timeline.waiting:
+            due_us = min(one.due_us() for one in timeline.open)
+            ahead_ms = max((due_us - timeline.last_us) // 1_000 - (append_time_ms - timeline.last_ms), 1_000)
+        self._set_wake(name, timeline, append_time_ms + ahead_ms)
+
+    def _set_wake(self, name: str, timeline: Timeline, at_ms: int) -> None:
+        timeline.next_ms = at_ms
+        heapq.heappush(self._wakes, (at_ms, name))
 
     def _run(self, timeline: Timeline) -> list[Ended]:
         self._waiting -= len(timeline.waiting)
         return timeline.run()
-
-    def _close_due(self, timeline: Timeline, quiet_ms: int) -> list[Ended]:
-        """Close what is over; at the end of a capture only once it is plain that nothing more comes."""
-        now_us = timeline.last_us + quiet_ms * 1_000
-        ended: list[Ended] = []
-        for one in sorted(timeline.open, key=lambda one: (one.due_us(), one.kind)):
-            if one.due_us() > now_us:
-                break
-            if not self._is_at_edge(one.first, one.due_us()):
-                ended += timeline.close(one, Closed.OVER)
-            elif 2 * one.due_us() - one.last_us <= now_us:
-                ended += timeline.close(one, Closed.EDGE)
-        return ended
 
     def _close_next(self, timeline: Timeline) -> list[Ended]:
         one = min(timeline.open, key=lambda one: (one.due_us(), one.kind))
         return timeline.close(one, Closed.EDGE if self._is_at_edge(one.first, one.due_us()) else Closed.OVER)
 
     def _is_at_edge(self, first: Seen, due_us: int) -> bool:
-        return first.is_captured and self._reached.get(first.incarnation, due_us) < due_us
+        return first.is_captured and self._reached.get(first.incarnation, (due_us, 0))[0] < due_us
 
     def _bound(self) -> list[Ended]:
         """Let go of whom was heard of longest ago, where there are too many."""

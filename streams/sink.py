@@ -28,6 +28,7 @@ class Target:
 TARGETS = {
     "transactions": Target("sink-transactions", "sbi.transactions", "transactions_arriving", numbered=True),
     "kpis": Target("sink-kpis", "sbi.kpis", "kpis_arriving", numbered=False),
+    "procedures": Target("sink-procedures", "sbi.procedures", "procedures_arriving", numbered=False),
 }
 
 

@@ -10,6 +10,7 @@ from streams.clickhouse import Account, connect
 from streams.fold import Facts, Fold
 from streams.kpi_windows import KPIS, KPIS_JSON, KpiWindows
 from streams.pairing import Pairing
+from streams.procedures import PROCEDURES, PROCEDURES_JSON, Procedures
 from streams.reframe import Layout
 from streams.runtime.folding import Folding, Plan
 from streams.runtime.process import Job, Measured, Surroundings
@@ -18,7 +19,7 @@ from streams.sink import TARGETS, Store, Target
 from streams.store import Table
 
 EVENTS, TRANSACTIONS, DELTAS = "sbi.events", "sbi.transactions", "sbi.kpi-deltas"
-NAMES = ("pairing", "kpis", "sink")
+NAMES = ("pairing", "kpis", "procedures", "sink")
 
 
 def jobs(
@@ -34,6 +35,8 @@ def jobs(
             made.append(_pairing(config, marks))
         elif name == "kpis":
             made.append(_kpis(config, marks))
+        elif name == "procedures":
+            made.append(_procedures(config, marks))
         elif name == "sink":
             writer = account()
             made += [_sink(config, target, writer, marks) for target in TARGETS.values()]
@@ -50,6 +53,10 @@ def _pairing(config: Config, marks: Mapping[str, bytes]) -> Job:
 
 def _kpis(config: Config, marks: Mapping[str, bytes]) -> Job:
     return _folding(config, "kpis", DELTAS, (KPIS, KPIS_JSON), lambda facts: KpiWindows(facts, config.streams), marks)
+
+
+def _procedures(config: Config, marks: Mapping[str, bytes]) -> Job:
+    return _folding(config, "procedures", TRANSACTIONS, (PROCEDURES, PROCEDURES_JSON), Procedures, marks)
 
 
 def _folding(
@@ -113,5 +120,5 @@ def inputs(names: tuple[str, ...]) -> list[tuple[str, str]]:
         if name == "sink":
             found += [(target.stage, target.topic) for target in TARGETS.values()]
         else:
-            found.append((name, {"pairing": EVENTS, "kpis": DELTAS}[name]))
+            found.append((name, {"pairing": EVENTS, "kpis": DELTAS, "procedures": TRANSACTIONS}[name]))
     return found

@@ -70,7 +70,7 @@ class Row:
         self.cause: bytes | None = None
 
     def spread_over(self, partitions: int) -> int:
-        """Return the output partition: by subscriber if known, else by connection."""
+        """Return the output partition: by subscriber, else by logical request, else by exchange: all its sightings."""
         return crc32(self.spread) % partitions
 
 
@@ -82,7 +82,8 @@ _AT = cython.declare(Offsets, Offsets())
 _CELL_FIELDS = bytes(NAMES.index(name) for name in CELL)
 _SUPI = cython.declare(cython.int, NAMES.index("supi"))
 _TARGET_API_ROOT = cython.declare(cython.int, NAMES.index("target_api_root"))
-_CONNECTION_ID = cython.declare(cython.int, NAMES.index("connection_id"))
+_REQUEST_KEY = cython.declare(cython.int, NAMES.index("request_key"))
+_EXCHANGE_KEY = cython.declare(cython.int, NAMES.index("exchange_key"))
 _RETRANSMISSION = cython.declare(cython.int, NAMES.index("retransmission"))
 _STATUS = cython.declare(cython.int, NAMES.index("status"))
 _CAUSE = cython.declare(cython.int, NAMES.index("cause"))
@@ -331,7 +332,7 @@ def _describe(row: Row) -> cython.int:
         field = fields[i]
         _CELL.copy(row.octets, _AT.at[field], _AT.at[field + 1])
     row.cell = _CELL.since(0)
-    field = _SUPI if p[_AT.at[_SUPI]] else _CONNECTION_ID
+    field = _SUPI if p[_AT.at[_SUPI]] else _REQUEST_KEY if p[_AT.at[_REQUEST_KEY]] else _EXCHANGE_KEY
     row.spread = row.octets[_AT.at[field] : _AT.at[field + 1]]
     row.retransmission = p[_AT.at[_RETRANSMISSION]] != 0
     row.status = number(p, _AT.at[_STATUS] + 1) if p[_AT.at[_STATUS]] else -1

@@ -58,13 +58,22 @@ def check_rows(stack: LocalStack, wanted: dict[str, Row]) -> None:
     check(kpis(stack), cells)
 
 
+def check_procedures(stack: LocalStack, capture: Path) -> None:
+    """Wait for the procedures, and compare each with what the pure code says."""
+    wanted = {one["procedure_id"]: one for one in lines(sbiscope("decode", "--procedures", "--node", "n1", capture))}
+    until(lambda: stack.count("SELECT count() FROM procedures_once") >= len(wanted))
+    rows = stack.rows("SELECT * FROM procedures_once")
+    assert len(rows) == len(wanted)
+    assert {one["procedure_id"]: one for one in rows} == wanted
+
+
 def killed_in_the_middle(stack: LocalStack, victims: tuple[str, ...]) -> None:
     """Load slowly, kill parts while it loads, and the collector itself before it is through."""
-    loading = stack.start(*LOAD, "--speed", "1")
-    for place, victim in enumerate(victims):
-        until(lambda place=place: stack.count("SELECT count() FROM transactions") > 23 * place, 30)  # type: ignore[misc]
+    loading = stack.start(*LOAD, "--speed", "1")  # half a minute
+    until(lambda: stack.count("SELECT count() FROM transactions") > 23, 20)
+    for victim in victims:
         stack.kill(victim)
-        time.sleep(0.5)
+        time.sleep(1)
     assert loading.poll() is None, loading.communicate()
     loading.send_signal(signal.SIGKILL)
     loading.communicate()
@@ -74,12 +83,13 @@ def test_a_load_arrives_once_and_survives_every_death(tmp_path: Path) -> None:
     wanted = paired(FULL)
     assert len(wanted) == 1_372
     with local_stack(tmp_path) as stack:
-        killed_in_the_middle(stack, ("pairing", "kafka", "kpis", "sink"))
+        killed_in_the_middle(stack, ("pairing", "kafka", "kpis", "procedures", "sink"))
         until(lambda: stack.run("status")[0] == 0)
         assert 0 < len(stored(stack)) < len(wanted)
         code, _, said = stack.run(*LOAD)
         assert (code, "after the" in said) == (0, True), said
         check_rows(stack, wanted)
+        check_procedures(stack, FULL)
         code, _, said = stack.run(*LOAD)
         assert (code, "loaded already" in said, said.count("\n")) == (1, True, 1), said
         stack.down()
@@ -114,6 +124,7 @@ def test_the_suite_of_a_whole_core_arrives(tmp_path: Path) -> None:
         code, _, said = stack.run("collect", "--source", str(capture), "--node", "n1")
         assert code == 0, said
         check_rows(stack, wanted)
+        check_procedures(stack, capture)
 
 
 def test_up_and_down_again_and_again_leave_nothing_behind(tmp_path: Path) -> None:

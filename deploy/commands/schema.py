@@ -51,7 +51,8 @@ def clickhouse(account: "Account", wanted: "ClickHouse") -> Iterator[str]:
     client = connect(account, "default")
     try:
         applied = migrate(client, form, f"{os.uname().nodename}:{os.getpid()}")
-        retain(client, form, {"transactions": wanted.transactions_days, "kpis": wanted.kpis_days})
+        days = {"kpis": wanted.kpis_days, "procedures": wanted.procedures_days}
+        retain(client, form, {"transactions": wanted.transactions_days, **days})
     except FAILURES as error:
         advice = f"the account {account.user} needs all rights on the database {account.database}"
         raise Refusal("a migration failed", said(error), advice) from error
