@@ -12,6 +12,7 @@ cdef class Asking:
     cdef RequestTargets _targets
     cdef NetworkFunctions _functions
     cdef dict _places
+    cdef dict _named
 
     cpdef Asked ask(self, Ends ends, Message message, Fields fields, long long now_us)
     cpdef str request_key(self, Asked asked, Message message)

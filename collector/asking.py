@@ -45,6 +45,7 @@ class Asking:
         self._targets = RequestTargets(Catalogue(), self.callbacks, redaction)
         self._functions = NetworkFunctions(self.inventory)
         self._places: dict[str, str] = {}
+        self._named: dict[tuple[End, str], End] = {}
 
     def ask(self, ends: Ends, message: Message, fields: Fields, now_us: cython.longlong) -> Asked:
         """Work out what the header block of a request says of its exchange."""
@@ -124,7 +125,15 @@ class Asking:
             return consumer
         if asked.matched.service == "nnrf-nfm" and asked.fields.method not in WRITES:
             return consumer
-        return consumer._replace(instance=named) if self.inventory.type_of(named) == consumer.nf_type else consumer
+        if self.inventory.type_of(named) != consumer.nf_type:
+            return consumer
+        end: End | None = self._named.get((consumer, named))
+        if end is None:
+            end = consumer._replace(instance=named)
+            if len(self._named) >= MOST_PLACES:
+                self._named.clear()
+            self._named[consumer, named] = end
+        return end
 
     def producer_told(self, asked: Asked, fields: Fields) -> None:
         """Take 3gpp-Sbi-Producer-Id: which instance answered (TS 29.500 5.2.3.2.7)."""

@@ -52,7 +52,8 @@ class Inventory:
         """Note that an NF says it lives; `status` None = as before."""
         known = self._known.pop(instance_id, None)
         if known is not None:
-            profile = known.profile if status is None else replace(known.profile, status=status)
+            same = status is None or status == known.profile.status
+            profile = known.profile if same else replace(known.profile, status=status)
             self._known[instance_id] = Known(profile, heard_us)
 
     def type_of(self, instance_id: str) -> str | None:

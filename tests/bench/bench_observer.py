@@ -303,7 +303,7 @@ def main() -> None:
     bench_blocks(connections)
     bench_messages(connections)
     bench_memory()
-    for burst in (1, 16):
+    for burst in (1, 4, 16):
         bench_connections(burst)
 
 
