@@ -9,11 +9,57 @@
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
 
+/* Tell what a socket has moved. */
+static inline void say_moved(struct socket *s, u64 sk, u8 state, u8 before) {
+    u32 written = 0, acknowledged = 0;
+    struct small_record *r = ring.ringbuf_reserve(sizeof(struct small_record));
+    if (!r) {
+        count(FLOWS_FULL, 1);
+        return;
+    }
+    struct moved *m = (struct moved *)r->data;
+    r->head = s->head;
+    r->head.kind = FLOW;
+    r->head.time_ns = bpf_ktime_get_ns();
+    r->head.length = sizeof(struct moved);
+    READ(m->acknowledged, sk + TCP_BYTES_ACKED);
+    READ(m->received, sk + TCP_BYTES_RECEIVED);
+    READ(written, sk + TCP_WRITE_SEQ);
+    READ(acknowledged, sk + TCP_SND_UNA);
+    READ(m->shutdown, sk + SK_SHUTDOWN);
+    m->unacknowledged = written - acknowledged;
+    m->state = state;
+    m->before = before;
+    m->unused = 0;
+    ring.ringbuf_submit(r, NO_WAKEUP);
+}
+
+/* The first call of a socket in each minute tells of it; one that is silent has nothing new. */
+static inline void tell_each_minute(struct socket *s, u64 sk) {
+    u32 now = control(FLOW_MINUTE);
+    u8 state = 0;
+    if (s->minute == now)
+        return;
+    s->minute = now;
+    READ(state, sk + SK_STATE);
+    say_moved(s, sk, state, state);
+}
+
+/* Back-off leaves connections out by their ports, so that both ends of one agree. */
+static inline int is_left_out(struct socket *s) {
+    u64 one_in = control(ONE_IN);
+    u32 ports = (u32)s->head.local_port * s->head.remote_port;
+    return one_in && ports * 0x9E3779B1U >> 24 & (one_in - 1);
+}
+
 /* Return what is known of the socket of a call, if its bytes are wanted. */
 static inline struct socket *wanted(u64 sk, int result, int direction) {
     struct socket *s = known(sk);
-    if (s && s->head.verdict == IGNORED)
-        return 0;
+    if (s) {
+        tell_each_minute(s, sk);
+        if (s->head.verdict == IGNORED)
+            return 0;
+    }
     if (!s) {
         s = meet(sk, JOINED);
         if (!s)
@@ -22,15 +68,28 @@ static inline struct socket *wanted(u64 sk, int result, int direction) {
         if (direction == RECEIVED && took_fin(sk))
             s->first[direction]--;
     }
+    if (!s->head.process_id)
+        remember_process(s);
     if (s->head.verdict == UNJUDGED)
         judge(s);
     if (!s->is_used && !is_of_a_process(sk))
         s->head.verdict = IGNORED;
-    return s->head.verdict == IGNORED ? 0 : s;
+    if (s->head.verdict == IGNORED)
+        return 0;
+    if (is_left_out(s)) {
+        count(SAMPLED_OUT_BYTES, result);
+        return 0;
+    }
+    return s;
 }
 
-/* Return how many of the bytes may be copied: of a socket without verdict only so many. */
+/* Return how many of the bytes may be copied: of a socket without verdict only so many, less under back-off. */
 static inline u64 allowed(struct socket *s, u64 bytes) {
+    u64 most = control(COPY_AT_MOST);
+    if (most && bytes > most) {
+        count(SHORTENED_BYTES, bytes - most);
+        bytes = most;
+    }
     if (s->head.verdict != UNJUDGED)
         return bytes;
     if (bytes > s->budget) {
@@ -131,6 +190,8 @@ int set_state(struct bpf_raw_tracepoint_args *ctx) {
         if (!s || s->is_closed)
             break;
         s->is_closed = 1;
+        if (control(FLOW_MINUTE))
+            say_moved(s, sk, after, before);
         if (s->is_used && s->head.verdict != IGNORED)
             say_closed(s, sk);
     }

@@ -8,13 +8,14 @@ enum kind {
     DATA = 1,    /* `length` bytes of the stream follow */
     MISSING = 2, /* `length` bytes of the stream were not copied, `reason` says why */
     CLOSED = 3,  /* the socket reached TCP_CLOSE; struct ending follows */
+    FLOW = 4,    /* what a socket has moved so far, whatever it speaks; struct moved follows */
 };
 
 enum direction { SENT = 0, RECEIVED = 1 };
 
 enum role { JOINED = 0, CLIENT = 1, SERVER = 2 }; /* JOINED: established before the probes were */
 
-enum reason { WHOLE = 0, FAULT = 1, SYSCALL = 2, BOUND = 3, DISCARDED = 4 };
+enum reason { WHOLE = 0, FAULT = 1, SYSCALL = 2, BOUND = 3, DISCARDED = 4, SHORTENED = 5 };
 
 enum verdict { UNJUDGED = 0, SBI = 1, IGNORED = 2 }; /* the low two bits of a socket's slot in `verdicts` */
 
@@ -24,16 +25,22 @@ enum counter {
     RING_FULL_MEDIUM = 1,
     RING_FULL_LARGE = 2,
     RING_FULL_CHUNK = 3,
-    RING_FULL_BYTES = 4, /* payload of those records */
-    FAULTS = 5,          /* user memory that could not be read */
-    UNSUPPORTED = 6,     /* calls whose buffer is not known: sendfile, splice, io_uring, sendmmsg, 32-bit */
-    BOUNDED = 7,         /* calls with more pieces than are copied, cut */
-    PEEKED = 8,          /* MSG_PEEK, skipped: the bytes come again */
-    UNJUDGED_BYTES = 9,  /* not copied: the socket spent what an unjudged one may */
-    SOCKETS_FULL = 10,   /* sockets that found no room */
-    CHUNKS = 11,         /* records of the largest class put into the ring */
-    CHUNKS_READ = 12,    /* written by the reader: how many of them it has taken out */
-    COUNTERS = 16,
+    RING_FULL_BYTES = 4,    /* payload of those records */
+    FAULTS = 5,             /* user memory that could not be read */
+    UNSUPPORTED = 6,        /* calls whose buffer is not known: sendfile, splice, io_uring, sendmmsg, 32-bit */
+    BOUNDED = 7,            /* calls with more pieces than are copied, cut */
+    PEEKED = 8,             /* MSG_PEEK, skipped: the bytes come again */
+    UNJUDGED_BYTES = 9,     /* not copied: the socket spent what an unjudged one may */
+    SOCKETS_FULL = 10,      /* sockets that found no room */
+    CHUNKS = 11,            /* records of the largest class put into the ring */
+    CHUNKS_READ = 12,       /* written by the reader: how many of them it has taken out */
+    SHORTENED_BYTES = 20,   /* of calls that were copied in part only: back-off */
+    SAMPLED_OUT_BYTES = 21, /* of connections that are left out: back-off */
+    FLOWS_FULL = 22,        /* records of kind FLOW that found no room */
+    COPY_AT_MOST = 24,      /* written by the supervisor: bytes copied of a call, 0 = all */
+    ONE_IN = 25,            /* likewise: one connection in so many is copied, a power of two; 0 = each */
+    FLOW_MINUTE = 26,       /* likewise: changes each minute, 0 = no records of kind FLOW */
+    COUNTERS = 32,
 };
 
 struct record {
@@ -66,6 +73,17 @@ struct ending {
     u32 unused;
 };
 
+/* By the kernel's own counters, for the whole life of the socket. */
+struct moved {
+    u64 acknowledged; /* bytes sent and acknowledged; SYN and FIN count as one each */
+    u64 received;     /* bytes received in order; a FIN counts as one */
+    u32 unacknowledged;
+    u8 state;    /* of TCP, now */
+    u8 before;   /* and before that, where it has just been closed */
+    u8 shutdown; /* 1 = received a FIN, 2 = closed our direction */
+    u8 unused;
+};
+
 /* Size classes: the ring's reserve wants constants. Bytes of payload in each. */
 #define SMALL_BYTES 144
 #define MEDIUM_BYTES 1024
@@ -91,6 +109,7 @@ struct chunk_record {
 
 _Static_assert(sizeof(struct record) == 112, "the record's head is 112 bytes");
 _Static_assert(sizeof(struct ending) == 24, "an ending is 24 bytes");
+_Static_assert(sizeof(struct moved) == 24, "what was moved is 24 bytes");
 _Static_assert(sizeof(struct small_record) == 256, "a small record is 256 bytes");
 _Static_assert(sizeof(struct chunk_record) == 112 + CHUNK_BYTES, "no record is padded");
 

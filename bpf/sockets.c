@@ -26,7 +26,8 @@ struct socket {
     u32 budget;         /* bytes that may yet be copied before a verdict */
     u8 is_used;         /* the reader knows of it */
     u8 is_closed;
-    u8 unused[6];
+    u8 unused[2];
+    u32 minute; /* FLOW_MINUTE when it was last told of */
 };
 
 BPF_F_TABLE("array", u32, u64, counters, COUNTERS, MMAPABLE);
@@ -37,6 +38,11 @@ static inline void count(u32 which, u64 amount) {
     u64 *counter = counters.lookup(&which);
     if (counter)
         __sync_fetch_and_add(counter, amount);
+}
+
+static inline u64 control(u32 which) {
+    u64 *value = counters.lookup(&which);
+    return value ? *value : 0;
 }
 
 #define READ(to, from) bpf_probe_read_kernel(&(to), sizeof(to), (void *)(from))
@@ -73,6 +79,7 @@ static struct socket *meet(u64 sk, u8 role) {
     READ(new.first[RECEIVED], sk + TCP_COPIED_SEQ);
     new.head.role = role;
     new.budget = UNJUDGED_BYTES_COPIED;
+    new.minute = control(FLOW_MINUTE);
     new.head.key = (bpf_ktime_get_ns() ^ (u64)bpf_get_smp_processor_id() << 56) & ~3ULL;
     new.head.slot = new.head.key * 0x9E3779B97F4A7C15ULL >> 48;
     if (!(WANTED(new.head.local_port)) && !(WANTED(new.head.remote_port)))

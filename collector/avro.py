@@ -144,6 +144,12 @@ class RecordEncoder:
         self._plan = bytes(_kind(kind) for _name, kind in fields_of(batch, record))
         self._size = len(self._plan)
 
+    def encoded(self, values: tuple[Any, ...]) -> bytes:
+        """Return one record alone, no framing; raises what `encode_batch` raises."""
+        _BUFFER._length = 0
+        self.write(_BUFFER, values)
+        return _BUFFER.taken()
+
     @cython.cfunc
     @cython.exceptval(-1)
     def write(self, out: Buffer, values: tuple[Any, ...]) -> cython.int:
@@ -229,6 +235,17 @@ def _kind(kind: str) -> int:
 _BUFFER = cython.declare(Buffer, Buffer())
 _EVENT = cython.declare(RecordEncoder, RecordEncoder("SbiEvent", "sbi_event_batch"))
 _HEADER = cython.declare(RecordEncoder, RecordEncoder("SbiEventBatch", "sbi_event_batch"))
+
+
+_ENCODERS: dict[tuple[str, str], RecordEncoder] = {}
+
+
+def encoder(record: str, schema: str) -> RecordEncoder:
+    """Return what writes records of a schema, made once."""
+    found = _ENCODERS.get((record, schema))
+    if found is None:
+        found = _ENCODERS[record, schema] = RecordEncoder(record, schema)
+    return found
 
 
 def encode_batch(header: BatchHeader, events: Sequence[tuple[Any, ...]]) -> bytes:

@@ -7,8 +7,8 @@ from pathlib import Path
 from collector.connections import Connections
 from collector.loader import HOOKS
 from collector.probes import Probes, Window
-from collector.record import COUNTERS
-from collector.sockets import Sockets, nowhere
+from collector.record import BY_PLACE
+from collector.sockets import Sockets, nowhere, untold
 from collector.workload import Caller, Workload
 from schemas.config import Collector
 from schemas.refusal import Refusal
@@ -30,17 +30,22 @@ class KernelSource:
         consume_ms: int,
         workload_of: Callable[[Caller], Workload] = nowhere,
         detach: Callable[[], None] = lambda: None,
+        tell_flow: Callable[[bytes, int], None] = untold,
     ) -> None:
-        """Read `window` every `consume_ms`; `detach` is called before the last reading."""
+        """Read `window` every `consume_ms`; `detach` is called before the last reading.
+
+        `tell_flow` takes the records of kind FLOW and each socket's verdict.
+        """
         self._window = window
         self._workload_of = workload_of
         self._detach = detach
+        self._tell_flow = tell_flow
         self._interval_ns = max(1, consume_ms) * 1_000_000
-        self._clock_ns = wall_offset_ns()
-        self._boot_id = BOOT_ID.read_text().strip()
+        self.clock_ns = wall_offset_ns()
+        self.boot_id = BOOT_ID.read_text().strip()
         self._is_stopping = False
-        self.now_ns = time.monotonic_ns() + self._clock_ns
-        self.incarnation = f"{self._boot_id}:{self.now_ns}"
+        self.now_ns = time.monotonic_ns() + self.clock_ns
+        self.incarnation = f"{self.boot_id}:{self.now_ns}"
 
     def stop(self) -> None:
         """Let `run` end after what is in the ring by then; safe in a signal handler."""
@@ -48,13 +53,15 @@ class KernelSource:
 
     def run(self, connections: Connections, tick: Callable[[int], None]) -> None:
         """Give what comes to `connections` until `stop`, and `tick` the time up to which everything was given."""
-        sockets = Sockets(connections, self._window.verdicts, self._boot_id, self._clock_ns, self._workload_of)
+        sockets = Sockets(
+            connections, self._window.verdicts, self.boot_id, self.clock_ns, self._workload_of, self._tell_flow
+        )
         while True:
             is_last = self._is_stopping
             if is_last:
                 self._detach()
             began_ns = time.monotonic_ns()
-            self._read(sockets, began_ns + self._clock_ns, READS if not is_last else 0)
+            self._read(sockets, began_ns + self.clock_ns, READS if not is_last else 0)
             sockets.settle(self.now_ns)
             self._count(connections)
             tick(self.now_ns)
@@ -85,7 +92,7 @@ class KernelSource:
     def _count(self, connections: Connections) -> None:
         """Let the kernel's counters stand beside the observer's."""
         counts = self._window.counts()
-        for name, is_loss in COUNTERS:
+        for name, is_loss in BY_PLACE.values():
             if counts[name]:
                 counters = connections.counters if is_loss else connections.traffic
                 counters.by_reason[name] = counts[name]

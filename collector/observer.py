@@ -21,6 +21,7 @@ from collector.batch import Batch, Batcher, BatchRules
 from collector.channel import Channel, Closed, Figures, Loss, Ready, Setup, Stop
 from collector.connections import Bounds, Connections
 from collector.delivery import delivery_of
+from collector.flows import Seer, flow_of
 from collector.jsonl import JsonLines
 from collector.kernel_source import KernelSource
 from collector.meaning import Meaning
@@ -28,6 +29,8 @@ from collector.message import Limits
 from collector.pipeline import Pipeline
 from collector.probes import MAPS, Window
 from collector.pseudonym import Pseudonyms, plmns_of
+from collector.record import head_of, moved_of
+from collector.sockets import caller_of
 from schemas.config import Collector
 
 KERNEL = 0  # index of its symbol in the schema's enum Source
@@ -46,7 +49,9 @@ class Observer:
         self._channel = channel
         self._put = put
         self._workloads = AskedWorkload(channel)
-        self.source = KernelSource(window, config.consume_ms, self._workloads.of)
+        self.source = KernelSource(window, config.consume_ms, self._workloads.of, tell_flow=self._tell_flow)
+        source = self.source
+        self._seer = Seer(setup.site, setup.node, source.incarnation, source.boot_id, source.clock_ns)
         bounds = Bounds(max_connections=config.max_connections, hole_ns=HOLE_NS, repeats_are_races=True)
         self._connections = Connections(limits(config), bounds)
         first = BatchHeader(setup.site, setup.node, 0, self.source.incarnation, 1, 0, KERNEL, final=False, loss={})
@@ -75,6 +80,10 @@ class Observer:
                 self.source.stop()
             elif isinstance(message, Loss):
                 self._connections.counters.by_reason.update(message.by_reason)
+
+    def _tell_flow(self, record: bytes, verdict: int) -> None:
+        head, moved = head_of(record)._replace(verdict=verdict), moved_of(record)
+        self._channel.send(flow_of(self._seer, head, moved, self._workloads.of(caller_of(head))))
 
     def _take(self, batch: Batch) -> None:
         self._batches += 1

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.privilege import effective_capabilities
-from collector.record import CHUNKS, CHUNKS_READ, COUNTER_SLOTS, COUNTERS
+from collector.record import BY_PLACE, CHUNKS, CHUNKS_READ, COUNTER_SLOTS
 from collector.ring import Ring
 from schemas.refusal import Refusal
 
@@ -49,7 +49,7 @@ class Window:
 
     def counts(self) -> dict[str, int]:
         """Return the kernel's counters by name."""
-        return {name: self._counters[place] for place, (name, _) in enumerate(COUNTERS)}
+        return {name: self._counters[place] for place, (name, _) in BY_PLACE.items()}
 
     @property
     def chunks(self) -> int:
@@ -59,6 +59,18 @@ class Window:
     def have_read(self, chunks: int) -> None:
         """Tell the kernel side how many of them are out again: it leaves room for what is short."""
         self._counters[CHUNKS_READ] = chunks
+
+
+class Dials:
+    """What the supervisor tells the kernel side to do, as memory."""
+
+    def __init__(self, maps: Mapping[str, int]) -> None:
+        """Map the counters; raises OSError."""
+        self._counters = _array(maps["counters"], COUNTER_SLOTS)
+
+    def control(self, place: int, value: int) -> None:
+        """Set COPY_AT_MOST, ONE_IN or FLOW_MINUTE of collector.record."""
+        self._counters[place] = value
 
 
 class Probes:
@@ -84,6 +96,11 @@ class Probes:
     def window(self) -> Window:
         """Map what was loaded."""
         return Window(self.maps, self.ring_bytes)
+
+    @property
+    def mapped_bytes(self) -> int:
+        """Memory of the kernel that a Window shows as its process's own: the ring's pages stand in it twice."""
+        return 2 * self.ring_bytes + SLOTS * 8
 
     def detach(self) -> None:
         """Nothing comes into the ring any more; what is in it can be read."""

@@ -11,6 +11,7 @@ class Kind(enum.IntEnum):
     DATA = 1  # `length` bytes of the stream follow
     MISSING = 2  # `length` bytes of the stream were not copied
     CLOSED = 3  # the socket reached TCP_CLOSE; an Ending follows
+    FLOW = 4  # what a socket has moved so far, whatever it speaks; a Moved follows
 
 
 class Role(enum.IntEnum):
@@ -51,6 +52,7 @@ FIELDS = (
 HEAD = Struct("<" + "".join(code for _, code in FIELDS))
 OFFSETS = {name: calcsize("<" + "".join(code for _, code in FIELDS[:place])) for place, (name, _) in enumerate(FIELDS)}
 ENDING = Struct("<QQII")
+MOVED = Struct("<QQIBBBB")
 
 SMALL_BYTES, MEDIUM_BYTES, LARGE_BYTES, CHUNK_BYTES = 144, 1_024, 4_096, 16_384  # payload of each size class
 LARGEST_RECORD = HEAD.size + CHUNK_BYTES
@@ -71,7 +73,11 @@ COUNTERS = (
     ("sockets_full", True),
 )
 CHUNKS, CHUNKS_READ = 11, 12  # records of the largest class: put in by the kernel, taken out by the reader
-COUNTER_SLOTS = 16
+# Of back-off and flows, by place: the name, and whether it tells of loss.
+FURTHER = {20: ("shortened_bytes", True), 21: ("sampled_out_bytes", True), 22: ("flow_records_full", False)}
+COPY_AT_MOST, ONE_IN, FLOW_MINUTE = 24, 25, 26  # written by the supervisor: what the kernel side shall do
+COUNTER_SLOTS = 32
+BY_PLACE = {**dict(enumerate(COUNTERS)), **FURTHER}
 
 
 class Head(NamedTuple):
@@ -109,6 +115,18 @@ class Ending(NamedTuple):
     unused: int
 
 
+class Moved(NamedTuple):
+    """What a socket has moved in its life, as the kernel counts it; see collector.flows for what that means."""
+
+    acknowledged: int
+    received: int
+    unacknowledged: int
+    state: int
+    before: int
+    shutdown: int
+    unused: int
+
+
 def head_of(record: bytes) -> Head:
     """Return the head of a record; raises struct.error if it is shorter than one."""
     return Head._make(HEAD.unpack_from(record))
@@ -117,3 +135,8 @@ def head_of(record: bytes) -> Head:
 def ending_of(record: bytes) -> Ending:
     """Return what stands behind the head of a CLOSED record."""
     return Ending._make(ENDING.unpack_from(record, HEAD.size))
+
+
+def moved_of(record: bytes) -> Moved:
+    """Return what stands behind the head of a FLOW record; raises struct.error if it is shorter."""
+    return Moved._make(MOVED.unpack_from(record, HEAD.size))

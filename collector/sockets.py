@@ -30,6 +30,7 @@ HEAD_BYTES = cython.declare(cython.Py_ssize_t, layout.HEAD.size)
 DATA = cython.declare(cython.int, int(layout.Kind.DATA))
 MISSING = cython.declare(cython.int, int(layout.Kind.MISSING))
 CLOSED = cython.declare(cython.int, int(layout.Kind.CLOSED))
+FLOW = cython.declare(cython.int, int(layout.Kind.FLOW))
 CLIENT = cython.declare(cython.int, int(Role.CLIENT))
 SERVER = cython.declare(cython.int, int(Role.SERVER))
 JUDGED_SBI = cython.declare(cython.int, layout.SBI)
@@ -42,6 +43,10 @@ UNREAD_NS = cython.declare(cython.longlong, 1_000_000_000)  # how long a closed 
 def nowhere(_: Caller) -> Workload:
     """Know nothing of any process."""
     return NOWHERE
+
+
+def untold(_record: bytes, _verdict: int) -> None:
+    """Tell nobody of flows."""
 
 
 @cython.final
@@ -58,6 +63,7 @@ class Sockets:
     _boot_id: str
     _clock_ns: cython.longlong
     _workload_of: Any
+    _tell_flow: Any
     _closing: dict[int, int]
     _foreign: dict[int, None]
 
@@ -70,9 +76,11 @@ class Sockets:
         boot_id: str,
         clock_ns: int,
         workload_of: Callable[[Caller], Workload] = nowhere,
+        tell_flow: Callable[[bytes, int], None] = untold,
     ) -> None:
         """`verdicts`: the array shared with the kernel, a word a slot. `workload_of`: asked once a connection."""
         self._workload_of = workload_of
+        self._tell_flow = tell_flow
         self._connections = connections
         self._verdicts = verdicts
         self._boot_id = boot_id
@@ -113,6 +121,9 @@ class Sockets:
             self._give(record, p, key, length, None, time_ns)
         elif kind == CLOSED:
             self._close(record, key, time_ns)
+        elif kind == FLOW:
+            word: cython.ulonglong = self._verdicts[u32(p, SLOT)]
+            self._tell_flow(record, word & 3 if word >> 2 == key >> 2 else p[VERDICT])
         else:
             self._connections.counters.add("unknown_records")
         return 0

@@ -41,6 +41,7 @@ class Seen:
     confined: tuple[str, ...] = ()
     figures: Figures = field(default_factory=lambda: Figures({}, {}, 0, 0, 0, 0))
     deaths: int = 0
+    heard_s: float = 0.0
 
 
 class Supervisor:
@@ -108,6 +109,7 @@ class Supervisor:
             raise Refusal("the observer does not start", f"nothing in {START_S:g} s", "is the machine busy?")
         child.settled()
         self.seen.incarnation, self.seen.confined = said.incarnation, said.confined
+        self.seen.heard_s = time.monotonic()
         self._told = {}
         return child
 
@@ -125,7 +127,7 @@ class Supervisor:
         elif isinstance(message, Ask):
             self.child.channel.send(Answer(message.number, self._attribution.of(message.caller)))
         elif isinstance(message, Figures):
-            self.seen.figures = message
+            self.seen.figures, self.seen.heard_s = message, time.monotonic()
         else:
             raise Closed(f"{type(message).__name__} is not for an observer to say")
 

@@ -4,21 +4,35 @@ import dataclasses
 import os
 import signal
 import sys
+import time
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from collector import kernel_source, privilege
+from collector.agent_status import exposition
 from collector.attribution import Attribution
+from collector.backoff import BackOff, Budget
 from collector.channel import Setup
 from collector.child import Child
+from collector.health import HealthServer
+from collector.kubernetes import PodWatch, api_here
 from collector.message import Counters
+from collector.pods import Pods
+from collector.probes import Dials, Probes
 from collector.pseudonym_key import key_of
 from collector.supervisor import Supervisor
+from collector.watch import About, Watch
 from deploy.sinks import kafka_sink, lines_descriptor
 from schemas.config import Config
+from schemas.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collector.publisher import Publisher
 
 FLUSH_S = 10.0
+MEGABYTE = 1_048_576
 NICENESS = 5  # the network functions come first
 
 
@@ -40,15 +54,66 @@ def collect_live(config: Config, to: str) -> int:
             sink = kafka_sink(config, behind, patient=False)
             ending.callback(sink.close, FLUSH_S)
         wanted = setup(config, probes.ring_bytes, lines)
-        supervisor = Supervisor(probes, child, wanted, Attribution(), sink, lines, behind)
+        met = Counters()
+        pods = pods_here(config, met, ending)
+        supervisor = Supervisor(probes, child, wanted, Attribution(pods.of), sink, lines, behind)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.stop())
+        watch = watching(config, probes, supervisor, sink, behind, met, pods)
+        supervisor.each_second(watch.second)
+        if config.collector.metrics_port:
+            address, port = config.collector.metrics_address, config.collector.metrics_port
+            health = HealthServer(address, port, lambda: exposition(watch.status()), watch.ailment)
+            ending.callback(health.close)
+            health.start()
         privilege.drop()
         os.nice(NICENESS)
         print(f"sbiscope collect: observing {config.site.node} (hook {probes.hook})", file=sys.stderr, flush=True)
         supervisor.run()
     print(f"sbiscope collect: ended; {summary(supervisor.seen.figures.loss | behind.by_reason)}", file=sys.stderr)
     return 0
+
+
+def watching(
+    config: Config,
+    probes: Probes,
+    supervisor: Supervisor,
+    sink: "Publisher | None",
+    behind: Counters,
+    met: Counters,
+    pods: Pods,
+) -> Watch:
+    """Return what is done each second."""
+    collector = config.collector
+    budget = Budget(collector.cpu_percent / 100, collector.memory_mb * MEGABYTE)
+    about = About(config.site.name, config.site.node, probes.hook, probes.mapped_bytes, time.time_ns() // 1_000)
+    tell = sink.deliver if sink is not None else None
+
+    def delivered() -> tuple[int, int]:
+        return (sink.delivered_events, sink.delivered_batches) if sink is not None else (0, 0)
+
+    dials = Dials(probes.maps)
+    backoff = BackOff(budget)
+    return Watch(
+        about, supervisor, dials, backoff, behind, met, tell, delivered, pods.__len__, with_flows=collector.flows
+    )
+
+
+def pods_here(config: Config, met: Counters, ending: ExitStack) -> Pods:
+    """Return the pods of this node, watched until `ending` ends where this is a pod of a cluster; else there are none.
+
+    Raises Refusal for a wrong word in the configuration.
+    """
+    collector = config.collector
+    pods = Pods(frozenset(collector.pod_labels.replace(",", " ").split()))
+    if collector.kubernetes not in {"auto", "off"}:
+        raise Refusal("collector.kubernetes is no such word", repr(collector.kubernetes), "write auto or off")
+    api = api_here(config.site.node) if collector.kubernetes == "auto" else None
+    if api is not None:
+        watch = PodWatch(api, pods, met)
+        watch.start()
+        ending.callback(watch.close)
+    return pods
 
 
 def setup(config: Config, ring_bytes: int, lines: int | None) -> Setup:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 EVENTS = "sbi.events"
 SCHEMA = "sbi_event_batch"
+BESIDE = {"agent": "sbi.agents", "flow": "sbi.flows"}  # what an agent tells beside events
 
 
 @contextmanager
@@ -71,6 +72,12 @@ def kafka_sink(config: Config, loss: Counters, patient: bool) -> "Publisher":
     from deploy.registry import marks
     from schemas.framing import single_object_mark
 
-    mark = marks(config.kafka).get(SCHEMA) or single_object_mark(SCHEMA)
-    framed: Callable[[bytes], bytes] = lambda body: mark + body  # noqa: E731
-    return Publisher(client(config), events_topic(config), framed, loss, config.collector.queue_bytes, patient)
+    registered = marks(config.kafka)
+
+    def framed(schema: str) -> Callable[[bytes], bytes]:
+        mark = registered.get(schema) or single_object_mark(schema)
+        return lambda body: mark + body
+
+    prefix, queue_bytes = config.kafka.topic_prefix, config.collector.queue_bytes
+    beside = {} if patient else {schema: (prefix + topic, framed(schema)) for schema, topic in BESIDE.items()}
+    return Publisher(client(config), events_topic(config), framed(SCHEMA), loss, queue_bytes, patient, beside)

@@ -47,6 +47,8 @@ class ClickHouse:
     transactions_days: int = 30
     kpis_days: int = 400
     procedures_days: int = 400
+    agents_days: int = 30
+    flows_days: int = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,15 @@ class Collector:
     plmns: str = ""
     ports: str = ""  # of a kernel source, separated by commas; none = found by content, on any port
     hook: str = "auto"  # auto, sock, fexit, kprobe, syscall
+    flows: bool = True  # tell of every TCP connection of the node by its end, without payload
+    cpu_percent: int = (
+        100  # of one CPU, all processes of the agent together; more for a while = back-off; 0 = no budget
+    )
+    memory_mb: int = 512  # likewise, the ring not counted
+    metrics_address: str = "127.0.0.1"
+    metrics_port: int = 0  # Prometheus metrics and /healthz; 0 = none
+    pod_labels: str = "app,app.kubernetes.io/name,app.kubernetes.io/component"  # kept of a pod
+    kubernetes: str = "auto"  # auto: where a service account is mounted; off
 
 
 @dataclass(frozen=True, slots=True)

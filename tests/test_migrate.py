@@ -168,7 +168,12 @@ def times(name: str, record: str) -> set[str]:
 
 COLUMNS = """SELECT name, type, comment FROM system.columns
     WHERE database = currentDatabase() AND table = {table:String} ORDER BY position"""
-TABLES = [("transactions", "sbi_transaction_batch", "SbiTransaction"), ("kpis", "kpi", "Kpi")]
+TABLES = [
+    ("transactions", "sbi_transaction_batch", "SbiTransaction"),
+    ("kpis", "kpi", "Kpi"),
+    ("agents", "agent", "Agent"),
+    ("flows", "flow", "Flow"),
+]
 
 
 @pytest.mark.stack

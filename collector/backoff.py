@@ -1,0 +1,71 @@
+"""How the agent captures less when it costs more than it may: steps up fast, steps down slowly, each one announced.
+
+Bodies go first: a call's first bytes hold the headers, what is cut is a gap of known length. Then whole connections,
+chosen by their ports, so that both ends of one agree.
+"""
+
+from dataclasses import dataclass
+
+PATIENCE_S = 5  # above the budget in a row, then one step up
+CALM_S = 60  # below CALM of the budget in a row, then one step down
+CALM = 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`copied_bytes`: most of one call, 0 = all; `one_in`: connections captured, a power of two, 0 = each."""
+
+    copied_bytes: int
+    one_in: int
+    text: str
+
+
+STEPS = (
+    Step(0, 0, "everything is captured"),
+    Step(8_192, 0, "8 KiB of each call are captured"),
+    Step(2_048, 0, "2 KiB of each call are captured"),
+    Step(2_048, 2, "2 KiB of each call of one connection in 2"),
+    Step(2_048, 8, "2 KiB of each call of one connection in 8"),
+    Step(2_048, 64, "2 KiB of each call of one connection in 64"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What the agent may cost: `cpu` in CPUs, memory in bytes; 0 = no budget."""
+
+    cpu: float
+    memory_bytes: int
+
+    def used(self, cpu: float, memory_bytes: int) -> float:
+        """Return the share that is used, of whichever budget is used most."""
+        cpu_share = cpu / self.cpu if self.cpu else 0.0
+        memory_share = memory_bytes / self.memory_bytes if self.memory_bytes else 0.0
+        return max(cpu_share, memory_share)
+
+
+@dataclass(slots=True)
+class BackOff:
+    """The step in force; told once a second what the agent used in it."""
+
+    budget: Budget
+    step: int = 0
+    taken: int = 0  # steps up so far
+    _above_s: int = 0
+    _calm_s: int = 0
+
+    def second(self, cpu: float, memory_bytes: int) -> Step:
+        """Take note of one second; return the step that is in force from now on."""
+        used = self.budget.used(cpu, memory_bytes)
+        self._above_s = self._above_s + 1 if used > 1 else 0
+        self._calm_s = self._calm_s + 1 if used < CALM else 0
+        if self._above_s >= PATIENCE_S and self.step < len(STEPS) - 1:
+            self._move(1)
+        elif self._calm_s >= CALM_S and self.step:
+            self._move(-1)
+        return STEPS[self.step]
+
+    def _move(self, by: int) -> None:
+        self.step += by
+        self.taken += max(by, 0)
+        self._above_s = self._calm_s = 0

@@ -1,0 +1,29 @@
+"""What processes use, by /proc (proc(5)), which any user may read."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROC = Path("/proc")
+TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+NAME_ENDS = ")"  # a process's name may hold spaces, and brackets
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU time so far, resident memory now."""
+
+    cpu_us: int = 0
+    rss_bytes: int = 0
+
+
+def usage_of(process_id: int, mapped_bytes: int = 0, proc: Path = PROC) -> Usage:
+    """Return what a process uses, nothing where it has ended; `mapped_bytes` of the kernel's are not counted as its."""
+    try:
+        stat = (proc / str(process_id) / "stat").read_text()
+    except OSError:
+        return Usage()
+    fields = stat.rpartition(NAME_ENDS)[2].split()
+    user, system, pages = int(fields[11]), int(fields[12]), int(fields[21])
+    return Usage((user + system) * TICK_US, max(0, pages * PAGE_BYTES - mapped_bytes))

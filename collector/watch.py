@@ -1,0 +1,137 @@
+"""What the supervisor does each second: weigh what the agent costs, back off, tell how it fares every ten seconds."""
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from collector.agent_status import AgentStatus, delivery_of
+from collector.backoff import STEPS, BackOff
+from collector.delivery import Delivery
+from collector.message import Counters
+from collector.probes import Dials
+from collector.record import COPY_AT_MOST, FLOW_MINUTE, ONE_IN
+from collector.supervisor import Supervisor
+from collector.usage import Usage, usage_of
+
+TOLD_S = 10.0
+STALE_S = 10.0  # an observer that has not told its figures for so long is not well
+MINUTE_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What does not change while the agent runs."""
+
+    site: str
+    node: str
+    hook: str
+    mapped_bytes: int
+    started_us: int
+
+
+class Watch:
+    """Called once a second."""
+
+    def __init__(
+        self,
+        about: About,
+        supervisor: Supervisor,
+        dials: Dials,
+        backoff: BackOff,
+        behind: Counters,
+        met: Counters,
+        tell: Callable[[Delivery], None] | None,
+        delivered: Callable[[], tuple[int, int]],
+        pods: Callable[[], int],
+        with_flows: bool,
+    ) -> None:
+        """`behind` and `met`: what the supervisor counted itself, loss and no loss.
+
+        `tell` takes the record for Kafka, `delivered` returns acknowledged events and messages.
+        """
+        self._about = about
+        self._supervisor = supervisor
+        self._dials = dials
+        self._backoff = backoff
+        self._behind = behind
+        self._met = met
+        self._tell = tell
+        self._delivered = delivered
+        self._pods = pods
+        self._with_flows = with_flows and tell is not None
+        self._cpu_us = -1
+        self._looked_s = time.monotonic()
+        self._told_s = self._looked_s - TOLD_S
+        self._usage: dict[str, Usage] = {}
+
+    def second(self, now_s: float) -> None:
+        """Do what is due."""
+        self._usage = self._used()
+        cpu_us = sum(usage.cpu_us for usage in self._usage.values())
+        if self._cpu_us >= 0 and cpu_us >= self._cpu_us and now_s > self._looked_s:  # else an observer was replaced
+            cpu = (cpu_us - self._cpu_us) / 1e6 / (now_s - self._looked_s)
+            self._back_off(cpu, sum(usage.rss_bytes for usage in self._usage.values()))
+        self._cpu_us, self._looked_s = cpu_us, now_s
+        if self._with_flows:
+            self._dials.control(FLOW_MINUTE, int(now_s) // MINUTE_S + 1)
+        if self._tell is not None and now_s - self._told_s >= TOLD_S:
+            self._told_s = now_s
+            self._tell(delivery_of(self.status()))
+
+    def status(self) -> AgentStatus:
+        """Return how the agent fares now."""
+        about, seen = self._about, self._supervisor.seen
+        events, messages = self._delivered()
+        return AgentStatus(
+            about.site,
+            about.node,
+            seen.incarnation,
+            about.started_us,
+            time.time_ns() // 1_000,
+            release(),
+            platform.release(),
+            about.hook,
+            seen.confined,
+            seen.deaths + 1,
+            self._backoff.step,
+            STEPS[self._backoff.step].text,
+            seen.figures.connections,
+            self._pods(),
+            seen.figures.events,
+            seen.figures.batches,
+            events,
+            messages,
+            seen.figures.watermark_us,
+            {name: usage.cpu_us for name, usage in self._usage.items()},
+            {name: usage.rss_bytes for name, usage in self._usage.items()},
+            {**seen.figures.loss, **self._behind.by_reason},
+            {**seen.figures.traffic, **self._met.by_reason},
+        )
+
+    def ailment(self) -> str:
+        """Return what is wrong, "" for nothing."""
+        silent_s = time.monotonic() - self._supervisor.seen.heard_s
+        return f"the observer has said nothing for {silent_s:.0f} s" if silent_s > STALE_S else ""
+
+    def _used(self) -> dict[str, Usage]:
+        child = self._supervisor.child.process_id
+        return {"supervisor": usage_of(os.getpid()), "observer": usage_of(child, self._about.mapped_bytes)}
+
+    def _back_off(self, cpu: float, memory_bytes: int) -> None:
+        taken = self._backoff.taken
+        step = self._backoff.second(cpu, memory_bytes)
+        self._dials.control(COPY_AT_MOST, step.copied_bytes)
+        self._dials.control(ONE_IN, step.one_in)
+        if self._backoff.taken > taken:
+            self._behind.add("backoff_steps")
+
+
+def release() -> str:
+    """Return this program's release."""
+    try:
+        return version("sbiscope")
+    except PackageNotFoundError:
+        return "unreleased"

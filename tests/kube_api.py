@@ -1,0 +1,109 @@
+"""A small real HTTP server that speaks the list and watch protocol of the Kubernetes API for pods of one node."""
+
+import json
+import queue
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+Pod = dict[str, Any]
+
+
+def pod(name: str, uid: str, container: str = "", version: int = 1, **labels: str) -> Pod:
+    """Return a pod in the shape that a real kubelet and API server (1.34) gave it, shortened where nobody reads."""
+    state = {"running": {"startedAt": "2026-11-27T10:00:00Z"}} if container else {"waiting": {"reason": "Pulling"}}
+    status = {
+        "name": "nf", "image": f"registry.test/{name}:2.7", "imageID": "sha256:0", "ready": bool(container),
+        "restartCount": 0, "started": bool(container), "state": state, "lastState": {},
+    } | ({"containerID": f"containerd://{container}"} if container else {})  # fmt: skip
+    return {
+        "kind": "Pod",
+        "apiVersion": "v1",
+        "metadata": {
+            "name": name, "namespace": "core", "uid": uid, "resourceVersion": str(version),
+            "creationTimestamp": "2026-11-27T10:00:00Z", "labels": {"app": name, "pod-template-hash": "5d", **labels},
+            "managedFields": [{"manager": "kubelet", "fieldsV1": {"f:status": {"f:conditions": {}}}}],
+        },
+        "spec": {"nodeName": "n1", "containers": [{"name": "nf", "image": f"{name}:2.7", "env": [{"name": "A"}]}]},
+        "status": {"phase": "Running", "podIP": "10.1.0.7", "containerStatuses": [status]},
+    }  # fmt: skip
+
+
+class KubeApi:
+    """The server's side: what pods there are, what it is asked, what watchers are told."""
+
+    def __init__(self) -> None:
+        self.pods: list[Pod] = []
+        self.version = 10
+        self.asked: list[dict[str, str]] = []
+        self.tokens: list[str] = []
+        self.refuse: list[int] = []  # statuses of the next answers
+        self.events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.url = ""
+
+    def tell(self, kind: str, told: Pod) -> None:
+        """Let the watcher know."""
+        self.events.put({"type": kind, "object": told})
+
+    def end_watch(self) -> None:
+        """End the watch in order, as after timeoutSeconds."""
+        self.events.put(None)
+
+    def page(self, asked: dict[str, str]) -> dict[str, Any]:
+        """Return a page of the list; a second page is asked for by `continue`."""
+        limit, first = int(asked["limit"]), int(asked.get("continue", 0))
+        rest = {"continue": str(first + limit)} if first + limit < len(self.pods) else {}
+        metadata = {"resourceVersion": str(self.version), **rest}
+        return {
+            "kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": self.pods[first : first + limit],
+        }  # fmt: skip
+
+
+@contextmanager
+def kube_api() -> Iterator[KubeApi]:
+    """Run the server on loopback."""
+    api = KubeApi()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            asked = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+            api.asked.append(asked)
+            api.tokens.append(self.headers.get("Authorization", ""))
+            if api.refuse:
+                self.send_error(api.refuse.pop(0))
+            elif asked.get("watch"):
+                self.watch()
+            else:
+                body = json.dumps(api.page(asked)).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+        def watch(self) -> None:
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            while (event := api.events.get()) is not None:
+                line = json.dumps(event).encode() + b"\n"
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+            self.wfile.write(b"0\r\n\r\n")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield api
+    finally:
+        api.end_watch()
+        server.shutdown()
+        server.server_close()

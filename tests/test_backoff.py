@@ -1,0 +1,52 @@
+"""collector/backoff.py: steps up when the budget is exceeded for a while, down when there is room for long."""
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.backoff import CALM_S, PATIENCE_S, STEPS, BackOff, Budget
+
+BUDGET = Budget(0.5, 100)
+
+
+def seconds(backoff: BackOff, cpu: float, count: int, memory: int = 0) -> int:
+    for _ in range(count):
+        backoff.second(cpu, memory)
+    return backoff.step
+
+
+def test_it_goes_up_one_step_at_a_time_and_down_slowly() -> None:
+    backoff = BackOff(BUDGET)
+    assert seconds(backoff, 0.6, PATIENCE_S - 1) == 0
+    assert seconds(backoff, 0.4, 1) == 0  # not in a row
+    assert seconds(backoff, 0.6, PATIENCE_S) == 1
+    assert seconds(backoff, 0.6, PATIENCE_S) == 2
+    assert seconds(backoff, 0.4, 10 * CALM_S) == 2  # within the budget, no room for more
+    assert seconds(backoff, 0.2, CALM_S) == 1
+    assert seconds(backoff, 0.2, CALM_S) == 0
+    assert backoff.taken == 2
+
+
+def test_memory_counts_like_cpu() -> None:
+    assert seconds(BackOff(BUDGET), 0.0, PATIENCE_S, memory=101) == 1
+
+
+def test_without_a_budget_nothing_is_left_out() -> None:
+    assert seconds(BackOff(Budget(0, 0)), 64.0, 100, memory=1 << 40) == 0
+
+
+def test_each_step_captures_less_and_samples_by_a_power_of_two() -> None:
+    assert STEPS[0].copied_bytes == STEPS[0].one_in == 0
+    for before, after in pairwise(STEPS[1:]):
+        assert (after.copied_bytes, -after.one_in) <= (before.copied_bytes, -before.one_in)
+    assert all(step.one_in & (step.one_in - 1) == 0 for step in STEPS)
+
+
+@given(st.lists(st.tuples(st.floats(0, 4), st.integers(0, 400)), max_size=400))
+def test_any_load_stays_on_the_ladder(load: list[tuple[float, int]]) -> None:
+    backoff = BackOff(BUDGET)
+    for cpu, memory in load:
+        before = backoff.step
+        assert backoff.second(cpu, memory) is STEPS[backoff.step]
+        assert abs(backoff.step - before) <= 1
