@@ -13,13 +13,14 @@ from schemas.refusal import Refusal
 # imported only when asked for: a node needs the collector's dependencies alone.
 COMMANDS = {
     "collect": "the agent: capture SBI messages from the kernel or a file and publish them",
-    "decode": "capture file to JSON lines of events or transactions, without Kafka",
+    "decode": "capture file to JSON lines of events, transactions or procedures, without Kafka",
     "streams": "run the stream stages (Faust workers)",
     "up": "start the local stack: Kafka, ClickHouse, workers",
     "down": "stop the local stack",
     "status": "show each part of the stack, its port, lag and row counts",
     "query": "run one SQL query and print a table, JSON or CSV",
     "report": "KPIs of a period as a terminal table and a self-contained HTML page",
+    "trace": "the signalling of one subscriber as a ladder: terminal, HTML, Mermaid, PlantUML, JSON",
     "schema": "create topics, migrate ClickHouse, publish the Avro schemas",
     "doctor": "say what this kernel and this machine can do, and what is missing",
     "pseudonym": "map a subscriber identifier to its pseudonym, with the key",

@@ -67,6 +67,15 @@ def check_procedures(stack: LocalStack, capture: Path) -> None:
     assert {one["procedure_id"]: one for one in rows} == wanted
 
 
+def check_ladder(stack: LocalStack) -> None:
+    """Compare the ladder drawn from ClickHouse with that drawn from the capture."""
+    subscriber = stack.rows("SELECT supi FROM procedures_once WHERE kind = 'n2_handover' LIMIT 1")[0]["supi"]
+    stored = stack.run("trace", subscriber, "--from", "2020-01-01", "--format", "json")
+    captured = stack.run("trace", subscriber, "--capture", str(FULL), "--format", "json")
+    assert stored[0] == captured[0] == 0, stored[2] + captured[2]
+    assert stored[1] == captured[1]
+
+
 def killed_in_the_middle(stack: LocalStack, victims: tuple[str, ...]) -> None:
     """Load slowly, kill parts while it loads, and the collector itself before it is through."""
     loading = stack.start(*LOAD, "--speed", "1")  # half a minute
@@ -90,6 +99,7 @@ def test_a_load_arrives_once_and_survives_every_death(tmp_path: Path) -> None:
         assert (code, "after the" in said) == (0, True), said
         check_rows(stack, wanted)
         check_procedures(stack, FULL)
+        check_ladder(stack)
         code, _, said = stack.run(*LOAD)
         assert (code, "loaded already" in said, said.count("\n")) == (1, True, 1), said
         stack.down()

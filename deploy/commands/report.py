@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         raise Refusal("the report failed", said(error), "has the schema been applied? (sbiscope schema)") from error
     finally:
         client.close()
-    _deliver(_rendered(report, options.format), options.output)
+    deliver(_rendered(report, options.format), options.output)
     return 0
 
 
@@ -56,7 +56,7 @@ def _rendered(report: object, form: str) -> str:
     return {"terminal": terminal, "html": page, "json": as_json, "csv": as_csv, "md": as_markdown}[form](report)
 
 
-def _deliver(text: str, output: str | None) -> None:
+def deliver(text: str, output: str | None) -> None:
     """Write to a file whole or not at all, else to standard output."""
     if output is None:
         sys.stdout.write(text)

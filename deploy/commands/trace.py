@@ -1,0 +1,130 @@
+"""`sbiscope trace SUBSCRIBER`: the signalling of one subscriber as a ladder, from ClickHouse or from a capture."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from schemas.refusal import Refusal
+
+if TYPE_CHECKING:
+    from schemas.config import Config
+
+    Rows = tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]
+
+FORMATS = ("terminal", "html", "mermaid", "plantuml", "json")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument("subscriber", metavar="SUBSCRIBER", help="imsi-…, or its pseudonym")
+    parser.add_argument("--capture", metavar="FILE", help="look into a capture, without any stack")
+    times = "2026-11-24, 2026-11-24T10:00:00 (UTC), or how long ago: 30m, 12h, 7d"
+    parser.add_argument("--from", dest="start", metavar="TIME", help=f"begin: {times}; default: one day ago")
+    parser.add_argument("--to", dest="stop", metavar="TIME", help="end, not included; default: now")
+    parser.add_argument("--format", choices=FORMATS, default="terminal", help="default: terminal")
+    parser.add_argument("--output", metavar="FILE", help="write there instead of standard output")
+    parser.add_argument(
+        "--plain-identifiers",
+        action="store_true",
+        help="of a capture: show identifiers as they are: for laboratories, never for live networks",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Find the subscriber's requests and draw them."""
+    from dataclasses import replace
+
+    from deploy.commands.report import deliver
+    from schemas.config import load
+    from streams.ladder.content import ladder
+
+    config = load(options.config)
+    plain = options.plain_identifiers and options.capture is not None
+    config = replace(config, collector=replace(config.collector, plain_identifiers=plain))
+    name = options.subscriber if plain else _pseudonym(config, options.subscriber)
+    rows = _of_capture(config, options.capture, name) if options.capture else _of_clickhouse(config, options, name)
+    if not rows[0]:
+        raise Refusal("nothing is known of this subscriber", name, "is the period right, and the pseudonym key?")
+    deliver(_drawing(options.format)(ladder(name, *rows)), options.output)
+    return 0
+
+
+def _drawing(form: str) -> "Callable[[Any], str]":
+    from streams.ladder import text
+    from streams.ladder.page import page
+    from streams.ladder.terminal import terminal
+
+    drawings = {"terminal": terminal, "html": page, "mermaid": text.mermaid, "plantuml": text.plantuml}
+    return drawings.get(form, text.as_json)
+
+
+def _pseudonym(config: "Config", subscriber: str) -> str:
+    """Return the pseudonym of an identifier; what is one already stays."""
+    from collector.identifier_grammar import canonical, kind_of
+    from collector.pseudonym_key import pseudonyms_of
+
+    if kind_of(canonical(subscriber)) is None:
+        return subscriber
+    return pseudonyms_of(config.collector, lambda text: print(text, file=sys.stderr)).of(subscriber)
+
+
+def _of_capture(config: "Config", path: str, name: str) -> "Rows":
+    """Return a capture's transactions and procedures of one subscriber."""
+    import json
+    from pathlib import Path
+
+    from collector.pcap_source import PcapSource
+    from deploy.capture import meaning_of, run_capture
+    from deploy.procedures import ProcedureLines
+    from deploy.transactions import TransactionLines
+
+    told: list[bytes] = []
+    over: list[bytes] = []
+    lines = TransactionLines(told.append, config.streams)
+    procedures = ProcedureLines(over.append, config.streams)
+
+    def put(batch: Any) -> None:
+        lines.put(batch)
+        procedures.put(batch)
+
+    source = PcapSource(Path(path), 0.0)
+    run_capture(source, config, meaning_of(config.collector), put)
+    lines.finish()
+    procedures.finish()
+    if source.problem is not None:
+        raise source.problem
+    both = [[json.loads(line) for line in b"".join(many).splitlines()] for many in (told, over)]
+    transactions, found = ([row for row in rows if row["supi"] == name] for rows in both)
+    return transactions, found
+
+
+def _of_clickhouse(config: "Config", options: argparse.Namespace, name: str) -> "Rows":
+    """Return the stored transactions and procedures of one subscriber in the period."""
+    from deploy.accounts import reader
+    from deploy.commands.report import parsed
+    from streams.clickhouse import FAILURES, connect, said
+
+    now_us = time.time_ns() // 1_000
+    start, stop = parsed(options.start, now_us), parsed(options.stop, now_us)
+    start_us = now_us - 86_400_000_000 if start is None else start
+    places = {"name": name, "start": start_us / 1e6, "stop": (now_us if stop is None else stop) / 1e6}
+    client = connect(reader(config))
+    try:
+        return (
+            _asked(client, "transactions FINAL", "request_us", places),
+            _asked(client, "procedures_once", "begin_us", places),
+        )
+    except FAILURES as error:
+        raise Refusal("the query failed", said(error), "has the schema been applied? (sbiscope schema)") from error
+    finally:
+        client.close()
+
+
+def _asked(client: Any, table: str, begin: str, places: dict[str, Any]) -> list[Mapping[str, Any]]:
+    """Return rows with their times as microseconds since the epoch."""
+    period = f"{begin} >= {{start:DateTime64(6)}} AND {begin} < {{stop:DateTime64(6)}}"
+    sql = f"SELECT * FROM {table} WHERE supi = {{name:String}} AND {period} ORDER BY {begin} LIMIT 20000"  # noqa: S608
+    found = client.query(sql, parameters=places, query_formats={"DateTime64*": "int"})
+    return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]

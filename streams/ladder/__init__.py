@@ -1,0 +1,1 @@
+"""The signalling of one subscriber as a sequence diagram: terminal, HTML, Mermaid, PlantUML, JSON."""

@@ -1,0 +1,49 @@
+"""A real browser without a screen: a page opened from a file, its document read back, what it asked the network for."""
+
+import re
+import shutil
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--virtual-time-budget=3000")
+
+
+def opened(page: Path, *more: str) -> str:
+    """Return the document that a page has become, as HTML; skips where no browser is installed."""
+    if PROGRAM is None:
+        pytest.skip("no browser here (apt-get install chromium)")
+    command = [PROGRAM, *FLAGS, f"--user-data-dir={page.parent / 'profile'}", *more, "--dump-dom", page.as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
+
+
+def texts(document: str, css_class: str) -> list[str]:
+    """Return the texts of the SVG text elements of a class."""
+    return re.findall(rf'<text class="{css_class}"[^>]*>([^<]*)</text>', document)
+
+
+@contextmanager
+def trap() -> Iterator[tuple[str, list[bytes]]]:
+    """Listen where a page's resources may be asked for; yield the address and what was asked."""
+    asked: list[bytes] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def listen() -> None:
+            while True:
+                try:
+                    link, _ = server.accept()
+                except OSError:
+                    return
+                with link:
+                    asked.append(link.recv(1_000))
+
+        threading.Thread(target=listen, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/", asked
