@@ -14,6 +14,8 @@ CACHED = 32_768  # identifiers remembered; about 250 octets each
 LONGEST_CACHED = 256
 _KEY_ID = re.compile(r"[a-z0-9]{1,16}")
 _PLMN = re.compile(r"[0-9]{5,6}")
+# What `Pseudonyms.of` returns: kind, PLMN or part of it where the identifier has one, key id, 128 bits in base32.
+_FORM = re.compile(r"[a-z0-9]+-([0-9]{3,6}-)?[a-z0-9]{1,16}-[a-z2-7]{26}")
 
 
 class Pseudonyms:
@@ -54,6 +56,11 @@ class Pseudonyms:
     def _plmn(self, candidates: tuple[str, ...]) -> str:
         known = [candidate for candidate in candidates if candidate in self._plmns]
         return known[0] if known else candidates[0][:3] if candidates else ""
+
+
+def is_pseudonym(text: str) -> bool:
+    """Tell whether `text` has the form of a pseudonym."""
+    return _FORM.fullmatch(text) is not None
 
 
 def plmns_of(text: str) -> frozenset[str]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.identifier_grammar import canonical
-from collector.pseudonym import Pseudonyms, plmns_of
+from collector.pseudonym import Pseudonyms, is_pseudonym, plmns_of
 from collector.pseudonym_key import key_of, pseudonyms_of
 from deploy.cli import main
 from schemas.config import Collector
@@ -47,6 +47,12 @@ NAMES = Pseudonyms(KEY, "k1", {"99970", "310410"})
         ("whatever", "id-k1-"),
     ],
 )
+@pytest.mark.parametrize("identifier", ["imsi-999700000021309", "imsi-2089300007487", "nai-alice@example.org"])
+def test_a_pseudonym_is_known_by_its_form(identifier: str) -> None:
+    assert is_pseudonym(NAMES.of(identifier))
+    assert not is_pseudonym(identifier)
+
+
 def test_form(identifier: str, form: str) -> None:
     name = NAMES.of(identifier)
     assert name.startswith(form)

@@ -63,10 +63,13 @@ def _drawing(form: str) -> "Callable[[Any], str]":
 def _pseudonym(config: "Config", subscriber: str) -> str:
     """Return the pseudonym of an identifier; what is one already stays."""
     from collector.identifier_grammar import canonical, kind_of
+    from collector.pseudonym import is_pseudonym
     from collector.pseudonym_key import pseudonyms_of
 
-    if kind_of(canonical(subscriber)) is None:
+    if is_pseudonym(subscriber):
         return subscriber
+    if kind_of(canonical(subscriber)) is None:
+        raise Refusal("this is no subscriber identifier", subscriber, "write it with its prefix, as imsi-…")
     return pseudonyms_of(config.collector, lambda text: print(text, file=sys.stderr)).of(subscriber)
 
 
