@@ -47,12 +47,6 @@ NAMES = Pseudonyms(KEY, "k1", {"99970", "310410"})
         ("whatever", "id-k1-"),
     ],
 )
-@pytest.mark.parametrize("identifier", ["imsi-999700000021309", "imsi-2089300007487", "nai-alice@example.org"])
-def test_a_pseudonym_is_known_by_its_form(identifier: str) -> None:
-    assert is_pseudonym(NAMES.of(identifier))
-    assert not is_pseudonym(identifier)
-
-
 def test_form(identifier: str, form: str) -> None:
     name = NAMES.of(identifier)
     assert name.startswith(form)
@@ -178,3 +172,9 @@ def test_the_command_maps_an_identifier(tmp_path: Path, capsys: pytest.CaptureFi
     assert lines == [names.of("imsi-999700000021309"), names.of("msisdn-491725670014")]
     assert main(["pseudonym", "--config", str(config), "nonsense"]) == 1
     assert "nonsense" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("identifier", ["imsi-999700000021309", "imsi-2089300007487", "nai-alice@example.org"])
+def test_a_pseudonym_is_known_by_its_form(identifier: str) -> None:
+    assert is_pseudonym(NAMES.of(identifier))
+    assert not is_pseudonym(identifier)
