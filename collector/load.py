@@ -1,14 +1,17 @@
 """How far a capture is loaded already: what the topic says, read from the headers of the shard's partition."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.refusal import Refusal
 
 CONTACT_S = 10.0
 SILENCE_S = 15.0
+ELECTION_S = 20.0  # a broker that has just come back leads nothing for a moment
+ELECTING = frozenset({KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,7 @@ def last_loaded(
     """
     consumer = Consumer({"group.id": "sbiscope-load", "enable.auto.commit": False, "log_level": 0, **settings})
     try:
-        begin, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), timeout=CONTACT_S)
+        begin, end = _bounds(consumer, TopicPartition(topic, partition))
         if begin == end:
             return NOTHING
         consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
@@ -40,6 +43,20 @@ def last_loaded(
         raise Refusal("cannot read what is loaded", error.args[0].str(), "check that Kafka runs") from error
     finally:
         consumer.close()
+
+
+def _bounds(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
+    """Return where a partition begins and ends, once it has a leader."""
+    until = time.monotonic() + ELECTION_S
+    while True:
+        try:
+            begin, end = consumer.get_watermark_offsets(place, timeout=CONTACT_S)
+        except KafkaException as error:
+            if error.args[0].code() not in ELECTING or time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+        else:
+            return begin, end
 
 
 def _scan(consumer: Consumer, end: int, incarnation: str) -> Loaded:

@@ -1,13 +1,12 @@
-"""The way through real Kafka and ClickHouse: collector to topic, pairing worker beside a plain loop, time to a row.
+"""The way through a real Kafka: collector to topic, pairing worker beside a plain loop.
 
-python -m tests.bench.bench_stack [SECONDS]
+python -m tests.bench.bench_stack
 """
 
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,18 +17,15 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from collector.batch import Batch
 from collector.pcap_source import PcapSource
 from deploy.capture import load_capture, meaning_of, run_capture
-from deploy.stack.endpoints import endpoints
 from deploy.topics import bring_topics, publish_schemas
 from schemas.config import Kafka, Streams, load
 from schemas.framing import frame, unframe
 from schemas.kafka import client_settings
 from streams.fold import Facts, batch_body
 from streams.pairing import TRANSACTIONS, Pairing
-from tests.bench.bench_pairing import EVENTS, messages, said
+from tests.bench.bench_pairing import EVENTS, messages
 from tests.bench.line import show
 from tests.broker import Broker, broker
-from tests.events import batch, request, response
-from tests.local_stack import LocalStack, local_stack, until
 from tests.stages import longs
 
 SUITE = Path(__file__).parent.parent / "captures" / "open5gs-suite-scp.pcapng"
@@ -160,35 +156,6 @@ def rows_in(body: bytes) -> int:
     return longs(body[:30])[2]
 
 
-def time_to_row(stack: LocalStack, for_s: float) -> None:
-    """Publish RATE exchanges a second as they happen; ask ClickHouse when the rows were stored."""
-    bootstrap = endpoints(stack.config).bootstrap
-    producer = Producer({"bootstrap.servers": bootstrap, "compression.type": "lz4", "linger.ms": 5})
-    began, sent, sequence = time.time(), 0, 0
-    while sent < RATE * for_s:
-        time.sleep(max(0.0, began + sequence * 0.1 - time.time()))
-        sequence += 1
-        now_us = time.time_ns() // 1_000
-        events = []
-        for number in range(sent, sent + RATE // 10):
-            at_us = now_us - 100_000 + (number - sent) * 1_000
-            events.append(request(number * 2 + 1, at_us, f"b{number % 40}", **said(number)))
-            events.append(response(number * 2 + 1, at_us, f"b{number % 40}", status=200, **said(number)))
-        sent += RATE // 10
-        body = batch(sequence, events, now_us - 100_000, clock_us=now_us, node="bench")
-        producer.produce("sbi.events", frame("sbi_event_batch", body), partition=0)
-        producer.poll(0)
-    producer.flush(10)
-    until(lambda: stack.count("SELECT count() FROM transactions FINAL WHERE node = 'bench'") >= sent, 60)
-    row = stack.rows(
-        "SELECT quantileExact(0.5)(late) AS p50, quantileExact(0.99)(late) AS p99 FROM "
-        "(SELECT toUnixTimestamp64Milli(stored_at) - toUnixTimestamp64Micro(response_us) / 1000 AS late "
-        "FROM transactions WHERE node = 'bench')"
-    )[0]
-    show(f"time from capture to queryable row, median at {RATE} exchanges/s", row["p50"], "ms")
-    show(f"time from capture to queryable row, 99 % at {RATE} exchanges/s", row["p99"], "ms")
-
-
 def seconds(run: Callable[[], object]) -> float:
     began = time.perf_counter()
     run()
@@ -203,8 +170,6 @@ def main() -> None:
         topics(kafka, "")
         pairing_worker(kafka)
         collector_to_kafka(kafka)
-    with tempfile.TemporaryDirectory() as folder, local_stack(Path(folder), SBISCOPE_KAFKA_PARTITIONS="1") as stack:
-        time_to_row(stack, float(sys.argv[1]) if len(sys.argv) > 1 else 10.0)
 
 
 if __name__ == "__main__":
