@@ -1,0 +1,123 @@
+"""The rounds: what is killed, added, removed and planted, in an order drawn from a seed."""
+
+import random
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from confluent_kafka import Producer
+
+from schemas.framing import frame
+from tests.chaos.accounts import Squared, square
+from tests.chaos.field import PARTITIONS, STAGES, Field, running
+from tests.chaos.truth import Planted
+
+ACTIONS = ("pairing", "kpis", "sink", "broker", "front", "collector", "add", "remove")
+EACH_ROUND = 3
+SETTLE_S = 150.0
+GARBAGE = {
+    "sbi.events": frame("sbi_event_batch", b"\x08lab"),
+    "sbi.kpi-deltas": frame("kpi_delta_batch", b"\xff\xff"),
+    "sbi.transactions": b"no frame at all",
+    "sbi.kpis": frame("kpi", b"\x02"),
+}
+
+
+@dataclass(slots=True)
+class Done:
+    """What was done, and what was found right."""
+
+    actions: dict[str, int]
+    restarts: int
+    seconds: float
+    squared: Squared
+
+
+def run(directory: Path, rounds: int, seed: int, rate: float, say: Callable[[str], None]) -> Done:
+    """Play `rounds` rounds, let everything settle, square the accounts; raises AssertionError."""
+    chance, begun = random.Random(seed), time.monotonic()
+    done = dict.fromkeys(ACTIONS, 0)
+    with running(directory, rate) as field:
+        planted: Planted = {}
+        deck: list[str] = []
+        field.wait(4)
+        for number in range(rounds):
+            _plant(field, chance, planted)
+            for _ in range(EACH_ROUND):
+                deck = deck or chance.sample(ACTIONS, len(ACTIONS))
+                action = deck.pop()
+                done[action] += 1
+                say(f"round {number + 1}: {action}")
+                _act(field, action, chance)
+                field.wait(chance.uniform(0.5, 2.5))
+        field.stop_collectors()
+        squared = _settled(field, planted)
+        codes = field.stop_workers()
+        assert not any(codes.values()), codes
+        assert square(field, planted) == squared
+    return Done(done, field.restarts, round(time.monotonic() - begun, 1), squared)
+
+
+def _act(field: Field, action: str, chance: random.Random) -> None:
+    if action in STAGES:
+        name = chance.choice([name for name in field.workers if name.startswith(action)])
+        worker = field.workers[name]
+        worker.send_signal(signal.SIGKILL)
+        worker.wait(30)
+        field.work(action, name)
+    elif action == "broker":
+        field.kafka.kill()
+        field.wait(chance.uniform(0, 2))
+        field.kafka.start()
+    elif action == "front":
+        field.front.kill()
+        field.wait(chance.uniform(0, 3))
+        field.front.start()
+    elif action == "collector":
+        node = chance.choice(list(field.collectors))
+        field.collectors[node].send_signal(signal.SIGKILL)
+        field.collectors[node].wait(30)
+        field.collect(node)
+    elif action == "add":
+        field.work(chance.choice(STAGES))
+    else:
+        _remove(field, chance)
+
+
+def _remove(field: Field, chance: random.Random) -> None:
+    """Let a worker of a stage that has others end in order."""
+    by_stage = {stage: [name for name in field.workers if name.startswith(stage)] for stage in STAGES}
+    names = [name for many in by_stage.values() if len(many) > 1 for name in many]
+    name = chance.choice(names)
+    worker = field.workers.pop(name)
+    worker.terminate()
+    code = worker.wait(60)
+    assert code in {0, -signal.SIGTERM, 3}, f"{name}: {code} {field.log(name)}"
+
+
+def _plant(field: Field, chance: random.Random, planted: Planted) -> None:
+    """Write what no stage can read into each of their topics."""
+    producer = Producer({"bootstrap.servers": field.kafka.bootstrap, "enable.idempotence": True, "log_level": 0})
+
+    def delivered(error: object, message: object) -> None:
+        assert error is None
+        place = message.topic(), message.partition(), message.offset()  # type: ignore[attr-defined]
+        planted[place] = message.value()  # type: ignore[attr-defined]
+
+    for topic, value in GARBAGE.items():
+        producer.produce(topic, value, partition=chance.randrange(PARTITIONS), on_delivery=delivered)
+    assert producer.flush(60) == 0
+
+
+def _settled(field: Field, planted: Planted) -> Squared:
+    """Return the squared accounts once they are right, or why they are not when the time is over."""
+    end = time.monotonic() + SETTLE_S
+    while True:
+        field.wait(1)
+        try:
+            return square(field, planted)
+        except AssertionError:
+            if time.monotonic() > end:
+                raise
