@@ -103,15 +103,17 @@ static inline u64 allowed(struct socket *s, u64 bytes) {
 /* A call on socket `sk` has moved `result` bytes. `registers` is the struct pt_regs of the system call, which
    is in progress or, where the hook is its very end, over. 1 = there is something to copy. */
 static inline int handle(u64 sk, int result, int flags, int direction, u64 registers, int is_in_progress) {
-    int only = 0;
-    if (result <= 0 || !is_tcp(sk))
+    struct tls_call *thread = tls_thread();
+    if ((!thread && result <= 0) || !is_tcp(sk) || (thread && is_under_tls(thread, sk, result, direction)))
+        return 0;
+    if (result <= 0)
         return 0;
     if (direction == RECEIVED && flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)) {
         count(PEEKED, 1);
         return 0;
     }
     struct socket *s = wanted(sk, result, direction);
-    struct work *w = works.lookup(&only);
+    struct work *w = work();
     if (!s || !w)
         return 0;
     u64 end = position(s, sk, direction);
@@ -192,6 +194,7 @@ int set_state(struct bpf_raw_tracepoint_args *ctx) {
         s->is_closed = 1;
         if (control(FLOW_MINUTE))
             say_moved(s, sk, after, before);
+        say_tls_closed(s);
         if (s->is_used && s->head.verdict != IGNORED)
             say_closed(s, sk);
     }

@@ -173,14 +173,20 @@ static inline int take_buffer(struct work *w) {
 /* Look whether a stream begins as HTTP/2's does. */
 static inline void look(struct socket *s, struct work *w) {
     u64 first = 0;
-    if (!bpf_probe_read_user(&first, sizeof first, (void *)w->buffer) && first == PREFACE)
-        s->budget = PREFACE_BYTES_COPIED;
+    if (bpf_probe_read_user(&first, sizeof first, (void *)w->buffer) || first != PREFACE)
+        return;
+    s->budget = PREFACE_BYTES_COPIED;
+    if (!s->head.family) /* TLS without a known socket */
+        s->head.role = w->direction == SENT ? CLIENT : SERVER;
 }
 
-/* Copy up to TURNS pieces. What is then left stays in `works`; 0 = nothing is. */
-static int copy(void) {
+static inline struct work *work(void) {
     int only = 0;
-    struct work *w = works.lookup(&only);
+    return works.lookup(&only);
+}
+
+/* Copy up to TURNS pieces. What is then left stays in `w`; 0 = nothing is. */
+static int copy(struct work *w) {
     if (!w)
         return 0;
     u64 sk = w->sk;
@@ -216,9 +222,7 @@ static int copy(void) {
 }
 
 /* Say that the rest of a call has more pieces than can be copied. */
-static void cut(void) {
-    int only = 0;
-    struct work *w = works.lookup(&only);
+static void cut(struct work *w) {
     if (!w || !w->left)
         return;
     u64 sk = w->sk;

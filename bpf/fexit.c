@@ -7,8 +7,8 @@ static inline u64 registers(void) {
 }
 
 static inline int finish(int is_wanted) {
-    if (is_wanted && copy())
-        cut();
+    if (is_wanted && copy(work()))
+        cut(work());
     return 0;
 }
 

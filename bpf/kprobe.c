@@ -12,9 +12,9 @@ BPF_PROG_ARRAY(programs, 1);
 BPF_TABLE("lru_hash", u64, struct entry, entries, 16384); /* by thread: the call it is in */
 
 int go_on(struct pt_regs *ctx) {
-    if (copy()) {
+    if (copy(work())) {
         programs.call(ctx, 0);
-        cut();
+        cut(work());
     }
     return 0;
 }

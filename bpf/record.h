@@ -17,6 +17,10 @@ enum role { JOINED = 0, CLIENT = 1, SERVER = 2 }; /* JOINED: established before 
 
 enum reason { WHOLE = 0, FAULT = 1, SYSCALL = 2, BOUND = 3, DISCARDED = 4, SHORTENED = 5 };
 
+/* Whose bytes: the socket's own, or what TLS made of them, counted by its own positions; with family 0 the
+   socket under it is not known. A TLS stream met after its handshake begins at position 1. */
+enum layer { SOCKET_BYTES = 0, TLS_BYTES = 1 };
+
 enum verdict { UNJUDGED = 0, SBI = 1, IGNORED = 2 }; /* the low two bits of a socket's slot in `verdicts` */
 
 /* Loss and what else is worth counting; collector/record.py names them. */
@@ -34,6 +38,9 @@ enum counter {
     SOCKETS_FULL = 10,      /* sockets that found no room */
     CHUNKS = 11,            /* records of the largest class put into the ring */
     CHUNKS_READ = 12,       /* written by the reader: how many of them it has taken out */
+    TLS_UNTIED = 13,        /* TLS streams whose socket is not known */
+    TLS_UNREADABLE = 14,    /* TLS calls whose number of bytes could not be read */
+    TLS_UNSUPPORTED = 15,   /* files whose TLS cannot be followed; written by the attacher */
     SHORTENED_BYTES = 20,   /* of calls that were copied in part only: back-off */
     SAMPLED_OUT_BYTES = 21, /* of connections that are left out: back-off */
     FLOWS_FULL = 22,        /* records of kind FLOW that found no room */
@@ -57,11 +64,11 @@ struct record {
     u8 kind;
     u8 direction;
     u8 role;
-    u8 family;    /* 2 = IPv4, address in the first 4 bytes; 10 = IPv6 */
+    u8 family;    /* 2 = IPv4, address in the first 4 bytes; 10 = IPv6, 0 = not known */
     u8 local[16]; /* network order */
     u8 remote[16];
     char process_name[16];
-    u8 layer; /* 0 = the socket's own bytes */
+    u8 layer; /* enum layer */
     u8 reason;
     u8 verdict; /* what the kernel side knows of the reader's judgement */
     u8 unused[5];

@@ -8,9 +8,9 @@ static inline u64 registers(void) {
 }
 
 int go_on(struct bpf_raw_tracepoint_args *ctx) {
-    if (copy()) {
+    if (copy(work())) {
         programs.call(ctx, 0);
-        cut();
+        cut(work());
     }
     return 0;
 }

@@ -24,6 +24,7 @@ struct socket {
     u32 first[2];       /* TCP sequence numbers of position 0 */
     u32 ports;          /* as they stand in struct sock: tells whether its memory still serves this connection */
     u32 budget;         /* bytes that may yet be copied before a verdict */
+    u64 other;          /* of a socket: where in `sockets` its TLS stream stands; of that: the socket's key */
     u8 is_used;         /* the reader knows of it */
     u8 is_closed;
     u8 unused[2];
@@ -56,6 +57,14 @@ static inline int is_tcp(u64 sk) {
     return protocol == 6;
 }
 
+/* Give what is met for the first time its key, and the verdict that the port filter has of it. */
+static inline void begin(struct socket *new) {
+    new->head.key = (bpf_ktime_get_ns() ^ (u64)bpf_get_smp_processor_id() << 56) & ~3ULL;
+    new->head.slot = new->head.key * 0x9E3779B97F4A7C15ULL >> 48;
+    new->head.verdict = (WANTED(new->head.local_port)) || (WANTED(new->head.remote_port)) ? UNJUDGED : IGNORED;
+    new->budget = UNJUDGED_BYTES_COPIED;
+}
+
 /* Make a socket known. Its positions count from what has been sent and received by now. */
 static struct socket *meet(u64 sk, u8 role) {
     struct socket new = {};
@@ -78,12 +87,8 @@ static struct socket *meet(u64 sk, u8 role) {
     READ(new.first[SENT], sk + TCP_WRITE_SEQ);
     READ(new.first[RECEIVED], sk + TCP_COPIED_SEQ);
     new.head.role = role;
-    new.budget = UNJUDGED_BYTES_COPIED;
     new.minute = control(FLOW_MINUTE);
-    new.head.key = (bpf_ktime_get_ns() ^ (u64)bpf_get_smp_processor_id() << 56) & ~3ULL;
-    new.head.slot = new.head.key * 0x9E3779B97F4A7C15ULL >> 48;
-    if (!(WANTED(new.head.local_port)) && !(WANTED(new.head.remote_port)))
-        new.head.verdict = IGNORED;
+    begin(&new);
     if (role == JOINED)
         sockets.insert(&sk, &new); /* another thread may meet it at the same time: the first one's counts */
     else
@@ -157,4 +162,27 @@ static inline void remember_process(struct socket *s) {
     s->head.cgroup = bpf_get_current_cgroup_id();
     READ(leader, bpf_get_current_task() + TASK_LEADER);
     READ(s->head.process_name, leader + TASK_COMM);
+}
+
+/* The socket behind a file descriptor of the current process, 0 if it is none. */
+static inline u64 socket_of(u32 descriptor) {
+    u64 files = 0, table = 0, array = 0, file = 0, inode = 0, socket = 0, sk = 0;
+    u32 size = 0;
+    u16 mode = 0;
+    READ(files, bpf_get_current_task() + TASK_FILES);
+    READ(table, files + FILES_TABLE);
+    READ(size, table + TABLE_SIZE);
+    if (descriptor >= size)
+        return 0;
+    READ(array, table + TABLE_FILES);
+    READ(file, array + 8 * (u64)descriptor);
+    if (!file)
+        return 0;
+    READ(inode, file + FILE_INODE);
+    READ(mode, inode + INODE_MODE);
+    if ((mode & 0170000) != 0140000)
+        return 0;
+    READ(socket, file + FILE_PRIVATE);
+    READ(sk, socket + SOCKET_SK);
+    return sk;
 }

@@ -8,33 +8,10 @@ BPF_PROG_ARRAY(programs, 1);
 
 #define MESSAGE_LENGTH 56 /* of msg_len in struct mmsghdr */
 
-/* The socket behind a file descriptor of the current process, 0 if it is none. */
-static inline u64 socket_of(u32 descriptor) {
-    u64 files = 0, table = 0, array = 0, file = 0, inode = 0, socket = 0, sk = 0;
-    u32 size = 0;
-    u16 mode = 0;
-    READ(files, bpf_get_current_task() + TASK_FILES);
-    READ(table, files + FILES_TABLE);
-    READ(size, table + TABLE_SIZE);
-    if (descriptor >= size)
-        return 0;
-    READ(array, table + TABLE_FILES);
-    READ(file, array + 8 * (u64)descriptor);
-    if (!file)
-        return 0;
-    READ(inode, file + FILE_INODE);
-    READ(mode, inode + INODE_MODE);
-    if ((mode & 0170000) != 0140000)
-        return 0;
-    READ(socket, file + FILE_PRIVATE);
-    READ(sk, socket + SOCKET_SK);
-    return sk;
-}
-
 int go_on(struct bpf_raw_tracepoint_args *ctx) {
-    if (copy()) {
+    if (copy(work())) {
         programs.call(ctx, 0);
-        cut();
+        cut(work());
     }
     return 0;
 }

@@ -12,13 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from collector.btf import kernel_offsets
+from collector.tls_events import open_events
 from schemas.refusal import Refusal
 
 SOURCES = Path(__file__).parent.parent / "bpf"
 DISTRIBUTION = "/usr/lib/python3/dist-packages"  # where Debian's python3-bpfcc lies
 PAGE = 4_096
 
-SHARED = ("sockets", "copy", "capture")
+SHARED = ("sockets", "copy", "tls_sockets", "capture")
+TLS = "tls"
+TLS_PROGRAMS = ("tls_enter", "tls_leave", "go_enter", "go_leave")  # attached by collector.tls_attacher
+TLS_LOOPS = ("tls_go_on", "go_go_on")  # copy the rest of a call; places in `tls_programs`
+UPROBE_MULTI = 48  # BPF_TRACE_UPROBE_MULTI: programs for links that take many functions, Linux 6.6
 SOCK, FEXIT, KPROBE, SYSCALL = HOOKS = ("sock", "fexit", "kprobe", "syscall")  # best first (bpf/<name>.c)
 RAW_TRACEPOINTS = {
     SOCK: {"on_send": "sock_send_length", "on_receive": "sock_recv_length"},
@@ -30,7 +35,7 @@ KRETPROBES = {"leave_send": "tcp_sendmsg", "leave_receive": "tcp_recvmsg"}
 
 def source(hook: str) -> str:
     """Return the program of a hook: bcc wants it in one piece."""
-    return "\n".join((SOURCES / f"{name}.c").read_text() for name in (*SHARED, hook))
+    return "\n".join((SOURCES / f"{name}.c").read_text() for name in (*SHARED, hook, TLS))
 
 
 def flags(ring_bytes: int, ports: tuple[int, ...]) -> list[str]:
@@ -62,7 +67,24 @@ def load(bcc: Any, hook: str, cflags: list[str]) -> dict[str, int]:
     if hook != FEXIT:
         held.append(program["programs"].map_fd)  # the kernel empties it when nobody holds it
     maps = {name: program[name].map_fd for name in ("ring", "counters", "verdicts")}
+    maps |= load_tls(program, bcc.BPF.KPROBE)
     return maps | {f"held{number}": descriptor for number, descriptor in enumerate(held)}
+
+
+def load_tls(program: Any, kind: int) -> dict[str, int]:
+    """Load what follows TLS; nothing where the kernel has no links for it."""
+    from ctypes import c_int
+
+    try:
+        for place, name in enumerate(TLS_LOOPS):
+            loop = program.load_func(name, kind, attach_type=UPROBE_MULTI)
+            program["tls_programs"][c_int(place)] = c_int(loop.fd)
+        found = {name: program.load_func(name, kind, attach_type=UPROBE_MULTI).fd for name in TLS_PROGRAMS}
+    except Exception as error:  # noqa: BLE001  (bcc raises plain ones)
+        sys.stderr.write(f"TLS: {_reason(error)}\n")
+        return {}
+    events = {f"cpu{cpu}": open_events(cpu) for cpu in sorted(os.sched_getaffinity(0))}
+    return found | events | {name: program[name].map_fd for name in ("tls_uses", "tls_programs")}
 
 
 def _chain(program: Any, kind: int) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from schemas.refusal import Refusal
 
 NOBODY = 65_534
-PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 24, 38, 47  # prctl(2)
+PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 8, 24, 38, 47  # prctl(2)
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 ADVICE = "run it as root, or with CAP_BPF and CAP_PERFMON only"
+CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE = 2, 19
 CAPABILITY_VERSION = 0x20080522  # capget(2): version 3, two words a set
 LAST_CAPABILITY = Path("/proc/sys/kernel/cap_last_cap")
 
@@ -18,6 +19,16 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 class _CapabilityHead(ctypes.Structure):
     _fields_ = (("version", ctypes.c_uint32), ("process", ctypes.c_int))
+
+
+def keep(*capabilities: int) -> None:
+    """Become nobody, with at most these capabilities, and let nothing that starts from here on gain a right."""
+    mask = sum(1 << capability for capability in capabilities) & effective_capabilities()
+    _prctl(PR_SET_KEEPCAPS, 1)
+    if os.geteuid() == 0:
+        become_nobody()
+    _prctl(PR_SET_NO_NEW_PRIVS, 1)
+    _set_capabilities(mask)
 
 
 def forbid_gain() -> None:
@@ -64,8 +75,13 @@ def effective_capabilities() -> int:
 
 
 def _drop_capabilities() -> None:
+    _set_capabilities(0)
+
+
+def _set_capabilities(mask: int) -> None:
+    """Make `mask` the effective and permitted capabilities, of those below 32."""
     head = _CapabilityHead(CAPABILITY_VERSION, 0)
-    if _libc.capset(ctypes.byref(head), (ctypes.c_uint32 * 6)()):
+    if _libc.capset(ctypes.byref(head), (ctypes.c_uint32 * 6)(mask, mask)):
         raise _failed("capset")
 
 

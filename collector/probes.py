@@ -15,12 +15,13 @@ from pathlib import Path
 from collector.privilege import effective_capabilities
 from collector.record import BY_PLACE, CHUNKS, CHUNKS_READ, COUNTER_SLOTS
 from collector.ring import Ring
+from collector.tls_attachment import TlsAttachment
 from schemas.refusal import Refusal
 
 ROOT = Path(__file__).parent.parent
 LOAD_S = 120.0  # an emulated machine takes 35
 REPLY_BYTES = 65_536
-MOST_DESCRIPTORS = 32
+MOST_DESCRIPTORS = 250  # SCM_MAX_FD allows 253: one is of each CPU
 SLOTS = 65_536
 CAP_SYS_ADMIN, CAP_PERFMON, CAP_BPF = 21, 38, 39
 LOCKDOWN = Path("/sys/kernel/security/lockdown")
@@ -92,6 +93,14 @@ class Probes:
         self.ring_bytes = ring_bytes
         self.maps = {name: loaded.descriptors[name] for name in MAPS}
         self._links = [descriptor for name, descriptor in loaded.descriptors.items() if name.startswith("held")]
+        self._attachment = TlsAttachment(loaded.descriptors) if "tls_enter" in loaded.descriptors else None
+        for descriptor in set(loaded.descriptors.values()) - {*self.maps.values(), *self._links}:
+            os.close(descriptor)  # the attacher has its own
+
+    @property
+    def follows_tls(self) -> bool:
+        """Whether TLS is followed: the kernel has the links for it, and the attacher lives."""
+        return self._attachment is not None and self._attachment.is_alive
 
     def window(self) -> Window:
         """Map what was loaded."""
@@ -104,6 +113,8 @@ class Probes:
 
     def detach(self) -> None:
         """Nothing comes into the ring any more; what is in it can be read."""
+        if self._attachment is not None:
+            self._attachment.end()
         while self._links:
             os.close(self._links.pop())
 

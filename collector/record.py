@@ -23,6 +23,7 @@ class Role(enum.IntEnum):
 
 
 SENT, RECEIVED = 0, 1
+SOCKET_BYTES, TLS_BYTES = 0, 1  # whose bytes a record brings: the socket's own, or what TLS made of them
 UNJUDGED, SBI, IGNORED = 0, 1, 2  # a verdict, the low two bits of a socket's slot: its key stands above them
 
 # The record's head: names and codes of the struct module, in order, no padding.
@@ -73,8 +74,16 @@ COUNTERS = (
     ("sockets_full", True),
 )
 CHUNKS, CHUNKS_READ = 11, 12  # records of the largest class: put in by the kernel, taken out by the reader
-# Of back-off and flows, by place: the name, and whether it tells of loss.
-FURTHER = {20: ("shortened_bytes", True), 21: ("sampled_out_bytes", True), 22: ("flow_records_full", False)}
+TLS_UNSUPPORTED = 15  # its place, the attacher's to write
+# Of TLS, back-off and flows, by place: the name, and whether it tells of loss.
+FURTHER = {
+    13: ("tls_streams_without_socket", False),
+    14: ("tls_calls_unreadable", True),
+    15: ("tls_files_unsupported", False),
+    20: ("shortened_bytes", True),
+    21: ("sampled_out_bytes", True),
+    22: ("flow_records_full", False),
+}
 COPY_AT_MOST, ONE_IN, FLOW_MINUTE = 24, 25, 26  # written by the supervisor: what the kernel side shall do
 COUNTER_SLOTS = 32
 BY_PLACE = {**dict(enumerate(COUNTERS)), **FURTHER}

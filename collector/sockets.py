@@ -217,7 +217,7 @@ class Sockets:
         return Endpoints(
             connection_id,
             Vantage.CLIENT if is_local_client else Vantage.SERVER,
-            False,
+            head.layer == layout.TLS_BYTES,
             *client,
             *server,
             process_id=head.process_id or None,
@@ -235,6 +235,8 @@ def caller_of(head: Head) -> Caller:
 
 def address(family: int, octets: bytes) -> str:
     """Return an address as text; one of IPv4 stays one, in whichever socket (RFC 4291 2.5.5.2)."""
+    if not family:
+        return ""
     found = ip_address(octets if family == 10 else octets[:4])
     if isinstance(found, IPv6Address) and found.ipv4_mapped is not None:
         return str(found.ipv4_mapped)

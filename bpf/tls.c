@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+/* What programs give to TLS and get from it: uprobes on libraries' functions.
+
+   The reader of ELF files chooses functions and cookies (collector/tls_library.py). A call is noted at its entry
+   and copied at its return. Go moves stacks, so return probes would break it: its functions are probed at each
+   of their RET instructions, and its calls are told apart by goroutine, whose pointer is in r14. */
+
+enum tls_function {
+    TLS_RECEIVES = 1, /* bit: else it sends */
+    TLS_POINTS = 2,   /* bit: the number of bytes is put where the fourth argument points to */
+    TLS_SHAKES = 4,   /* handshake; success is 1 */
+    TLS_SHAKES_0 = 5, /* handshake; success is 0 */
+    TLS_FREES = 6,
+};
+#define FUNCTION(cookie) ((cookie)&7)
+#define TLS_FILES 1024 /* the cookie's other bits are the file's number */
+
+BPF_PROG_ARRAY(tls_programs, 2);
+BPF_F_TABLE("array", u32, u64, tls_uses, TLS_FILES * 4, MMAPABLE); /* calls by file and verdict */
+
+struct go_call {
+    u64 goroutine;
+    u64 process_and_direction;
+};
+BPF_TABLE("lru_hash", struct go_call, struct tls_call, go_calls, TLS_CALLS);
+
+static inline void count_use(u64 cookie, u8 verdict) {
+    u32 place = (cookie >> 3 & (TLS_FILES - 1)) << 2 | (verdict & 3);
+    u64 *uses = tls_uses.lookup(&place);
+    if (uses)
+        __sync_fetch_and_add(uses, 1);
+}
+
+/* Return the stream of a call. One that was met without a socket and is not used yet gets it now. */
+static inline struct socket *stream_of(struct tls_call *call, u64 place, int is_handshake) {
+    struct socket *s = sockets.lookup(&place);
+    if (!s || (call->key && s->other != call->key))
+        s = meet_tls(call, place, is_handshake || (s && !s->other && !s->is_used && !s->done[SENT]));
+    return s;
+}
+
+/* A call has moved `length` bytes. 1 = they are to be copied. */
+static inline int move(struct tls_call *call, u64 length, int direction) {
+    struct work *w = &call->work;
+    u64 place = tls_place(call->object);
+    struct socket *s = stream_of(call, place, 0);
+    if (!s)
+        return 0;
+    if (s->head.verdict == UNJUDGED)
+        judge(s);
+    count_use(call->cookie, s->head.verdict);
+    w->position = s->done[direction];
+    s->done[direction] += length;
+    if (s->head.verdict == IGNORED)
+        return 0;
+    w->sk = place;
+    w->time_ns = bpf_ktime_get_ns();
+    w->direction = direction;
+    w->left = w->room = allowed(s, length);
+    w->buffer = call->buffer;
+    w->iov = w->count = 0;
+    if (!w->left)
+        return 0;
+    remember_process(s);
+    s->is_used = 1;
+    return 1;
+}
+
+static inline void free_object(u64 object) {
+    u64 place = tls_place(object);
+    struct socket *s = sockets.lookup(&place);
+    if (!s)
+        return;
+    say_tls_ended(s, 0);
+    sockets.delete(&place);
+}
+
+int tls_enter(struct pt_regs *ctx) {
+    u64 cookie = bpf_get_attach_cookie(ctx), thread = bpf_get_current_pid_tgid();
+    struct tls_call *call = tls_threads.lookup(&thread);
+    if (FUNCTION(cookie) == TLS_FREES) {
+        free_object(ctx->di);
+        return 0;
+    }
+    if (!call) {
+        struct tls_call new = {};
+        tls_threads.update(&thread, &new);
+        call = tls_threads.lookup(&thread);
+        if (!call)
+            return 0;
+    }
+    call->object = ctx->di;
+    call->buffer = ctx->si;
+    call->length_at = ctx->cx;
+    call->cookie = cookie;
+    call->socket = call->key = 0;
+    call->is_inside = 1;
+    return 0;
+}
+
+/* Look what came of a call. 1 = it has moved bytes that are to be copied. */
+static inline int leave_tls(struct tls_call *call, s64 result) {
+    u64 function = FUNCTION(call->cookie), length = result;
+    int is_handshake = function == TLS_SHAKES || function == TLS_SHAKES_0;
+    int is_done = function == TLS_SHAKES_0 ? result == 0 : result > 0;
+    if (is_done && !call->key && (is_handshake || function & TLS_RECEIVES))
+        tie_to_heard(call);
+    call->heard = 0;
+    if (is_handshake) {
+        stream_of(call, tls_place(call->object), 1);
+        return 0;
+    }
+    if (!is_done)
+        return 0;
+    if (function & TLS_POINTS && bpf_probe_read_user(&length, sizeof length, (void *)call->length_at)) {
+        count(TLS_UNREADABLE, 1);
+        return 0;
+    }
+    return length && move(call, length, function & TLS_RECEIVES ? RECEIVED : SENT);
+}
+
+int tls_leave(struct pt_regs *ctx) {
+    struct tls_call *call = tls_thread();
+    if (!call || !call->is_inside)
+        return 0;
+    call->is_inside = 0;
+    if (leave_tls(call, (int)ctx->ax))
+        tls_programs.call(ctx, 0);
+    return 0;
+}
+
+int tls_go_on(struct pt_regs *ctx) {
+    struct tls_call *call = tls_thread();
+    if (call && copy(&call->work)) {
+        tls_programs.call(ctx, 0);
+        cut(&call->work);
+    }
+    return 0;
+}
+
+/* Find the socket of a tls.Conn: its net.Conn is a *net.TCPConn, a pointer to a netFD, in which stand the lock
+   (16 bytes), the descriptor, and behind them the address family and the socket's type (Go 1.17 and later). */
+static inline void find_go_socket(struct tls_call *call, u64 conn) {
+    u64 link = 0, descriptor_of = 0;
+    u32 descriptor = 0, kind[3] = {};
+    bpf_probe_read_user(&link, sizeof link, (void *)conn + 8);
+    bpf_probe_read_user(&descriptor_of, sizeof descriptor_of, (void *)link);
+    bpf_probe_read_user(&descriptor, sizeof descriptor, (void *)descriptor_of + 16);
+    if (bpf_probe_read_user(kind, sizeof kind, (void *)descriptor_of + 56))
+        return;
+    if ((kind[0] != 2 && kind[0] != 10) || kind[2] != 1)
+        return;
+    u64 sk = socket_of(descriptor);
+    if (!sk || !is_tcp(sk))
+        return;
+    struct socket *s = known(sk);
+    if (!s)
+        s = meet(sk, JOINED);
+    if (!s)
+        return;
+    s->head.verdict = IGNORED;
+    call->socket = sk;
+    call->key = s->head.key;
+}
+
+static inline struct tls_call *go_call(u64 goroutine, int direction) {
+    struct go_call key = {};
+    key.goroutine = goroutine;
+    key.process_and_direction = bpf_get_current_pid_tgid() >> 32 << 1 | direction;
+    struct tls_call *call = go_calls.lookup(&key);
+    if (call)
+        return call;
+    struct tls_call new = {};
+    go_calls.update(&key, &new);
+    return go_calls.lookup(&key);
+}
+
+int go_enter(struct pt_regs *ctx) {
+    u64 cookie = bpf_get_attach_cookie(ctx), conn = ctx->ax, place = tls_place(conn);
+    int direction = cookie & TLS_RECEIVES ? RECEIVED : SENT;
+    struct tls_call *call = go_call(ctx->r14, direction);
+    if (!call)
+        return 0;
+    call->object = conn;
+    call->buffer = ctx->bx;
+    call->cookie = cookie;
+    call->socket = call->key = 0;
+    struct socket *s = sockets.lookup(&place);
+    if (FUNCTION(cookie) == TLS_SHAKES) {
+        find_go_socket(call, conn);
+        meet_tls(call, place, 1);
+        return 0;
+    }
+    if (!s)
+        find_go_socket(call, conn);
+    call->is_inside = 1;
+    return 0;
+}
+
+static inline int leave_go(struct pt_regs *ctx, int direction) {
+    struct tls_call *call = go_call(ctx->r14, direction);
+    s64 result = ctx->ax;
+    if (!call || !call->is_inside)
+        return 0;
+    call->is_inside = 0;
+    return result > 0 && move(call, result, direction);
+}
+
+int go_leave(struct pt_regs *ctx) {
+    u64 cookie = bpf_get_attach_cookie(ctx);
+    if (leave_go(ctx, cookie & TLS_RECEIVES ? RECEIVED : SENT))
+        tls_programs.call(ctx, 1);
+    return 0;
+}
+
+int go_go_on(struct pt_regs *ctx) {
+    u64 cookie = bpf_get_attach_cookie(ctx);
+    struct tls_call *call = go_call(ctx->r14, cookie & TLS_RECEIVES ? RECEIVED : SENT);
+    if (call && copy(&call->work)) {
+        tls_programs.call(ctx, 1);
+        cut(&call->work);
+    }
+    return 0;
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
+/* Which socket a TLS stream goes through, and how streams stand beside sockets.
+
+   A TLS stream is an object of its library (SSL, gnutls_session_t, tls.Conn). It has an entry in `sockets` like
+   a socket, with its own key, verdict and positions. Its socket is the one that its thread uses while it is
+   inside a call of the library: no layout of any library's struct is needed. A library that does not touch
+   sockets (memory BIOs) has the thread receive first and call then. */
+
+#define TLS_CALLS 16384 /* threads and goroutines at a time */
+
+/* The TLS call that a thread or goroutine is in, or was in last. */
+struct tls_call {
+    u64 object;
+    u64 buffer, length_at; /* the caller's; where the number of bytes is put, 0 = it is the result */
+    u64 socket, key;       /* struct sock used inside the call, its key; 0 = none */
+    u64 heard;             /* struct sock last received from outside of any call, since the last call */
+    u64 cookie;            /* what tls.c's probe was attached with */
+    u64 is_inside;
+    struct work work;
+};
+
+BPF_TABLE("lru_hash", u64, struct tls_call, tls_threads, TLS_CALLS);
+
+static inline struct tls_call *tls_thread(void) {
+    u64 thread = bpf_get_current_pid_tgid();
+    return tls_threads.lookup(&thread);
+}
+
+/* Where a stream stands in `sockets`: below the kernel's addresses, which begin with a 1 bit. */
+static inline u64 tls_place(u64 object) {
+    return (object >> 3 | bpf_get_current_pid_tgid() >> 32 << 44) & ~(1ULL << 63);
+}
+
+/* Note a socket of a thread that makes TLS calls. 1 = its bytes are TLS's own, not to be captured. */
+static int is_under_tls(struct tls_call *call, u64 sk, int result, int direction) {
+    if (!call->is_inside) {
+        if (direction == RECEIVED && result > 0)
+            call->heard = sk;
+        return 0;
+    }
+    struct socket *s = known(sk);
+    if (!s)
+        s = meet(sk, JOINED);
+    if (!s)
+        return 1;
+    s->head.verdict = IGNORED;
+    call->socket = sk;
+    call->key = s->head.key;
+    return 1;
+}
+
+/* Return the socket that brought what a call without a socket has just understood. */
+static inline void tie_to_heard(struct tls_call *call) {
+    u64 sk = call->heard;
+    struct socket *s = sk ? known(sk) : 0;
+    if (!s || s->head.verdict == SBI || s->other)
+        return;
+    s->head.verdict = IGNORED;
+    call->socket = sk;
+    call->key = s->head.key;
+}
+
+/* Make a TLS stream known, over the socket of `call` if there is one. */
+static struct socket *meet_tls(struct tls_call *call, u64 place, int is_from_start) {
+    struct socket new = {};
+    u64 sk = call->socket;
+    struct socket *under = call->key ? sockets.lookup(&sk) : 0;
+    if (under && under->head.key == call->key) {
+        new.head = under->head;
+        new.other = call->key;
+        new.head.process_id = 0;
+        under->other = place;
+    } else {
+        count(TLS_UNTIED, 1);
+    }
+    new.head.layer = TLS_BYTES;
+    new.done[SENT] = new.done[RECEIVED] = !is_from_start;
+    begin(&new);
+    sockets.update(&place, &new);
+    under = sockets.lookup(&place);
+    if (!under)
+        count(SOCKETS_FULL, 1);
+    return under;
+}
+
+static inline void say_tls_ended(struct socket *s, u32 unread) {
+    if (s->is_closed || !s->is_used || s->head.verdict == IGNORED)
+        return;
+    s->is_closed = 1;
+    struct small_record *r = ring.ringbuf_reserve(sizeof(struct small_record));
+    if (!r) {
+        count(RING_FULL_SMALL, 1);
+        return;
+    }
+    struct ending *e = (struct ending *)r->data;
+    r->head = s->head;
+    r->head.kind = CLOSED;
+    r->head.time_ns = bpf_ktime_get_ns();
+    r->head.length = sizeof(struct ending);
+    e->position[SENT] = s->done[SENT];
+    e->position[RECEIVED] = s->done[RECEIVED];
+    e->unread = unread;
+    e->unused = 0;
+    ring.ringbuf_submit(r, NO_WAKEUP);
+}
+
+/* A socket has ended: so has the stream over it, once the process has read what it may still hold. */
+static inline void say_tls_closed(struct socket *under) {
+    u64 place = under->other;
+    struct socket *s = place ? sockets.lookup(&place) : 0;
+    if (s && s->other == under->head.key)
+        say_tls_ended(s, 2);
+}

@@ -1,0 +1,171 @@
+"""The attacher: finds the TLS libraries of running and new processes and attaches the loaded programs to them.
+
+`python -m collector.tls_attacher CONTROL DESCRIPTORS`: a socket whose other end is the observer's, and a JSON object
+of descriptors by name. It keeps CAP_SYS_PTRACE alone, to see other processes' files, reads no payload, and ends when
+the observer has.
+"""
+
+import json
+import mmap
+import os
+import re
+import select
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+from collector import privilege
+from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_UNSUPPORTED
+from collector.tls_events import EventRing
+from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
+from collector.tls_library import Function, Library, TlsCode, UnfollowableError, tls_code
+from collector.tls_link import attach
+
+LIBRARY = re.compile(r"/lib(?:ssl|gnutls)[^/]*\.so[^/]*$")
+MOST_FILES = 1_024  # TLS_FILES of bpf/tls.c
+MOST_SEEN = 65_536  # files looked at and not to be looked at again
+FILE_SHIFT = 3  # in a cookie: the file's number stands above the function
+LOOK_S = 1.0
+IDLE_S = 3_600.0
+FOREIGN_CALLS = 200  # so many calls, none of them SBI's: the file serves something else
+TRIAL_S = 60.0  # a file let go is probed again for a new process, but not more often
+
+
+class Attached:
+    """A file in hand: its links while it is probed, and since when."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.links: list[int] = []
+        self.since_s = 0.0
+        self.calls = [0, 0, 0]  # by verdict, when it was attached
+
+
+class Attacher:
+    """Knows the files of this node that have TLS code in them."""
+
+    def __init__(self, descriptors: dict[str, int]) -> None:
+        """Map what the kernel side shares. Raises OSError."""
+        self._programs = descriptors
+        self._uses = _words(descriptors["tls_uses"], MOST_FILES * 4)
+        self._counters = _words(descriptors["counters"], COUNTER_SLOTS)
+        self._files: dict[FileId, Attached] = {}
+        self._seen: dict[object, None] = {}
+
+    def scan(self) -> None:
+        """Look at every process."""
+        for process_id in process_ids():
+            for code in code_of(process_id):
+                self.look(code, (code.path, code.inode))
+
+    def look(self, code: Code, name: object) -> None:
+        """Look at a file, unless `name` was looked at before and has no TLS in it."""
+        if name in self._seen:
+            return
+        if not LIBRARY.search(code.path) and not is_program(code):
+            return
+        file = open_code(code)
+        if file is None:
+            return
+        with file:
+            known = self._files.get(file_id(file.fileno()))
+            if known is None:
+                self._meet(file_id(file.fileno()), f"/proc/self/fd/{file.fileno()}", name)
+            elif not known.links and time.monotonic() - known.since_s > TRIAL_S:
+                self._attach(known, f"/proc/self/fd/{file.fileno()}")
+
+    def _meet(self, identity: FileId, path: str, name: object) -> None:
+        new = Attached(len(self._files))
+        if new.number < MOST_FILES and self._attach(new, path):
+            self._files[identity] = new
+            return
+        if len(self._seen) >= MOST_SEEN:
+            self._seen.pop(next(iter(self._seen)))
+        self._seen[name] = None
+
+    def _attach(self, file: Attached, path: str) -> bool:
+        """Attach to what the file has of TLS; False if that is nothing, or not possible, which is counted."""
+        try:
+            with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
+                for found in tls_code(code):
+                    file.links += self._links(found, file.number << FILE_SHIFT, path)
+        except (UnfollowableError, OSError) as error:
+            self._counters[TLS_UNSUPPORTED] += 1
+            print(f"sbiscope: TLS of {os.path.realpath(path)} is not followed: {error}", file=sys.stderr, flush=True)
+        file.since_s = time.monotonic()
+        file.calls = self._calls(file)
+        return bool(file.links)
+
+    def _links(self, found: TlsCode, file: int, path: str) -> Iterator[int]:
+        entries = [(place.offset, file | place.function) for place in found.entries]
+        if found.library is Library.GO:
+            returns = [(place.offset, file | place.function) for place in found.returns]
+            yield attach(self._programs["go_leave"], path, returns)
+            yield attach(self._programs["go_enter"], path, entries)
+            return
+        freeing = [place.offset for place in found.entries if place.function is Function.FREES]
+        returns = [(offset, cookie) for offset, cookie in entries if offset not in freeing]
+        yield attach(self._programs["tls_leave"], path, returns, at_return=True)
+        yield attach(self._programs["tls_enter"], path, entries)
+
+    def _calls(self, file: Attached) -> list[int]:
+        """Return how often the file's functions moved bytes, by the verdict of the stream."""
+        return [self._uses[file.number * 4 + verdict] for verdict in (0, SBI, IGNORED)]
+
+    def let_go(self) -> None:
+        """Detach from files that serve no SBI: many calls of streams judged foreign, none of SBI, since attached."""
+        for file in self._files.values():
+            if file.links:
+                _, sbi, foreign = (now - then for now, then in zip(self._calls(file), file.calls, strict=True))
+                if foreign >= FOREIGN_CALLS and not sbi:
+                    self._detach(file)
+
+    def _detach(self, file: Attached) -> None:
+        while file.links:
+            os.close(file.links.pop())
+        file.since_s = time.monotonic()
+
+    @property
+    def is_probing(self) -> bool:
+        """Whether any file is probed."""
+        return any(file.links for file in self._files.values())
+
+
+def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRing]) -> None:
+    """Follow the node's new mappings until the other end of `control` closes."""
+    poll = select.epoll()
+    for descriptor in (control.fileno(), *events):
+        poll.register(descriptor, select.EPOLLIN)
+    attacher.scan()
+    control.send(b".")
+    while True:
+        for descriptor, _ in poll.poll(LOOK_S if attacher.is_probing else IDLE_S):
+            if descriptor == control.fileno():
+                return
+            for mapped in events[descriptor].read():
+                if mapped is None:
+                    attacher.scan()
+                else:
+                    attacher.look(Code(mapped.process_id, mapped.path, mapped.file[2]), (mapped.path, mapped.file))
+        attacher.let_go()
+
+
+def _words(descriptor: int, slots: int) -> memoryview:
+    size = -(-slots * 8 // mmap.PAGESIZE) * mmap.PAGESIZE
+    return memoryview(mmap.mmap(descriptor, size, mmap.MAP_SHARED)).cast("Q")
+
+
+def main() -> None:
+    """Give up all rights but one, then follow."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    descriptors: dict[str, int] = json.loads(sys.argv[2])
+    privilege.keep(privilege.CAP_SYS_PTRACE, privilege.CAP_DAC_READ_SEARCH)
+    events = {one: EventRing(one) for name, one in descriptors.items() if name.startswith("cpu")}
+    with suppress(KeyboardInterrupt):
+        follow(Attacher(descriptors), control, events)
+
+
+if __name__ == "__main__":
+    main()

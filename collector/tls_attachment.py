@@ -1,0 +1,47 @@
+"""The attacher as the observer holds it: a process of its own, told to end by a closing socket."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SCAN_S = 10.0  # until the first look at every process is over
+END_S = 5.0  # closing a link takes up to 85 ms
+GIVEN = ("tls_enter", "tls_leave", "go_enter", "go_leave", "tls_uses", "tls_programs", "counters")
+
+
+class TlsAttachment:
+    """A running attacher."""
+
+    def __init__(self, descriptors: Mapping[str, int]) -> None:
+        """Start it with its part of what was loaded; return once every running process has been looked at."""
+        given = {name: one for name, one in descriptors.items() if name in GIVEN or name.startswith("cpu")}
+        self._control, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "collector.tls_attacher", str(theirs.fileno()), json.dumps(given)]
+        with theirs:
+            self._process = subprocess.Popen(
+                command,
+                pass_fds=[theirs.fileno(), *given.values()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+            )
+        self._control.settimeout(SCAN_S)
+        try:
+            self.is_alive = self._control.recv(1) == b"."
+        except TimeoutError:
+            self.is_alive = True
+
+    def end(self) -> None:
+        """End it; with it the probes go."""
+        self._control.close()
+        self.is_alive = False
+        try:
+            self._process.wait(END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()

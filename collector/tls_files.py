@@ -1,0 +1,90 @@
+"""Files that processes run code of, seen as the process sees them, each known once whatever its name."""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+OVERLAYFS = 0x794C7630  # statfs(2)
+
+FileId = tuple[int, ...]
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A file mapped to be run: its path in the process' root, and its inode number."""
+
+    process_id: int
+    path: str
+    inode: int
+
+
+def process_ids() -> list[int]:
+    """Return the processes there are."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+
+
+def code_of(process_id: int) -> Iterator[Code]:
+    """Give the files that a process runs code of; nothing of one that is gone."""
+    try:
+        lines = Path(f"/proc/{process_id}/maps").read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return
+    yield from codes(process_id, lines)
+
+
+def codes(process_id: int, lines: list[str]) -> Iterator[Code]:
+    """Read the lines of /proc/PID/maps (proc(5)); deleted files have no name any more."""
+    seen: set[tuple[int, str]] = set()
+    for line in lines:
+        words = line.split(None, 5)
+        if len(words) < 6 or "x" not in words[1] or not words[5].startswith("/") or words[5].endswith(" (deleted)"):
+            continue
+        inode, path = int(words[4]), words[5]
+        if (inode, path) not in seen:
+            seen.add((inode, path))
+            yield Code(process_id, path, inode)
+
+
+def open_code(code: Code) -> BinaryIO | None:
+    """Open a file as its process sees it; None if it is gone or another file by now."""
+    # A process changed to another root in our mount namespace shows our names in its maps.
+    for path in (f"/proc/{code.process_id}/root{code.path}", code.path):
+        try:
+            file = Path(path).open("rb")  # noqa: SIM115  (the caller's to close)
+        except OSError:
+            continue
+        if os.fstat(file.fileno()).st_ino == code.inode:
+            return file
+        file.close()
+    return None
+
+
+def is_program(code: Code) -> bool:
+    """Tell whether the file is what the process was started from."""
+    try:
+        return Path(f"/proc/{code.process_id}/exe").stat().st_ino == code.inode
+    except OSError:
+        return False
+
+
+def file_id(descriptor: int) -> FileId:
+    """Return what tells a file from others.
+
+    Every mount of overlayfs shows its own device for one and the same file below: there the device says nothing.
+    """
+    state = os.fstat(descriptor)
+    if _filesystem(descriptor) == OVERLAYFS:
+        return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+    return state.st_dev, state.st_ino
+
+
+def _filesystem(descriptor: int) -> int:
+    answer = ctypes.create_string_buffer(120)  # struct statfs: its type comes first
+    if _libc.fstatfs(descriptor, answer):
+        return 0
+    return int.from_bytes(answer.raw[:8], "little")

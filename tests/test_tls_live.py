@@ -1,0 +1,208 @@
+"""TLS as real programs speak it: each message is an event, from both ends, on its real socket."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from collector.probes import Probes
+from tests.test_agent_live import Agent, agent, each, free_port, nghttp, seen, wait_for
+from tests.tls_peers import BlockingClient
+
+__all__ = ["nghttp"]  # a fixture
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
+    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
+]
+ROOT = Path(__file__).parent.parent
+PROGRAMS = ROOT / "tests/tls_programs"
+COUNT = 23
+HEADERS = {"openssl": "/usr/include/openssl/ssl.h", "gnutls": "/usr/include/gnutls/gnutls.h"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def followed() -> None:
+    """Skip where the kernel has no links for uprobes, which came with Linux 6.6."""
+    probes = Probes(["sock", "syscall"], 1 << 20, ())
+    follows = probes.follows_tls
+    probes.close()
+    if not follows:
+        pytest.skip("this kernel has no uprobe_multi links: TLS is not followed")
+
+
+@pytest.fixture(scope="module")
+def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Make a certificate and its key."""
+    if not shutil.which("openssl"):
+        pytest.skip("no openssl to make a certificate with")
+    place = tmp_path_factory.mktemp("tls")
+    files = str(place / "certificate.pem"), str(place / "key.pem")
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    command = ["openssl", "req", "-x509", *curve, "-out", files[0], "-keyout", files[1]]
+    subprocess.run(command, check=True, capture_output=True)
+    return files
+
+
+@pytest.fixture(scope="module")
+def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the Go peers, stripped: they are found by Go's own function table."""
+    if not shutil.which("go"):
+        pytest.skip("no Go to build its program with")
+    program = tmp_path_factory.mktemp("go") / "peers"
+    command = ["go", "build", "-ldflags=-s -w", "-o", str(program), str(PROGRAMS / "peers.go")]
+    environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": "0"}
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    return program
+
+
+@contextmanager
+def serving(command: list[str]) -> Iterator[tuple[subprocess.Popen[str], int]]:
+    """Run a server that prints its port; give both."""
+    with killed_at_last(command) as server:
+        assert server.stdout is not None
+        yield server, int(server.stdout.readline())
+
+
+@contextmanager
+def killed_at_last(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def python(*words: object) -> list[str]:
+    return [sys.executable, "-m", "tests.tls_peers", *map(str, words)]
+
+
+def of_port(running: Agent, port: int) -> list[dict[str, object]]:
+    return [event for event in running.events() if event["server_port"] == port]
+
+
+def is_tls_on_a_real_socket(running: Agent, port: int) -> bool:
+    """Tell whether every event of a server's port is TLS between two sockets of loopback."""
+    ends = {(one["tls"], one["client_address"], one["server_address"]) for one in of_port(running, port)}
+    ports = {one["client_port"] for one in of_port(running, port)}
+    return ends == {(True, "127.0.0.1", "127.0.0.1")} and 0 not in ports
+
+
+@pytest.mark.parametrize("client", ["nghttp", "h2load", "curl"])
+@pytest.mark.usefixtures("nghttp")
+def test_debians_programs_are_seen_from_both_ends(identity: tuple[str, str], tmp_path: Path, client: str) -> None:
+    (tmp_path / "page").write_bytes(b"{}" * 3_000)
+    port = free_port()
+    certificate, key = identity
+    server = ["nghttpd", "--address=127.0.0.1", "-d", str(tmp_path), str(port), key, certificate]
+    url = f"https://127.0.0.1:{port}/page"
+    commands = {
+        "nghttp": [["nghttp", "-n", "-m", str(COUNT), url]],
+        "h2load": [["h2load", "-n", str(COUNT), "-c", "3", "-m", "4", url]],
+        "curl": [["curl", "-s", "-k", "-f", "--http2", url]] * COUNT,
+    }
+    with agent(tmp_path) as running, killed_at_last(server):
+        wait_for(lambda: socket.create_connection(("127.0.0.1", port)).close())
+        for command in commands[client]:
+            subprocess.run(command, check=True, capture_output=True)
+        running.end()
+    assert seen(running.events(), port) == each(COUNT)
+    assert is_tls_on_a_real_socket(running, port)
+    names = {(event["vantage"], event["process_name"]) for event in of_port(running, port)}
+    assert names == {("client", client), ("server", "nghttpd")}
+
+
+@pytest.mark.parametrize("server", ["blocking", "asyncio"])
+@pytest.mark.parametrize("client", ["blocking", "asyncio"])
+def test_pythons_are_seen_from_both_ends(identity: tuple[str, str], tmp_path: Path, server: str, client: str) -> None:
+    with agent(tmp_path) as running, serving(python(server, *identity)) as (_, port):
+        subprocess.run(python(f"call-{client}", port, COUNT), cwd=ROOT, check=True)
+        running.end()
+    assert seen(running.events(), port) == each(COUNT)
+    assert is_tls_on_a_real_socket(running, port)
+
+
+def test_go_is_seen_from_both_ends(identity: tuple[str, str], go_program: Path, tmp_path: Path) -> None:
+    with agent(tmp_path) as running, serving([str(go_program), "serve", *identity]) as (_, port):
+        subprocess.run([go_program, "call", str(port), str(COUNT)], check=True)
+        running.end()
+    assert seen(running.events(), port) == each(COUNT)
+    assert is_tls_on_a_real_socket(running, port)
+
+
+def test_two_libraries_in_one_process_are_told_apart(identity: tuple[str, str], tmp_path: Path) -> None:
+    """One process, OpenSSL in front and GnuTLS behind: each seen on its own socket."""
+    lacking = [name for name, header in HEADERS.items() if not Path(header).exists()]
+    if lacking or not shutil.which("cc"):
+        pytest.skip(f"no C compiler or no headers of {' and '.join(lacking)}")
+    program = tmp_path / "two_libraries"
+    libraries = ["-lssl", "-lcrypto", "-lgnutls"]
+    subprocess.run(["cc", "-o", program, PROGRAMS / "two_libraries.c", *libraries], check=True)
+    with (
+        agent(tmp_path) as running,
+        serving(python("blocking", *identity)) as (_, behind),
+        serving([str(program), *identity, str(behind)]) as (proxy, front),
+    ):
+        subprocess.run(python("call-blocking", front, COUNT), cwd=ROOT, check=True)
+        proxy.wait(timeout=5)
+        running.end()
+    for port, vantage in ((front, "server"), (behind, "client")):
+        assert seen(running.events(), port) == each(COUNT)
+        assert is_tls_on_a_real_socket(running, port)
+        by = {(one["process_id"], one["process_name"]) for one in of_port(running, port) if one["vantage"] == vantage}
+        assert by == {(proxy.pid, "two_libraries")}
+
+
+def test_a_connection_older_than_the_agent_is_joined(identity: tuple[str, str], tmp_path: Path) -> None:
+    """As without TLS: the first message of a direction may be spent on finding a frame's begin."""
+    with serving(python("blocking", *identity)) as (_, port):
+        client = BlockingClient(port)
+        for _ in range(COUNT):
+            client.exchange()
+        with agent(tmp_path) as running:
+            for _ in range(COUNT):
+                client.exchange()
+            client.close()
+            running.end()
+    events = of_port(running, port)
+    assert is_tls_on_a_real_socket(running, port)
+    whole = [(one["vantage"], one["half"], one["stream_id"]) for one in events if one["ended"] == "complete"]
+    for vantage in ("client", "server"):
+        for half in ("request", "response"):
+            assert COUNT - 1 <= len({one for one in whole if one[:2] == (vantage, half)}) <= COUNT
+    assert len(set(whole)) == len(whole)
+
+
+def test_the_attacher_has_one_right_and_ends_with_the_observer(tmp_path: Path) -> None:
+    with agent(tmp_path) as running:
+        children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
+        (attacher,) = map(int, children)
+        status = Path(f"/proc/{attacher}/status").read_text()
+        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+        assert fields["Uid"].split() == ["65534"] * 4
+        assert int(fields["CapEff"], 16) == int(fields["CapPrm"], 16) == 1 << 2 | 1 << 19
+        assert fields["NoNewPrivs"] == "1"
+        running.process.send_signal(signal.SIGKILL)
+        running.process.wait()
+        assert ended(attacher)
+
+
+def ended(process_id: int) -> bool:
+    """Wait until a process is gone, or dead and not yet collected."""
+    until = time.monotonic() + 5
+    while time.monotonic() < until:
+        try:
+            if Path(f"/proc/{process_id}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.02)
+    return False
