@@ -26,6 +26,7 @@ pytestmark = [
 ROOT = Path(__file__).parent.parent
 PROGRAMS = ROOT / "tests/tls_programs"
 COUNT = 23
+KNOWN_S = 0.5  # a new file of a new process is probed long before
 HEADERS = {"openssl": "/usr/include/openssl/ssl.h", "gnutls": "/usr/include/gnutls/gnutls.h"}
 
 
@@ -131,7 +132,9 @@ def test_pythons_are_seen_from_both_ends(identity: tuple[str, str], tmp_path: Pa
 
 
 def test_go_is_seen_from_both_ends(identity: tuple[str, str], go_program: Path, tmp_path: Path) -> None:
+    """The program is new to the agent: it is known by when its first connection comes."""
     with agent(tmp_path) as running, serving([str(go_program), "serve", *identity]) as (_, port):
+        time.sleep(KNOWN_S)
         subprocess.run([go_program, "call", str(port), str(COUNT)], check=True)
         running.end()
     assert seen(running.events(), port) == each(COUNT)
@@ -184,7 +187,7 @@ def test_a_connection_older_than_the_agent_is_joined(identity: tuple[str, str], 
 def test_the_attacher_has_one_right_and_ends_with_the_observer(tmp_path: Path) -> None:
     with agent(tmp_path) as running:
         children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
-        (attacher,) = map(int, children)
+        (attacher,) = (int(one) for one in children if b"tls_attacher" in Path(f"/proc/{one}/cmdline").read_bytes())
         status = Path(f"/proc/{attacher}/status").read_text()
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         assert fields["Uid"].split() == ["65534"] * 4
