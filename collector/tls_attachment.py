@@ -22,13 +22,14 @@ class TlsAttachment:
         given = {name: one for name, one in descriptors.items() if name in GIVEN or name.startswith("cpu")}
         self._control, theirs = socket.socketpair()
         command = [sys.executable, "-m", "collector.tls_attacher", str(theirs.fileno()), json.dumps(given)]
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
         with theirs:
             self._process = subprocess.Popen(
                 command,
                 pass_fds=[theirs.fileno(), *given.values()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                env={**os.environ, "PYTHONPATH": path},
             )
         self._control.settimeout(SCAN_S)
         try:

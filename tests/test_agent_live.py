@@ -312,7 +312,7 @@ def gone(programs: set[int]) -> bool:
 
 def test_no_process_has_rights_and_nothing_is_left_when_killed(tmp_path: Path) -> None:
     with producers() as port, agent(tmp_path) as running:
-        (observer,) = children(running.process.pid)
+        observer = observer_of(running.process.pid)
         for process in (running.process.pid, observer):
             fields = status(process)
             assert fields["Uid"].split() == ["65534"] * 4
@@ -365,7 +365,7 @@ def test_two_capabilities_suffice_and_the_observer_has_none(unprivileged: list[s
     config = ["--config", str(open_place / "agent.toml")]
     with producers() as port, agent(open_place, *config, start=unprivileged) as running:
         assert "observing" in running.said
-        (observer,) = children(running.process.pid)
+        observer = observer_of(running.process.pid)
         for process in (running.process.pid, observer):
             fields = status(process)
             assert fields["Uid"].split() == ["65534"] * 4
@@ -389,7 +389,7 @@ def test_a_killed_observers_successor_reads_on_from_the_same_ring(unprivileged: 
     config = ["--config", str(open_place / "agent.toml")]
     with producers() as port, agent(open_place, *config, start=unprivileged) as running:
         for number in range(3):
-            (observer,) = children(running.process.pid)
+            observer = observer_of(running.process.pid)
             os.kill(observer, signal.SIGSTOP)
             consumer = Consumer(port)
             for exchange in range(COUNT):
@@ -405,13 +405,24 @@ def test_a_killed_observers_successor_reads_on_from_the_same_ring(unprivileged: 
 
 def another(process: int, killed: int) -> None:
     """Raise OSError until a child that is not `killed` has given up its rights."""
-    found = [one for one in children(process) if one != killed]
+    found = [one for one in observers_of(process) if one != killed]
     if not found or not Path(f"/proc/{found[0]}/root").readlink().name.startswith("sbiscope-"):
         raise OSError("not yet")
 
 
 def children(process: int) -> list[int]:
     return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
+def observer_of(supervisor: int) -> int:
+    (observer,) = observers_of(supervisor)
+    return observer
+
+
+def observers_of(supervisor: int) -> list[int]:
+    """Return the observers among the supervisor's children; the attacher of TLS is another."""
+    lines = {child: Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children(supervisor)}
+    return [child for child, words in lines.items() if b"collector.observer" in words]
 
 
 def status(process: int) -> dict[str, str]:

@@ -1,0 +1,118 @@
+"""Which functions of real files are probed for TLS, told against the system's own tools."""
+
+import io
+import os
+import re
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.go_binary import GoTableError, go_functions
+from collector.tls_events import MAPPED, Mapped, mapped
+from collector.tls_files import Code, code_of, codes, file_id, is_program, open_code
+from collector.tls_library import GNUTLS, OPENSSL, Function, Library, tls_code
+
+RETURN = re.compile(r"^\s*([0-9a-f]+):\s+ret", re.MULTILINE)
+
+
+def library(name: str) -> Path:
+    """Return a shared library that this process has, or that the system has."""
+    for code in code_of(os.getpid()):
+        if f"/{name}.so" in code.path:
+            return Path(code.path)
+    found = sorted(Path("/usr/lib/x86_64-linux-gnu").glob(f"{name}.so.*"))
+    if not found:
+        pytest.skip(f"{name} is not here")
+    return found[0]
+
+
+def dynamic_symbols(path: Path) -> dict[str, int]:
+    """Return the file offsets of a library's functions, as readelf has them; its text lies where its address says."""
+    if not shutil.which("readelf"):
+        pytest.skip("no readelf to compare with")
+    text = subprocess.run(["readelf", "-W", "--dyn-syms", path], capture_output=True, text=True, check=True).stdout
+    rows = [line.split() for line in text.splitlines()]
+    return {row[7].partition("@")[0]: int(row[1], 16) for row in rows if len(row) >= 8 and row[3] == "FUNC"}
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "table"), [("libssl", Library.OPENSSL, OPENSSL), ("libgnutls", Library.GNUTLS, GNUTLS)]
+)
+def test_functions_stand_where_readelf_has_them(name: str, kind: Library, table: dict[str, Function]) -> None:
+    path = library(name)
+    with path.open("rb") as file:
+        (found,) = tls_code(file)
+    symbols = dynamic_symbols(path)
+    assert found.library is kind
+    assert {(one.offset, one.function) for one in found.entries} == {
+        (symbols[name], does) for name, does in table.items()
+    }
+
+
+def test_static_openssl_is_found_by_its_symbols(tmp_path: Path) -> None:
+    """Functions of the same names in a program's own symbol table."""
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler")
+    source = "".join(f"int {name}(void) {{ return 0; }}\n" for name in OPENSSL) + "int main(void) { return 0; }\n"
+    (tmp_path / "static.c").write_text(source)
+    subprocess.run(["cc", "-o", tmp_path / "static", tmp_path / "static.c"], check=True)
+    with (tmp_path / "static").open("rb") as file:
+        (found,) = tls_code(file)
+    assert found.library is Library.OPENSSL
+    assert {one.function for one in found.entries} == set(OPENSSL.values())
+    subprocess.run(["strip", tmp_path / "static"], check=True)
+    with (tmp_path / "static").open("rb") as file:
+        assert tls_code(file) == ()
+
+
+@given(st.binary(max_size=300))
+def test_any_octets_are_a_file_without_tls(octets: bytes) -> None:
+    assert tls_code(io.BytesIO(octets)) == ()
+    assert tls_code(io.BytesIO(b"\x7fELF\x02\x01\x01" + octets)) == ()
+
+
+@given(st.binary(max_size=300))
+def test_a_broken_table_of_go_is_said_to_be(octets: bytes) -> None:
+    table = b"\xf1\xff\xff\xff\0\0\1\10" + octets
+    try:
+        found = go_functions(table, b"", 0, ["crypto/tls.(*Conn).Read"])
+    except GoTableError:
+        return
+    assert not found
+
+
+def test_maps_are_read_line_by_line() -> None:
+    lines = [
+        "7f00-7f01 r-xp 00001000 fe:01 77 /usr/lib/libssl.so.3",
+        "7f01-7f02 r--p 00002000 fe:01 77 /usr/lib/libssl.so.3",
+        "7f02-7f03 r-xp 00003000 fe:01 77 /usr/lib/libssl.so.3",
+        "7f03-7f04 r-xp 00000000 fe:01 78 /tmp/with space.so",
+        "7f04-7f05 r-xp 00000000 fe:01 79 /tmp/gone.so (deleted)",
+        "7f05-7f06 r-xp 00000000 00:00 0 [vdso]",
+        "7f06-7f07 rwxp 00000000 00:00 0 ",
+    ]
+    assert list(codes(5, lines)) == [Code(5, "/usr/lib/libssl.so.3", 77), Code(5, "/tmp/with space.so", 78)]
+
+
+def test_a_process_own_code_is_opened_and_known_by_any_name(tmp_path: Path) -> None:
+    assert ssl.OPENSSL_VERSION
+    code = next(one for one in code_of(os.getpid()) if "libssl" in one.path or "_ssl" in one.path)
+    linked = tmp_path / "other-name"
+    linked.symlink_to(code.path)
+    file = open_code(code)
+    assert file is not None
+    with file, linked.open("rb") as other:
+        assert file_id(file.fileno()) == file_id(other.fileno())
+    assert not is_program(code)
+    assert open_code(Code(os.getpid(), code.path, code.inode + 1)) is None
+    assert list(code_of(1 << 22)) == []
+
+
+def test_an_event_of_the_kernel_is_read() -> None:
+    body = MAPPED.pack(7, 8, 254, 1, 77, 3, 5, 2) + b"/usr/lib/libssl.so.3\0\0\0\0" + b"\0" * 8
+    assert mapped(body) == Mapped(7, "/usr/lib/libssl.so.3", (254, 1, 77, 3))
