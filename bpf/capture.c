@@ -154,21 +154,7 @@ static inline void say_closed(struct socket *s, u64 sk) {
     u32 next = 0, copied = 0;
     READ(next, sk + TCP_RCV_NXT);
     READ(copied, sk + TCP_COPIED_SEQ);
-    struct small_record *r = ring.ringbuf_reserve(sizeof(struct small_record));
-    if (!r) {
-        count(RING_FULL_SMALL, 1);
-        return;
-    }
-    struct ending *e = (struct ending *)r->data;
-    r->head = s->head;
-    r->head.kind = CLOSED;
-    r->head.time_ns = bpf_ktime_get_ns();
-    r->head.length = sizeof(struct ending);
-    e->position[SENT] = end_of(s, sk, SENT);
-    e->position[RECEIVED] = end_of(s, sk, RECEIVED);
-    e->unread = next - copied;
-    e->unused = 0;
-    ring.ringbuf_submit(r, NO_WAKEUP);
+    put_ending(s, end_of(s, sk, SENT), end_of(s, sk, RECEIVED), next - copied);
 }
 
 /* Births and deaths; often in a soft interrupt, so the current process says nothing. Hook:

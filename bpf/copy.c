@@ -231,3 +231,22 @@ static void cut(struct work *w) {
     if (s)
         miss(s, w, BOUND);
 }
+
+/* Say that a stream has ended: after how many bytes each way, and how many of them were never read. */
+static inline void put_ending(struct socket *s, u64 sent, u64 received, u32 unread) {
+    struct small_record *r = ring.ringbuf_reserve(sizeof(struct small_record));
+    if (!r) {
+        count(RING_FULL_SMALL, 1);
+        return;
+    }
+    struct ending *e = (struct ending *)r->data;
+    r->head = s->head;
+    r->head.kind = CLOSED;
+    r->head.time_ns = bpf_ktime_get_ns();
+    r->head.length = sizeof(struct ending);
+    e->position[SENT] = sent;
+    e->position[RECEIVED] = received;
+    e->unread = unread;
+    e->unused = 0;
+    ring.ringbuf_submit(r, NO_WAKEUP);
+}

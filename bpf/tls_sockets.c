@@ -87,21 +87,7 @@ static inline void say_tls_ended(struct socket *s, u32 unread) {
     if (s->is_closed || !s->is_used || s->head.verdict == IGNORED)
         return;
     s->is_closed = 1;
-    struct small_record *r = ring.ringbuf_reserve(sizeof(struct small_record));
-    if (!r) {
-        count(RING_FULL_SMALL, 1);
-        return;
-    }
-    struct ending *e = (struct ending *)r->data;
-    r->head = s->head;
-    r->head.kind = CLOSED;
-    r->head.time_ns = bpf_ktime_get_ns();
-    r->head.length = sizeof(struct ending);
-    e->position[SENT] = s->done[SENT];
-    e->position[RECEIVED] = s->done[RECEIVED];
-    e->unread = unread;
-    e->unused = 0;
-    ring.ringbuf_submit(r, NO_WAKEUP);
+    put_ending(s, s->done[SENT], s->done[RECEIVED], unread);
 }
 
 /* A socket has ended: so has the stream over it, once the process has read what it may still hold. */
