@@ -24,6 +24,7 @@ class Seen(msgspec.Struct, array_like=True, frozen=True):
     outcome: str
     cause: str | None
     request_us: int
+    deadline_ms: int
     end_us: int
     duration_us: int | None
     supi: str | None
@@ -65,32 +66,21 @@ class Seen(msgspec.Struct, array_like=True, frozen=True):
         return self.incarnation.startswith("capture:")
 
 
+# The fields that a transaction has under the same names.
+COPIED = tuple(
+    name for name in Seen.__struct_fields__ if name not in ("logical", "rank", "end_us", "is_hop_without_key")
+)
+
+
 def seen(row: Mapping[str, Any]) -> Seen | None:
     """Return the step that a transaction (times in microseconds) is; None where it cannot be one."""
     if row["operation"] is None or row["request_event_id"] is None:
         return None
     return Seen(
+        **{name: row[name] for name in COPIED},
         logical=row["request_key"] or row["exchange_key"],
-        transaction_id=row["transaction_id"],
         rank=_rank(row),
-        operation=row["operation"],
-        consumer_nf=row["consumer_nf"],
-        producer_nf=row["producer_nf"],
-        result=row["result"],
-        status=row["status"],
-        outcome=row["outcome"],
-        cause=row["cause"],
-        request_us=row["request_us"],
         end_us=row["response_us"] or row["request_us"] + row["deadline_ms"] * 1_000,
-        duration_us=row["duration_us"],
-        supi=row["supi"],
-        pdu_session_id=row["pdu_session_id"],
-        snssai=row["snssai"],
-        dnn=row["dnn"],
-        plmn=row["plmn"],
-        site=row["site"],
-        node=row["node"],
-        incarnation=row["incarnation"],
         is_hop_without_key=row["to_proxy"] and row["request_key"] is None,
     )
 

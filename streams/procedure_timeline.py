@@ -23,6 +23,7 @@ class Timeline(msgspec.Struct):
 
     `last_us`: the latest event time heard of; `last_ms`: the append time of that message. `capture`: the incarnation of
     the capture that it comes from, empty where it is live. `next_ms`: when it is looked at next.
+    `deadline_ms`: the longest that one of its requests was waited for.
     """
 
     waiting: dict[str, Seen] = {}
@@ -33,6 +34,7 @@ class Timeline(msgspec.Struct):
     last_ms: int = 0
     capture: str = ""
     next_ms: int = 0
+    deadline_ms: int = 0
 
     def add(self, seen: Seen, append_time_ms: int) -> None:
         """Note a request; `run` looks at it."""
@@ -42,6 +44,7 @@ class Timeline(msgspec.Struct):
         self.waiting[seen.logical] = seen if known is None else together(known, seen)
         self.last_us = max(self.last_us, seen.end_us if seen.is_good else seen.request_us)
         self.last_ms = append_time_ms
+        self.deadline_ms = max(self.deadline_ms, seen.deadline_ms)
         self.capture = seen.incarnation if seen.is_captured else ""
 
     def run(self) -> list[Ended]:

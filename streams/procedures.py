@@ -1,7 +1,8 @@
 """The procedure fold: transactions in, procedures out, one state a partition of sbi.transactions.
 
-A subscriber's requests are looked at, in the order they began, once nothing more came for SETTLE_MS; how long a
-procedure waits for its next step is event time. What is live goes by append time, which a silent subscriber's event
+A subscriber's requests are looked at, in the order they began, once nothing more came for SETTLE_MS, or for the longest
+deadline that its requests had: an unanswered one is told no earlier. How long a procedure waits for its next step is
+event time. What is live goes by append time, which a silent subscriber's event
 time follows; a capture goes by its own clock, however fast and in however many pieces it is loaded, until it is silent
 for EDGE_MS.
 """
@@ -26,7 +27,8 @@ from streams.procedure_timeline import Ended, Timeline
 from streams.reframe import Malformed
 
 PROCEDURES, PROCEDURES_JSON = "sbi.procedures", "sbi.procedures.json"
-SETTLE_MS = 11_000  # of silence, then nothing earlier is expected: an unanswered request is told at its deadline, 10 s
+SETTLE_MS = 11_000  # of silence at least, then nothing earlier is expected: the default deadline is 10 s
+TOLD_MS = 1_000  # within which an unanswered request is told behind its deadline
 LONGEST_MS = 20_000  # nobody waits longer, however much a subscriber does
 PAUSE_MS = 5_000  # of append time, that a capture's requests wait: two loads of one time may run beside each other
 EDGE_MS = 30_000  # of append time without anything of a capture: it has ended
@@ -173,13 +175,15 @@ class Procedures:
         """See what has become of a subscriber's requests by now."""
         quiet_ms, is_at_edge = self._quiet(timeline, append_time_ms)
         ended: list[Ended] = []
-        has_waited = not timeline.capture and append_time_ms - timeline.waiting_since_ms > LONGEST_MS
-        if timeline.waiting and (quiet_ms >= SETTLE_MS or is_at_edge or has_waited):
+        settle_ms = max(SETTLE_MS, timeline.deadline_ms + TOLD_MS)
+        longest_ms = max(LONGEST_MS, settle_ms)
+        has_waited = not timeline.capture and append_time_ms - timeline.waiting_since_ms > longest_ms
+        if timeline.waiting and (quiet_ms >= settle_ms or is_at_edge or has_waited):
             ended += self._run(timeline)
         if is_at_edge:
             while timeline.open:
                 ended += self._close_next(timeline)
-        elif quiet_ms >= SETTLE_MS:
+        elif quiet_ms >= settle_ms:
             ended += timeline.close_due(timeline.last_us + quiet_ms * 1_000, Closed.OVER)
         return ended
 

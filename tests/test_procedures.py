@@ -264,6 +264,20 @@ def test_any_order_any_batches_and_any_restart_give_the_same(text: str, chance: 
     assert len({one["procedure_id"] for one in wanted}) == len(wanted)
 
 
+def test_who_waits_longer_for_answers_is_waited_for_longer() -> None:
+    """The unanswered request is told at its deadline, 30 s behind the others; until then nothing is given up."""
+    patient = {"deadline_ms": 30_000}
+    stage = Stage()
+    stage.give([row(name, place, **patient) for place, name in enumerate(("create", "n1n2"))], 0)
+    for second in range(1, 31):
+        stage.tick(second * 1_000)
+    assert not stage.rows
+    stage.give([row("setup=none", 2, **patient)], 30_500)
+    for second in range(31, 120):
+        stage.tick(second * 1_000)
+    assert [(one["outcome"], one["failed_step"]) for one in stage.rows] == [("failed", "set_up")]
+
+
 def test_a_busy_subscriber_waits_no_longer_than_the_bound() -> None:
     stage = Stage()
     for second in range(LONGEST_MS // 1_000 + 2):
