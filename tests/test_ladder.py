@@ -52,6 +52,11 @@ def test_brackets_hold_their_arrows_and_overlapping_ones_stand_beside_each_other
     assert [lane for lane, _ in lanes(one.brackets)] == [0, 1, 0]
 
 
+def test_one_request_has_a_bracket_where_it_says_more_than_its_arrow() -> None:
+    assert [one.kind for one in drawn("switched policy").brackets] == ["xn_handover"]
+    assert [one.failed_step for one in drawn("policy=503").brackets] == ["create"]
+
+
 def test_a_failure_is_marked_with_its_answer() -> None:
     text = terminal(drawn("create=503 n1n2"))
     assert "✗ Nsmf_PDUSession_CreateSMContext /5 503 server_error" in text

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from streams.procedure_kinds import Key, kinds
+
 VANTAGES = {"client": 0, "wire": 1, "server": 2}
 FINE = frozenset({"success", "redirect", "business"})
 MOST_ARROWS = 2_000
@@ -120,12 +122,17 @@ def _address(row: Row, end: str) -> str:
 
 
 def _brackets(arrows: tuple[Arrow, ...], procedures: Iterable[Row]) -> Iterable[Bracket]:
-    """Yield the procedures of which arrows are shown, the longer ones first where they begin together."""
+    """Return the procedures of which arrows are shown, the longer ones first where they begin together.
+
+    What is one request that went well says nothing that its arrow does not.
+    """
     places = {name: place for place, one in enumerate(arrows) for name in one.transactions}
     found = []
     for row in procedures:
         own = [places[name] for name in row["step_transactions"] if name in places]
-        if len(own) > 1:
+        kind = kinds().get(row["kind"])
+        is_lone = kind is not None and kind.key is Key.REQUEST and row["outcome"] == "success"
+        if own and not is_lone:
             found.append(
                 Bracket(row["kind"], row["outcome"], row["failed_step"], row["duration_us"], min(own), max(own))
             )
