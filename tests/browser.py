@@ -7,22 +7,34 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-PROGRAM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--virtual-time-budget=3000")
 
 
 def opened(page: Path, *more: str) -> str:
-    """Return the document that a page has become, as HTML; skips where no browser is installed."""
-    if PROGRAM is None:
-        pytest.skip("no browser here (apt-get install chromium)")
-    command = [PROGRAM, *FLAGS, f"--user-data-dir={page.parent / 'profile'}", *more, "--dump-dom", page.as_uri()]
+    """Return the document that a page has become, as HTML."""
+    command = [program(), *FLAGS, f"--user-data-dir={page.parent / 'profile'}", *more, "--dump-dom", page.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
+
+
+@cache
+def program() -> str:
+    """Return a browser, Debian's where there is none yet; skips where that cannot be installed."""
+    found = next(filter(None, map(shutil.which, NAMES)), None)
+    if found is None:
+        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+        if not shutil.which("apt-get") or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("no browser here (apt-get install chromium)")
+        found = shutil.which("chromium")
+    assert found is not None
+    return found
 
 
 def texts(document: str, css_class: str) -> list[str]:
