@@ -78,7 +78,9 @@ class Attacher:
 
     def _meet(self, identity: FileId, path: str, name: object) -> None:
         new = Attached(len(self._files))
-        if new.number < MOST_FILES and self._attach(new, path):
+        if new.number >= MOST_FILES:
+            self._counters[TLS_UNSUPPORTED] += 1
+        elif self._attach(new, path):
             self._files[identity] = new
             return
         if len(self._seen) >= MOST_SEEN:

@@ -17,7 +17,24 @@ from collector.tls_events import MAPPED, Mapped, mapped
 from collector.tls_files import Code, code_of, codes, file_id, is_program, open_code
 from collector.tls_library import GNUTLS, OPENSSL, Function, Library, tls_code
 
-RETURN = re.compile(r"^\s*([0-9a-f]+):\s+ret", re.MULTILINE)
+RETURN = re.compile(r"\t0x([0-9a-f]+)\t.*\tRET\t", re.MULTILINE)
+GO_SOURCE = """package main
+
+import (
+	"crypto/tls"
+	"os"
+)
+
+func main() {
+	link, err := tls.Dial("tcp", os.Args[1], nil)
+	if err != nil {
+		os.Exit(1)
+	}
+	link.Write(make([]byte, 23))
+	link.Read(make([]byte, 23))
+}
+"""
+GO_TEXT = 0x400000  # where Go's linker puts the first segment, whose offset in the file is 0
 
 
 def library(name: str) -> Path:
@@ -52,6 +69,31 @@ def test_functions_stand_where_readelf_has_them(name: str, kind: Library, table:
     assert {(one.offset, one.function) for one in found.entries} == {
         (symbols[name], does) for name, does in table.items()
     }
+
+
+def test_a_stripped_go_programs_returns_are_those_of_gos_own_disassembler(tmp_path: Path) -> None:
+    if not shutil.which("go") or not shutil.which("strip"):
+        pytest.skip("no Go or no strip here")
+    (tmp_path / "one.go").write_text(GO_SOURCE)
+    environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": "0"}
+    subprocess.run(["go", "build", "-o", "whole", "one.go"], cwd=tmp_path, check=True, env=environment)
+    shutil.copy(tmp_path / "whole", tmp_path / "stripped")
+    subprocess.run(["strip", tmp_path / "stripped"], check=True)
+    for name in ("whole", "stripped"):
+        with (tmp_path / name).open("rb") as file:
+            (found,) = tls_code(file)
+        assert found.library is Library.GO
+        for method, does in (("Read", Function.RECEIVES), ("Write", Function.SENDS)):
+            wanted = go_returns(tmp_path / "whole", method)
+            assert wanted
+            assert {one.offset for one in found.returns if one.function is does} == wanted
+
+
+def go_returns(program: Path, method: str) -> set[int]:
+    """Return the file offsets of the RET instructions of a method of tls.Conn."""
+    command = ["go", "tool", "objdump", "-s", rf"^crypto/tls.\(\*Conn\).{method}$", program]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return {int(address, 16) - GO_TEXT for address in RETURN.findall(text)}
 
 
 def test_static_openssl_is_found_by_its_symbols(tmp_path: Path) -> None:
