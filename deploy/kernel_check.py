@@ -69,7 +69,10 @@ def _tracefs() -> Finding:
 
 
 def _memory(config: Collector) -> Finding:
-    lines = Path("/proc/meminfo").read_text().splitlines()
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError as error:
+        return Finding("memory", False, f"/proc/meminfo: {error.strerror}", "mount /proc; the agent needs it too")
     available_mb = next(int(line.split()[1]) // 1_024 for line in lines if line.startswith("MemAvailable"))
     ring_mb = config.ring_bytes // MEGABYTE
     is_fine = available_mb >= ring_mb + SPARE_MB
