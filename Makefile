@@ -17,8 +17,8 @@ demo: setup ## the main job on real traffic
 demo-stop: ## end the stack that the demo left up
 	@$(BIN)/sbiscope down
 
-test: setup ## the whole suite, as CI runs it
-	@$(BIN)/python -m pytest -q
+test: setup ## the whole suite, as CI runs it: files side by side, those that watch the kernel one after another
+	@$(BIN)/python -m pytest -q --numprocesses=auto --dist=loadgroup --no-loadscope-reorder
 
 check: setup ## style, types, import rules, shell and C formatting, compiled hot paths
 	@$(BIN)/ruff check .

@@ -16,6 +16,7 @@ from collector.evidence import block_bits, frame_bits
 from collector.message import HeaderState, Limits
 from collector.resync import Seeker
 from collector.selection import EVERYTHING
+from tests.encoders.record import load
 from tests.recorded import FULL, SUITE, Chunk, frame_begins, recorded
 from tests.traffic import DATA, HEADERS, PING, PRIORITY, SETTINGS, frame, settings
 
@@ -51,18 +52,34 @@ class Direction:
         return frames if found is not None or frames > 10 else None
 
 
-def join_all(path: Path, step: int) -> Iterator[int | None]:
-    """Join at each `step`th octet of each direction of each connection of a capture."""
-    for number, chunks in enumerate(recorded(path)):
+def join_all(connections: list[list[Chunk]], step: int) -> Iterator[int | None]:
+    """Join at each `step`th octet of each direction of each connection."""
+    for number, chunks in enumerate(connections):
         for from_client in (True, False):
             direction = Direction(chunks, from_client)
             for first in range(number % step, len(direction.octets), step):
                 yield direction.frames_until_found(first)
 
 
+def written_by(library: str) -> list[list[Chunk]]:
+    """Return a connection of another HTTP/2 library, from its preface on (Java's begins with HTTP/1.1 and Upgrade)."""
+    written = load(library)
+    begin = next(at for at, (from_client, data) in enumerate(written) if from_client and data.startswith(b"PRI * "))
+    answers = next(at for at, (from_client, data) in enumerate(written) if not from_client)
+    heads = [(side, data.partition(b"\r\n\r\n")[2]) for side, data in written[answers:begin]]
+    return [[(side, data, 0) for side, data in [*heads, *written[begin:]] if data]]
+
+
 @pytest.mark.parametrize("path", [FULL, SUITE], ids=lambda path: path.stem)
 def test_a_boundary_is_found_within_ten_frames_of_any_octet(path: Path) -> None:
-    joined = [frames for frames in join_all(path, 397) if frames is not None]
+    joined = [frames for frames in join_all(recorded(path), 397) if frames is not None]
+    assert sum(frames > 10 for frames in joined) <= len(joined) // 1000
+
+
+@pytest.mark.parametrize("library", ["hpack-go", "hpack-java"])
+def test_other_libraries_frames_are_found_too(library: str) -> None:
+    joined = [frames for frames in join_all(written_by(library), 7) if frames is not None]
+    assert len(joined) > 997
     assert sum(frames > 10 for frames in joined) <= len(joined) // 1000
 
 
@@ -188,13 +205,16 @@ def test_hostile_octets_cost_bounded_memory_and_linear_time(pattern: bytes, size
 
 def main() -> None:
     """Join at all octets."""
-    for path in (FULL, SUITE):
+    for name, connections in (
+        *((path.stem, recorded(path)) for path in (FULL, SUITE)),
+        *((library, written_by(library)) for library in ("hpack-go", "hpack-java")),
+    ):
         began = time.monotonic()
-        joined = list(join_all(path, 1))
+        joined = list(join_all(connections, 1))
         decided = [frames for frames in joined if frames is not None]
         late = sum(frames > 10 for frames in decided)
         print(
-            f"{path.stem}: {len(joined)} octets, no false lock, {late} of {len(decided)} found after more than ten "
+            f"{name}: {len(joined)} octets, no false lock, {late} of {len(decided)} found after more than ten "
             f"frames, {time.monotonic() - began:.0f} s",
             file=sys.stdout,
         )
