@@ -4,7 +4,7 @@ import json
 import queue
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -42,6 +42,7 @@ class KubeApi:
         self.tokens: list[str] = []
         self.refuse: list[int] = []  # statuses of the next answers
         self.events: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self.watches = 0  # begun so far; the newest one is told the events
         self.url = ""
 
     def tell(self, kind: str, told: Pod) -> None:
@@ -89,10 +90,15 @@ def kube_api() -> Iterator[KubeApi]:
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            while (event := api.events.get()) is not None:
-                line = json.dumps(event).encode() + b"\n"
-                self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
-            self.wfile.write(b"0\r\n\r\n")
+            api.watches += 1
+            mine = api.watches
+            with suppress(BrokenPipeError, ConnectionResetError):
+                while (event := api.events.get()) is not None and mine == api.watches:
+                    line = json.dumps(event).encode() + b"\n"
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+                if mine != api.watches:
+                    api.events.put(event)
+                self.wfile.write(b"0\r\n\r\n")
 
         def log_message(self, *_: object) -> None:
             pass
