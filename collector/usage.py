@@ -8,6 +8,7 @@ PROC = Path("/proc")
 TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 NAME_ENDS = ")"  # a process's name may hold spaces, and brackets
+ENDED = frozenset("ZX")  # states of a process whose memory is gone, until its parent asks
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,12 +19,14 @@ class Usage:
     rss_bytes: int = 0
 
 
-def usage_of(process_id: int, mapped_bytes: int = 0, proc: Path = PROC) -> Usage:
-    """Return what a process uses, nothing where it has ended; `mapped_bytes` of the kernel's are not counted as its."""
+def usage_of(process_id: int, mapped_bytes: int = 0, proc: Path = PROC) -> Usage | None:
+    """Return what a process uses, None where it has ended; `mapped_bytes` of the kernel's are not counted as its."""
     try:
         stat = (proc / str(process_id) / "stat").read_text()
     except OSError:
-        return Usage()
+        return None
     fields = stat.rpartition(NAME_ENDS)[2].split()
+    if fields[0] in ENDED:
+        return None
     user, system, pages = int(fields[11]), int(fields[12]), int(fields[21])
     return Usage((user + system) * TICK_US, max(0, pages * PAGE_BYTES - mapped_bytes))

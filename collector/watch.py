@@ -62,19 +62,19 @@ class Watch:
         self._delivered = delivered
         self._pods = pods
         self._with_flows = with_flows and tell is not None
-        self._cpu_us = -1
+        self._cpu_us: dict[int, int] = {}  # by process
         self._looked_s = time.monotonic()
         self._told_s = self._looked_s - TOLD_S
         self._usage: dict[str, Usage] = {}
 
     def second(self, now_s: float) -> None:
         """Do what is due."""
-        self._usage = self._used()
-        cpu_us = sum(usage.cpu_us for usage in self._usage.values())
-        if self._cpu_us >= 0 and cpu_us >= self._cpu_us and now_s > self._looked_s:  # else an observer was replaced
-            cpu = (cpu_us - self._cpu_us) / 1e6 / (now_s - self._looked_s)
+        before = self._cpu_us
+        self._cpu_us = self._look()
+        if self._cpu_us.keys() == before.keys() and now_s > self._looked_s:  # else an observer was replaced
+            cpu = (sum(self._cpu_us.values()) - sum(before.values())) / 1e6 / (now_s - self._looked_s)
             self._back_off(cpu, sum(usage.rss_bytes for usage in self._usage.values()))
-        self._cpu_us, self._looked_s = cpu_us, now_s
+        self._looked_s = now_s
         if self._with_flows:
             self._dials.control(FLOW_MINUTE, int(now_s) // MINUTE_S + 1)
         if self._tell is not None and now_s - self._told_s >= TOLD_S:
@@ -116,9 +116,14 @@ class Watch:
         silent_s = time.monotonic() - self._supervisor.seen.heard_s
         return f"the observer has said nothing for {silent_s:.0f} s" if silent_s > STALE_S else ""
 
-    def _used(self) -> dict[str, Usage]:
-        child = self._supervisor.child.process_id
-        return {"supervisor": usage_of(os.getpid()), "observer": usage_of(child, self._about.mapped_bytes)}
+    def _look(self) -> dict[int, int]:
+        """Take note of what each process uses, those that live; return the CPU time of each by its number."""
+        own, child = os.getpid(), self._supervisor.child.process_id
+        found = {own: usage_of(own), child: usage_of(child, self._about.mapped_bytes)}
+        used = {process: usage for process, usage in found.items() if usage is not None}
+        names = {own: "supervisor", child: "observer"}
+        self._usage = {names[process]: usage for process, usage in used.items()}
+        return {process: usage.cpu_us for process, usage in used.items()}
 
     def _back_off(self, cpu: float, memory_bytes: int) -> None:
         taken = self._backoff.taken

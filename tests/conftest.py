@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 # Files whose agents see all that is spoken on this host: one process runs them, one after another.
-WATCHERS = ("test_end_to_end", "test_demo", "test_bad_input", "test_doctor")
+WATCHERS = ("test_end_to_end", "test_privacy_stack", "test_demo", "test_bad_input", "test_doctor")
 FIRST = ("test_end_to_end", "test_demo", "test_agent_live", "test_stage", "test_chaos", "test_kpis_on_kafka")
 
 

@@ -53,6 +53,7 @@ SECRETS = {
     "detail": "planted detail of a problem nobody should read",
 }
 PLANTED = {**IDENTIFIERS, **SECRETS}
+LATE_NS = 600_000_000_000
 SHORTEST = 8  # octets of a form looked for: shorter ones are found by chance
 
 NAMES, HIDDEN = IDENTIFIERS, SECRETS
@@ -262,13 +263,20 @@ def _exchange(
 
 def written() -> Written:
     """Return what both ends of one connection write."""
+    return [piece for pieces in _written() for piece in pieces]
+
+
+def _written() -> list[Written]:
+    """Return what both ends write: to begin with, then for each exchange."""
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True, validate_outbound_headers=False))
     server = h2.connection.H2Connection(h2.config.H2Configuration(client_side=False, validate_inbound_headers=False))
     octets: Written = []
     client.initiate_connection()
     server.initiate_connection()
     _pass_on(client, server, octets)
+    said = [octets]
     for (asked, body), (answered, answer) in exchanges():
+        said.append(octets := [])
         stream = client.get_next_available_stream_id()
         client.send_headers(stream, list(asked.items()), end_stream=not body)
         if body:
@@ -278,7 +286,7 @@ def written() -> Written:
         if answer:
             server.send_data(stream, answer, end_stream=True)
         _pass_on(client, server, octets)
-    return octets
+    return said
 
 
 def _pass_on(client: h2.connection.H2Connection, server: h2.connection.H2Connection, octets: Written) -> None:
@@ -290,17 +298,21 @@ def _pass_on(client: h2.connection.H2Connection, server: h2.connection.H2Connect
 
 
 def capture() -> bytes:
-    """Return the planted traffic as a pcap file."""
+    """Return the planted traffic as a pcap file, its last exchange late: procedures before it are over."""
     ends = {True: ("10.0.0.1", 40_001), False: ("10.0.0.2", 7777)}
     sent = {True: 1, False: 1}
     packets = [segment(ends[True], ends[False], 0, flags=SYN), segment(ends[False], ends[True], 0, flags=SYN | ACK)]
-    for side, data in written():
-        for at in range(0, len(data), 1_400):
-            piece = data[at : at + 1_400]
-            packets.append(segment(ends[side], ends[not side], sent[side], piece))
-            sent[side] += len(piece)
+    said = _written()
+    for pieces in said:
+        early = len(packets) if pieces is said[-1] else 0
+        for side, data in pieces:
+            for at in range(0, len(data), 1_400):
+                piece = data[at : at + 1_400]
+                packets.append(segment(ends[side], ends[not side], sent[side], piece))
+                sent[side] += len(piece)
     begin = 1_795_381_129_000_000_000
-    return pcap([(begin + number * 1_000_000, ethernet(packet)) for number, packet in enumerate(packets)])
+    late = [number * 1_000_000 + (number >= early) * LATE_NS for number in range(len(packets))]
+    return pcap([(begin + after, ethernet(packet)) for after, packet in zip(late, packets, strict=True)])
 
 
 def forms(value: str) -> dict[str, bytes]:

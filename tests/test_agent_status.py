@@ -1,6 +1,8 @@
 """How the agent fares: as Avro, as Prometheus' text, over HTTP."""
 
 import io
+import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import fields
 from http.client import HTTPConnection
@@ -72,6 +74,11 @@ def test_a_taken_port_is_refused(server: HealthServer) -> None:
         HealthServer("127.0.0.1", server.port, str, str)
 
 
-def test_a_process_that_has_ended_uses_nothing() -> None:
-    assert usage_of(2**22 + 1).rss_bytes == 0
-    assert usage_of(1).rss_bytes > 0
+def test_of_a_process_that_has_ended_nothing_is_told() -> None:
+    assert usage_of(2**22 + 1) is None
+    with subprocess.Popen(["true"]) as ended:
+        os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)
+        assert usage_of(ended.pid) is None  # its number is still taken: nobody has asked for its end yet
+    init = usage_of(1)
+    assert init is not None
+    assert init.rss_bytes > 0
