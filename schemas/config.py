@@ -47,6 +47,7 @@ class ClickHouse:
     transactions_days: int = 30
     kpis_days: int = 400
     procedures_days: int = 400
+    alerts_days: int = 400
     agents_days: int = 30
     flows_days: int = 30
 

@@ -1,16 +1,17 @@
-"""Which rules there are: schemas/alert_rules.yaml, read and checked, and what one window says under a rule."""
+"""Which rules there are: schemas/alert_rules.yaml and nf_roles.yaml, read and checked, and which KPIs each concerns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import yaml
 
 FILE = Path(__file__).parent.parent / "schemas" / "alert_rules.yaml"
+ROLES = FILE.with_name("nf_roles.yaml")
 STATUS = "status:"
+ANYWHERE = frozenset({"SCP", "SEPP"})  # they carry what others ask
 Kpi = Mapping[str, Any]  # a record Kpi as it was read
 
 
@@ -31,22 +32,18 @@ class Rule:
     per: tuple[str, ...] = ()
     volume: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
+    outside_roles: bool = False
     baseline: int = 0
+    seasonal: bool = False
     absent_after: int = 0
     clear_below: float = 0.8
+    idle_after: int = 60
 
     def concerns(self, kpi: Kpi) -> bool:
         """Tell whether a KPI is judged by this rule."""
-        return kpi["window_s"] == self.window_s and (not self.operations or kpi["operation"] in self.operations)
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What one window says: None where it is too thin to say anything, or lies between both thresholds."""
-
-    is_bad: bool | None
-    observed: float
-    threshold: float
+        if kpi["window_s"] != self.window_s or (self.operations and kpi["operation"] not in self.operations):
+            return False
+        return not self.outside_roles or is_outside(kpi["operation"], kpi["consumer_nf"])
 
 
 @cache
@@ -60,6 +57,17 @@ def rules() -> tuple[Rule, ...]:
         words: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in entry.items()}
         found.append(Rule(name, **words))
     return tuple(found)
+
+
+@cache
+def _roles() -> dict[str, frozenset[str]]:
+    return {service: frozenset(types) | ANYWHERE for service, types in yaml.safe_load(ROLES.read_text()).items()}
+
+
+def is_outside(operation: str | None, consumer_nf: str | None) -> bool:
+    """Tell whether an NF type asks for what is none of its business; False where either is not known."""
+    allowed = _roles().get("_".join(operation.split("_")[:2])) if operation else None
+    return allowed is not None and consumer_nf is not None and consumer_nf not in allowed
 
 
 def measured(names: Sequence[str], kpi: Kpi) -> float:
@@ -78,19 +86,3 @@ def observed(rule: Rule, kpi: Kpi) -> float:
     """Return the value that is judged: a share where the rule has `per`."""
     value = measured(rule.value, kpi)
     return value / max(measured(rule.per, kpi), 1) if rule.per else value
-
-
-def judged(rule: Rule, kpi: Kpi, before: Sequence[float]) -> Verdict:
-    """Return what a window says, held against the values `before` it where the rule has a baseline."""
-    value = observed(rule, kpi)
-    threshold = rule.above
-    if rule.baseline:
-        if len(before) < rule.baseline:
-            return Verdict(None, value, 0.0)
-        threshold = rule.above * median(before)
-    is_thin = measured(rule.volume or rule.per or rule.value, kpi) < rule.least
-    if value > threshold and not is_thin:
-        return Verdict(True, value, threshold)
-    if value <= threshold * rule.clear_below or (is_thin and bool(rule.baseline)):
-        return Verdict(False, value, threshold)
-    return Verdict(None, value, threshold)

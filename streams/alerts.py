@@ -6,36 +6,27 @@ or a repeat, changes nothing. What stayed away is found when the windows of othe
 
 import io
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from zlib import crc32
 
 import fastavro
 import msgspec
 
-from schemas.fields import document
-from schemas.identity import content_id
 from schemas.topics import JSON_SUFFIX
-from streams.alert_rules import Kpi, Rule, Verdict, judged, observed, rules
+from streams.alert_row import OBJECT, encode, record
+from streams.alert_rules import Kpi, Rule, rules
+from streams.alert_watch import Change, Verdict, Watch
 from streams.fold import Facts, Numbering, Rows
 from streams.plain import without_logical_types
 from streams.reframe import Malformed
 
 ALERTS, ALERTS_JSON = "sbi.alerts", f"sbi.alerts{JSON_SUFFIX}"
 MAX_KEYS = 50_000
-FORM = 1
+FORM = 2
 NAMES = ("kpis", "kpis_repeated", "kpis_to_proxy", "raised", "cleared", "keys_evicted")
-OBJECT = ("operation", "consumer_nf", "producer_nf", "producer_nf_instance", "snssai", "dnn", "plmn", "site", "node")
-_RECORD = fastavro.parse_schema(without_logical_types(document("alert")))
-
-
-class Watch(msgspec.Struct, array_like=True):
-    """One rule on one key: where it stands. `version` odd = raised; `streak` = windows in a row against that."""
-
-    version: int = 0
-    streak: int = 0
-    raised_us: int = 0
-    values: list[float] = msgspec.field(default_factory=list)  # of the windows before, for the baseline
+SHOWN = 64  # windows remembered of a node and length
+Place = tuple[str, str, int]  # site, node, length of the windows
 
 
 class Key(msgspec.Struct, array_like=True):
@@ -46,6 +37,12 @@ class Key(msgspec.Struct, array_like=True):
     last_us: int = -1
     watches: dict[str, Watch] = msgspec.field(default_factory=dict)
 
+    @property
+    def place(self) -> Place:
+        """Where it was seen."""
+        site, node = self.fields[-2:]
+        return site or "", node or "", self.window_s
+
 
 class State(msgspec.Struct, array_like=True):
     """What the fold is made of."""
@@ -54,7 +51,7 @@ class State(msgspec.Struct, array_like=True):
     numbers: list[tuple[str, int, int]]
     counts: dict[str, int]
     keys: list[tuple[str, Key]]
-    reached: list[tuple[str, str, int, int]]
+    shown: list[tuple[Place, list[int]]]
 
 
 class Alerts:
@@ -67,7 +64,8 @@ class Alerts:
         self.counts = dict.fromkeys(NAMES, 0)
         self._rules = {one.name: one for one in (rules() if by is None else by)}
         self._keys: OrderedDict[str, Key] = OrderedDict()  # heard of longest ago first
-        self._reached: dict[tuple[str, str, int], int] = {}  # newest window by site, node and length
+        self._places: dict[Place, dict[str, Key]] = {}
+        self._shown: dict[Place, list[int]] = {}  # starts of the newest windows, in order
         self._schemas: dict[int, tuple[Mapping[str, Any], Any]] = {}
 
     def apply(self, append_time_ms: int, schema: Mapping[str, Any] | None, body: bytes) -> list[Rows]:  # noqa: ARG002
@@ -79,7 +77,7 @@ class Alerts:
         if kpi["to_proxy"]:
             self.counts["kpis_to_proxy"] += 1
             return []
-        return self._rows([*self._judge(kpi), *self._absent(kpi)])
+        return self._rows([*self._bound(), *self._judge(kpi), *self._away(kpi)])
 
     def pass_over(self) -> None:
         """Nothing to do: a KPI tells its window, and one that is lost is one not judged."""
@@ -87,8 +85,8 @@ class Alerts:
     def dump(self) -> bytes:
         """Return the state."""
         numbers = [(topic, partition, number) for (topic, partition), number in self.numbering.last.items()]
-        reached = [(*place, when) for place, when in self._reached.items()]
-        return msgspec.msgpack.encode(State(FORM, numbers, self.counts, list(self._keys.items()), reached))
+        keys, shown = list(self._keys.items()), list(self._shown.items())
+        return msgspec.msgpack.encode(State(FORM, numbers, self.counts, keys, shown))
 
     def load(self, state: bytes) -> None:
         """Become what `dump` was called on."""
@@ -96,7 +94,10 @@ class Alerts:
         self.numbering.last = {(topic, partition): number for topic, partition, number in found.numbers}
         self.counts.update(found.counts)
         self._keys = OrderedDict(found.keys)
-        self._reached = {(site, node, width_s): when for site, node, width_s, when in found.reached}
+        self._shown = dict(found.shown)
+        self._places = {}
+        for kpi_id, key in found.keys:
+            self._places.setdefault(key.place, {})[kpi_id] = key
 
     def _read(self, schema: Mapping[str, Any], body: bytes) -> dict[str, Any]:
         if id(schema) not in self._schemas:
@@ -112,127 +113,93 @@ class Alerts:
 
     # Windows that came
 
-    def _judge(self, kpi: Kpi) -> list[dict[str, Any]]:
-        key = self._keys.get(kpi["kpi_id"])
+    def _judge(self, kpi: Kpi) -> Iterator[dict[str, Any]]:
+        key = self._keys.get(kpi["kpi_id"]) or self._new(kpi)
         if key is None:
-            concerned = [rule.name for rule in self._rules.values() if rule.concerns(kpi)]
-            if not concerned:
-                return []
-            self._forget()
-            key = Key(kpi["window_s"], [kpi[name] for name in OBJECT], -1, {name: Watch() for name in concerned})
-            self._keys[kpi["kpi_id"]] = key
+            return
         if kpi["window_start_us"] <= key.last_us:
             self.counts["kpis_repeated"] += 1
-            return []
+            return
         key.last_us = kpi["window_start_us"]
         self._keys.move_to_end(kpi["kpi_id"])
-        out = []
+        end_us = key.last_us + key.window_s * 1_000_000
+        for rule, watch in self._ruled(key):
+            verdict = watch.judge(rule, kpi)
+            if self._count(watch.step(rule, verdict, end_us)):
+                yield record(rule, watch, kpi["kpi_id"], key.fields, verdict, key.last_us)
+
+    def _new(self, kpi: Kpi) -> Key | None:
+        """Return the key of a KPI that comes for the first time; None where no rule concerns it."""
+        concerned = {rule.name: Watch() for rule in self._rules.values() if rule.concerns(kpi)}
+        if not concerned:
+            return None
+        key = Key(kpi["window_s"], [kpi[name] for name in OBJECT], -1, concerned)
+        self._keys[kpi["kpi_id"]] = self._places.setdefault(key.place, {})[kpi["kpi_id"]] = key
+        return key
+
+    def _ruled(self, key: Key) -> Iterator[tuple[Rule, Watch]]:
+        """Yield the rules of a key that this release still has."""
         for name, watch in key.watches.items():
-            rule = self._rules.get(name)
-            if rule is not None:
-                out += self._step(rule, watch, kpi["kpi_id"], key, self._verdict(rule, watch, kpi), key.last_us)
-        return out
+            if name in self._rules:
+                yield self._rules[name], watch
 
-    def _verdict(self, rule: Rule, watch: Watch, kpi: Kpi) -> Verdict:
-        """Judge a window; what was bad does not become the baseline."""
-        value = observed(rule, kpi)
-        if rule.absent_after:
-            verdict = Verdict(value < rule.least, value, rule.least)
-        else:
-            verdict = judged(rule, kpi, watch.values)
-        if rule.baseline and not verdict.is_bad:
-            watch.values = [*watch.values, value][-rule.baseline :]
-        return verdict
-
-    def _step(
-        self, rule: Rule, watch: Watch, kpi_id: str, key: Key, verdict: Verdict, start_us: int
-    ) -> list[dict[str, Any]]:
-        """Go on by one window: raise after so many bad ones in a row, clear after so many good ones."""
-        is_raised = watch.version % 2 == 1
-        if verdict.is_bad is None or verdict.is_bad == is_raised:
-            watch.streak = 0
-            return []
-        watch.streak += 1
-        if watch.streak < (rule.clear_after if is_raised else rule.raise_after):
-            return []
-        watch.streak = 0
-        watch.version += 1
-        self.counts["cleared" if is_raised else "raised"] += 1
-        end_us = start_us + key.window_s * 1_000_000
-        if not is_raised:
-            watch.raised_us = end_us
-        return [_alert(rule, watch, kpi_id, key, verdict, start_us, None if not is_raised else end_us)]
+    def _count(self, change: Change) -> bool:
+        if change is Change.NONE:
+            return False
+        self.counts["raised" if change is Change.RAISED else "cleared"] += 1
+        return True
 
     # Windows that stayed away
 
-    def _absent(self, kpi: Kpi) -> list[dict[str, Any]]:
-        """Where the windows of a node went on, raise what should have had some."""
+    def _away(self, kpi: Kpi) -> list[dict[str, Any]]:
+        """Where the windows of a node went on, raise what should have had some, and clear what no one shows."""
         place = kpi["site"], kpi["node"], kpi["window_s"]
-        reached = self._reached.get(place, -1)
-        if kpi["window_start_us"] <= reached:
+        shown = self._shown.setdefault(place, [])
+        if shown and kpi["window_start_us"] <= shown[-1]:
             return []
-        self._reached[place] = kpi["window_start_us"]
-        out = []
-        for name in self._absence_rules(kpi["window_s"]):
-            rule = self._rules[name]
-            before_us = kpi["window_start_us"] - rule.absent_after * rule.window_s * 1_000_000
-            for kpi_id, key in self._keys.items():
-                watch = key.watches.get(name)
-                is_here = key.fields[-2:] == [kpi["site"], kpi["node"]]
-                if watch is None or not is_here or key.last_us > before_us or watch.version % 2:
-                    continue
-                if len(watch.values) >= rule.baseline:
-                    watch.streak = rule.raise_after - 1
-                    verdict = Verdict(True, 0.0, rule.least)
-                    out += self._step(rule, watch, kpi_id, key, verdict, kpi["window_start_us"])
-        return out
+        shown.append(kpi["window_start_us"])
+        del shown[:-SHOWN]
+        return sorted(self._missing(place, shown), key=lambda row: str(row["alarm_id"]))
 
-    def _absence_rules(self, window_s: int) -> list[str]:
-        return [rule.name for rule in self._rules.values() if rule.absent_after and rule.window_s == window_s]
+    def _missing(self, place: Place, shown: list[int]) -> Iterator[dict[str, Any]]:
+        for kpi_id, key in self._places.get(place, {}).items():
+            for rule, watch in self._ruled(key):
+                yield from self._missed(rule, watch, kpi_id, key, shown)
 
-    def _forget(self) -> None:
-        if len(self._keys) >= MAX_KEYS:
+    def _missed(self, rule: Rule, watch: Watch, kpi_id: str, key: Key, shown: list[int]) -> Iterator[dict[str, Any]]:
+        """Say what follows from a key having had no window."""
+        end_us = shown[-1] + rule.window_s * 1_000_000
+        if watch.is_absent(rule, shown):
+            self._count(watch.turn(end_us))
+            yield record(rule, watch, kpi_id, key.fields, Verdict(True, 0.0, rule.least), shown[-1])
+        elif watch.is_idle(rule, key.last_us, end_us):
+            self._count(watch.turn(end_us))
+            watch.values = []  # what stays away for so long is not waited for any more
+            why = f"nothing of it was seen for {rule.idle_after} windows of {rule.window_s} s"
+            yield record(rule, watch, kpi_id, key.fields, Verdict(None, 0.0, 0.0), shown[-1], why)
+
+    def _bound(self) -> Iterator[dict[str, Any]]:
+        """Let go of whom was heard of longest ago, where there are too many; what it had raised is told as over."""
+        while len(self._keys) > MAX_KEYS:
+            kpi_id, key = self._keys.popitem(last=False)
+            del self._places[key.place][kpi_id]
+            if not self._places[key.place]:
+                del self._places[key.place]
+                self._shown.pop(key.place, None)
             self.counts["keys_evicted"] += 1
-            self._keys.popitem(last=False)
+            for rule, watch in self._ruled(key):
+                if watch.is_raised:
+                    self._count(watch.turn(key.last_us + key.window_s * 1_000_000))
+                    why = "no longer watched: there are too many keys"
+                    yield record(rule, watch, kpi_id, key.fields, Verdict(None, 0.0, 0.0), key.last_us, why)
 
     def _rows(self, records: list[dict[str, Any]]) -> list[Rows]:
         found: dict[tuple[str, int], tuple[list[bytes], list[bytes]]] = {}
-        for record in records:
-            key = record["alarm_id"].encode()
+        for row in records:
+            key = row["alarm_id"].encode()
             for topic, encoded in ((ALERTS, encode), (ALERTS_JSON, msgspec.json.encode)):
                 if topic in self.facts.outputs:
                     octets, keys = found.setdefault((topic, crc32(key) % self.facts.outputs[topic]), ([], []))
-                    octets.append(encoded(record))
+                    octets.append(encoded(row))
                     keys.append(key)
         return [self.numbering.rows(*place, *both) for place, both in sorted(found.items())]
-
-
-def _alert(
-    rule: Rule, watch: Watch, kpi_id: str, key: Key, verdict: Verdict, start_us: int, cleared_us: int | None
-) -> dict[str, Any]:
-    """Return the record Alert."""
-    is_cleared = cleared_us is not None
-    return {
-        "alarm_id": content_id(rule.name, kpi_id),
-        "version": watch.version,
-        "notification": "notifyClearedAlarm" if is_cleared else "notifyNewAlarm",
-        "event_type": rule.event_type,
-        "probable_cause": rule.cause,
-        "perceived_severity": "cleared" if is_cleared else rule.severity,
-        "specific_problem": rule.name,
-        "window_start_us": start_us,
-        "window_s": key.window_s,
-        "raised_us": watch.raised_us,
-        "cleared_us": cleared_us,
-        "observed": verdict.observed,
-        "threshold": verdict.threshold,
-        "kpi_id": kpi_id,
-        **dict(zip(OBJECT, key.fields, strict=True)),
-    }
-
-
-def encode(record: dict[str, Any]) -> bytes:
-    """Return the record as Avro."""
-    out = io.BytesIO()
-    fastavro.schemaless_writer(out, _RECORD, record)
-    return out.getvalue()

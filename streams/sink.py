@@ -29,6 +29,7 @@ TARGETS = {
     "transactions": Target("sink-transactions", "sbi.transactions", "transactions_arriving", numbered=True),
     "kpis": Target("sink-kpis", "sbi.kpis", "kpis_arriving", numbered=False),
     "procedures": Target("sink-procedures", "sbi.procedures", "procedures_arriving", numbered=False),
+    "alerts": Target("sink-alerts", "sbi.alerts", "alerts_arriving", numbered=False),
     "agents": Target("sink-agents", "sbi.agents", "agents_arriving", numbered=False),
     "flows": Target("sink-flows", "sbi.flows", "flows_arriving", numbered=False),
 }

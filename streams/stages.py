@@ -6,6 +6,7 @@ from schemas.config import Config
 from schemas.framing import single_object_mark
 from schemas.refusal import Refusal
 from schemas.topics import QUARANTINE, declared
+from streams.alerts import ALERTS, ALERTS_JSON, Alerts
 from streams.clickhouse import Account, connect
 from streams.fold import Facts, Fold
 from streams.kpi_windows import KPIS, KPIS_JSON, KpiWindows
@@ -19,7 +20,7 @@ from streams.sink import TARGETS, Store, Target
 from streams.store import Table
 
 EVENTS, TRANSACTIONS, DELTAS = "sbi.events", "sbi.transactions", "sbi.kpi-deltas"
-NAMES = ("pairing", "kpis", "procedures", "sink")
+NAMES = ("pairing", "kpis", "procedures", "alerts", "sink")
 
 
 def jobs(
@@ -37,6 +38,8 @@ def jobs(
             made.append(_kpis(config, marks))
         elif name == "procedures":
             made.append(_procedures(config, marks))
+        elif name == "alerts":
+            made.append(_folding(config, "alerts", KPIS, (ALERTS, ALERTS_JSON), Alerts, marks, ticks=False))
         elif name == "sink":
             writer = account()
             made += [_sink(config, target, writer, marks) for target in TARGETS.values()]
@@ -66,13 +69,16 @@ def _folding(
     outputs: tuple[str, ...],
     fold: Callable[[Facts], Fold],
     marks: Mapping[str, bytes],
+    ticks: bool = True,
 ) -> Job:
+    """Return a folding stage; `ticks`: not on a topic that others read, who would find them in it."""
+
     def stage(around: Surroundings) -> Measured:
         written = (*outputs, QUARANTINE)
         partitions = {one: around.partitions[one] for one in written}
         before = {one: _mark(one, marks) for one in written}
         plan = Plan(
-            name, topic, fold, partitions, before, ticks=True, checkpoint_s=config.streams.checkpoint_ms / 1_000
+            name, topic, fold, partitions, before, ticks=ticks, checkpoint_s=config.streams.checkpoint_ms / 1_000
         )
         return Folding(plan, around.reader, around.writers, around.fail)
 
@@ -120,5 +126,5 @@ def inputs(names: tuple[str, ...]) -> list[tuple[str, str]]:
         if name == "sink":
             found += [(target.stage, target.topic) for target in TARGETS.values()]
         else:
-            found.append((name, {"pairing": EVENTS, "kpis": DELTAS, "procedures": TRANSACTIONS}[name]))
+            found.append((name, {"pairing": EVENTS, "kpis": DELTAS, "procedures": TRANSACTIONS, "alerts": KPIS}[name]))
     return found

@@ -171,6 +171,8 @@ COLUMNS = """SELECT name, type, comment FROM system.columns
 TABLES = [
     ("transactions", "sbi_transaction_batch", "SbiTransaction"),
     ("kpis", "kpi", "Kpi"),
+    ("procedures", "procedure", "Procedure"),
+    ("alerts", "alert", "Alert"),
     ("agents", "agent", "Agent"),
     ("flows", "flow", "Flow"),
 ]

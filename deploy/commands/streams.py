@@ -10,7 +10,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--stage",
         action="append",
         metavar="NAME",
-        help="pairing, kpis or sink; may be given several times (default: all in this process)",
+        help="pairing, kpis, procedures, alerts or sink; may be given several times (default: all in this process)",
     )
     parser.add_argument(
         "--instance",
