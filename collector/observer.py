@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from collector import namespaces, privilege
+from collector import namespaces, privilege, seccomp
 from collector.asked_workload import AskedWorkload
 from collector.avro import BatchHeader
 from collector.batch import Batch, Batcher, BatchRules
@@ -31,6 +31,7 @@ from collector.probes import MAPS, Window
 from collector.pseudonym import Pseudonyms, plmns_of
 from collector.record import head_of, moved_of
 from collector.sockets import caller_of
+from schemas import crash
 from schemas.config import Collector
 
 KERNEL = 0  # index of its symbol in the schema's enum Source
@@ -107,17 +108,20 @@ def limits(config: Collector) -> Limits:
 
 
 def confine(empty: str) -> tuple[str, ...]:
-    """Give up every right for good; return what confines this process."""
+    """Give up every right for good, most system calls last; return what confines this process."""
     privilege.forbid_gain()
     if os.geteuid() == 0:
         privilege.become_nobody()
     left = namespaces.leave(empty)
     privilege.drop()
-    return ("no_new_privs", "no_capabilities", *(f"namespace_{name}" for name in left))
+    os.nice(NICENESS)
+    filtered = ("system_calls",) if seccomp.restrict() else ()
+    return ("no_new_privs", "no_capabilities", "no_core", *(f"namespace_{name}" for name in left), *filtered)
 
 
 def main() -> None:
     """Serve one supervisor until it says Stop (status 0) or is gone."""
+    crash.tell_no_texts()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # of a terminal, for all its processes: the supervisor decides
     channel = Channel(socket.socket(fileno=int(sys.argv[1])))
@@ -133,7 +137,6 @@ def main() -> None:
         observer = Observer(channel, setup, window, sink(channel, sys.argv[6:]))
         time.localtime()  # reads its file once
         confined = confine(sys.argv[5])
-        os.nice(NICENESS)
         channel.send(Ready(observer.source.incarnation, confined))
         observer.run()
     except Closed:

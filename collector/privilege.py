@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import resource
 from pathlib import Path
 
 from schemas.refusal import Refusal
@@ -41,6 +42,12 @@ def forbid_gain() -> None:
         _drop_capabilities()
 
 
+def leave_no_core() -> None:
+    """Close this process to other processes' eyes (ptrace, /proc, core files), as who holds the key or identifiers."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _prctl(PR_SET_DUMPABLE, 0)  # the limit alone does not keep a core from a program that the kernel pipes it to
+
+
 def become_nobody() -> None:
     """Take the user and group that own nothing; raises OSError in a user namespace without that user."""
     os.setgroups([])
@@ -60,7 +67,7 @@ def drop() -> None:
             _drop_capabilities()
     else:
         _drop_capabilities()
-    _prctl(PR_SET_DUMPABLE, 0)
+    leave_no_core()
     if effective_capabilities():
         seen = f"capabilities {effective_capabilities():#x} are left"
         raise Refusal("the observer cannot give up its rights", seen, ADVICE)

@@ -13,6 +13,7 @@ from collector.message import Counters, Endpoints
 from collector.observer import limits
 from collector.pcap_source import PcapSource
 from collector.pipeline import Pipeline
+from collector.privilege import leave_no_core
 from deploy.sinks import client, events_topic, kafka_sink, lines_to
 from schemas.config import Collector, Config
 from schemas.refusal import Refusal
@@ -24,6 +25,7 @@ Describe = Callable[[Endpoints, Message], Event]
 
 def run_capture(source: PcapSource, config: Config, describe: Describe, put: Callable[[Batch], None]) -> None:
     """Run the whole file; every batch goes to `put`. The same file gives the same batches, whatever the machine."""
+    leave_no_core()
     first = BatchHeader(config.site.name, config.site.node, 0, incarnation(source), 1, 0, CAPTURE, final=False, loss={})
     rules = BatchRules(max_events=config.collector.batch_events, interval_ms=config.collector.batch_ms)
     connections = Connections(limits(config.collector), Bounds(max_connections=config.collector.max_connections))

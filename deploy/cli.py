@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from schemas.crash import STATUS, last_words
 from schemas.refusal import Refusal
 
 # name → what it does. Each stands in deploy/commands/<name>.py with `arguments(parser)` and `run(options) -> int`,
@@ -48,7 +49,10 @@ def usage() -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one subcommand; 0 = done, 1 = refused (one line on standard error), 2 = wrong usage, 130 = interrupted."""
+    """Run one subcommand; 0 = done, 1 = refused (one line on standard error), 2 = wrong usage, 130 = interrupted.
+
+    Whatever else happens is 70, told without the error's text.
+    """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if not words or words[0] in {"-h", "--help", "help"}:
         print(usage())
@@ -68,10 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         if error.errno not in FULL:
-            raise
+            return _die(error)
         _stop_writing()
         place = str(error.filename or "the output")
         return _refuse(name, Refusal("cannot write", f"{place}: {error.strerror}", "free space, or write elsewhere"))
+    except Exception as error:  # noqa: BLE001 (a mistake of ours)
+        return _die(error)
 
 
 def _run(name: str, rest: Sequence[str]) -> int:
@@ -84,6 +90,11 @@ def _run(name: str, rest: Sequence[str]) -> int:
 def _refuse(name: str, refusal: Refusal) -> int:
     print(f"sbiscope {name}: {refusal}", file=sys.stderr)
     return 1
+
+
+def _die(error: Exception) -> int:
+    sys.stderr.write(last_words(error))
+    return STATUS
 
 
 def _stop_writing() -> None:

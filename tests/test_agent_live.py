@@ -318,6 +318,7 @@ def test_no_process_has_rights_and_nothing_is_left_when_killed(tmp_path: Path) -
             assert fields["Uid"].split() == ["65534"] * 4
             assert {int(fields[name], 16) for name in ("CapInh", "CapPrm", "CapEff", "CapAmb")} == {0}
             assert fields["NoNewPrivs"] == "1"
+        assert status(observer)["Seccomp"] == "2"
         programs = program_ids(running.process.pid)
         assert len(programs) >= 3
         assert program_ids(observer) == set()

@@ -1,6 +1,8 @@
 """Nothing planted leaves: identifiers and secrets, in any spelling, from synthetic traffic and from the captures."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from tests import planted, tshark
 from tests.messages import messages
 from tests.test_decode import sbiscope
 
+ROOT = Path(__file__).parent.parent
 CAPTURES = sorted(tshark.CAPTURES.glob("*.pcapng"))
 
 
@@ -61,6 +64,52 @@ def test_decode_lets_nothing_out_of_the_captures(path: Path) -> None:
     assert done.returncode == 0, done.stderr
     texts = b"\n".join(set(done.stdout.split(b'"')))  # each text of the output once: no form goes beyond one
     assert planted.found_in_text(texts, said) == []
+
+
+# The mistake that a test can only make up: something on the way raises what it has at hand.
+MISTAKEN = """
+import sys
+from collector.redaction import Redaction
+def hidden(self, value):
+    if "imsi-" in value:
+        try:
+            raise ValueError(f"no good: {value}")
+        except ValueError as error:
+            raise KeyError(value) from error
+    return value
+Redaction._hidden = hidden
+from deploy.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+DYING = """
+import sys
+from schemas.crash import tell_no_texts
+tell_no_texts()
+class Held:
+    def __del__(self):
+        raise ValueError(sys.argv[1])
+Held()
+{}[sys.argv[1]]
+"""
+
+
+@pytest.mark.parametrize("kind", [(), ("--transactions",), ("--procedures",)], ids=" ".join)
+def test_a_crash_tells_where_and_nothing_planted(synthetic: Path, kind: tuple[str, ...]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", MISTAKEN, "decode", *kind, synthetic], capture_output=True, cwd=ROOT, check=False
+    )
+    assert done.returncode == 70
+    assert b"ValueError (its text is not told)\n" in done.stderr
+    assert done.stderr.endswith(b"KeyError (its text is not told)\n")
+    assert planted.found_in_text(done.stdout + done.stderr) == []
+
+
+def test_what_ends_an_observer_tells_nothing_planted() -> None:
+    supi = f"imsi-{planted.IDENTIFIERS['supi']}"
+    done = subprocess.run([sys.executable, "-c", DYING, supi], capture_output=True, cwd=ROOT, check=False)
+    assert done.returncode == 1
+    assert done.stderr.count(b"(its text is not told)") == 2
+    assert planted.found_in_text(done.stderr) == []
 
 
 SECRET_KEYS = {

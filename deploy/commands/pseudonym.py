@@ -17,10 +17,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print one pseudonym a line, in the order given."""
     from collector.identifier_grammar import canonical, kind_of
+    from collector.privilege import leave_no_core
     from collector.pseudonym_key import pseudonyms_of
     from schemas.config import load
     from schemas.refusal import Refusal
 
+    leave_no_core()
     names = pseudonyms_of(load(options.config).collector, lambda text: print(text, file=sys.stderr))
     given = options.identifiers
     for identifier in (line.strip() for line in sys.stdin) if given == ["-"] else given:
