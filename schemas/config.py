@@ -96,6 +96,8 @@ class Streams:
     correction_ms: int = 600_000
     insert_rows: int = 20_000
     insert_ms: int = 1_000
+    metrics_address: str = "127.0.0.1"
+    metrics_port: int = 0  # Prometheus metrics and /healthz of a worker; 0 = none
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ prefix, framing or client; time is the log's append time and what stands in the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,23 @@ class Fold(Protocol):
 
     def load(self, state: bytes) -> None:
         """Become the fold that `dump` was called on; its facts must be the same."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a fold keeps open now, by name, and until when its living collectors vouch; None where there are none."""
+
+    items: Mapping[str, int]
+    watermark_us: int | None = None
+
+
+@runtime_checkable
+class Holding(Protocol):
+    """A fold that tells what it holds, for metrics."""
+
+    def held(self) -> Held:
+        """Return it; the state stays as it is."""
         ...
 
 

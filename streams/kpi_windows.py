@@ -14,7 +14,7 @@ import msgspec
 
 from schemas.config import Streams
 from streams import kpi_state
-from streams.fold import Facts, Numbering, Rows, Taken
+from streams.fold import Facts, Held, Numbering, Rows, Taken
 from streams.kpi_counts import IN_FLIGHT, Counts, add_bins
 from streams.kpi_delta import Cell, Delta, DeltaReader
 from streams.kpi_group import Endpoint, Group, Source, most_trusted
@@ -87,6 +87,12 @@ class KpiWindows:
     def pass_over(self) -> None:
         """Accept that each writer's numbers jump once."""
         self.taken.forgiven = set()
+
+    def held(self) -> Held:
+        """Return what is kept open, and the oldest promise of a living collector (streams.fold.Holding)."""
+        promises = [reached_us for sight in self.sights.values() for reached_us in sight.living.values() if reached_us]
+        held = {"windows": len(self.windows), "keys": sum(map(len, self.groups.values())), "nodes": len(self.sights)}
+        return Held(held, min(promises, default=None))
 
     def dump(self) -> bytes:
         """Return the state."""

@@ -12,7 +12,7 @@ from typing import Any
 from schemas.config import Streams
 from schemas.identity import orphan_transaction_id, transaction_id
 from streams.collectors import Collector, Collectors
-from streams.fold import Facts, Numbering, Rows, zigzag
+from streams.fold import Facts, Held, Numbering, Rows, zigzag
 from streams.half import Half, Header, Layout
 from streams.kpi_cells import Deltas
 from streams.outcome import BROKEN_OFF, CUT_OFF, WITHOUT_ANSWER, Asked, Ended, Outcome, of_answer, version_of
@@ -77,6 +77,17 @@ class Pairing:
 
     def pass_over(self) -> None:
         """Nothing to do: the collectors' sequences tell which batches are missing."""
+
+    def held(self) -> Held:
+        """Return what waits, and the oldest promise of a living collector (streams.fold.Holding)."""
+        living = self.collectors.living
+        waiting = {
+            "open_requests": len(self.requests),
+            "responses_without_request": len(self.responses),
+            "correctable": len(self.told),
+            "collectors": len(living),
+        }
+        return Held(waiting, min((one.watermark_us for one in living.values() if one.watermark_us), default=None))
 
     def dump(self) -> bytes:
         """Return the state."""

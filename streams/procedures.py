@@ -17,7 +17,7 @@ from zlib import crc32
 import fastavro
 import msgspec
 
-from streams.fold import Facts, Numbering, Rows, Taken
+from streams.fold import Facts, Held, Numbering, Rows, Taken
 from streams.plain import without_logical_types
 from streams.procedure_instance import Closed
 from streams.procedure_kinds import steps_by_operation
@@ -89,6 +89,10 @@ class Procedures:
                 ended += self._close_next(timeline)
         self._subscribers.clear()
         return self._rows(ended)
+
+    def held(self) -> Held:
+        """Return what waits (streams.fold.Holding)."""
+        return Held({"subscribers": len(self._subscribers), "requests_waiting": self._waiting})
 
     def dump(self) -> bytes:
         """Return the state."""

@@ -54,8 +54,12 @@ class Table:
         return self._columns[layout]
 
 
-async def insist(block: Block, store: Store, tell: Callable[[str], None]) -> list[Poisoned]:
+async def insist(
+    block: Block, store: Store, tell: Callable[[str], None], failed: Callable[[], None] = lambda: None
+) -> list[Poisoned]:
     """Store `block`, trying again for ever while the server is away; `tell` hears when an outage begins and ends.
+
+    `failed` is called at each failure.
 
     Returns the messages that cannot be stored. Kafka is the buffer: whoever calls takes no more than it can hold.
     """
@@ -64,6 +68,7 @@ async def insist(block: Block, store: Store, tell: Callable[[str], None]) -> lis
         try:
             poisoned = await asyncio.to_thread(block.store, store)
         except FAILURES as error:
+            failed()
             if pause == FIRST_PAUSE_S:
                 tell(f"ClickHouse is away, rows wait in Kafka: {said(error)}")
             await asyncio.sleep(pause)

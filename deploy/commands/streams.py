@@ -2,6 +2,10 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemas.config import Streams
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +29,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="write counters and gauges there each second, as JSON; the first time when the worker runs",
     )
     parser.add_argument(
-        "--metrics", metavar="HOST:PORT", default="", help="serve the same there for Prometheus, below /metrics"
+        "--metrics",
+        metavar="HOST:PORT",
+        default="",
+        help="serve /metrics for Prometheus and /healthz there; :PORT = on loopback (default: as configured)",
     )
 
 
@@ -55,7 +62,12 @@ def run(options: argparse.Namespace) -> int:
         settings,
         options.instance,
         options.figures,
-        options.metrics,
+        options.metrics or configured(config.streams),
         registered(config.kafka),
     )
     return run_process(jobs, place)
+
+
+def configured(streams: "Streams") -> str:
+    """Return the configured host:port of the metrics, empty for none."""
+    return f"{streams.metrics_address}:{streams.metrics_port}" if streams.metrics_port else ""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from schemas.topics import QUARANTINE
-from streams.fold import Facts, Fold, Jump
+from streams.fold import Facts, Fold, Holding, Jump
 from streams.reframe import Malformed
 from streams.runtime.admission import admit
-from streams.runtime.figures import Figures, now_ms
+from streams.runtime.figures import Figures, add, now_ms
 from streams.runtime.keeper import Keeper
 from streams.runtime.link import Broken, Link, Message
 from streams.runtime.outbox import Outbox
@@ -55,12 +55,19 @@ class Part:
     lost: int = 0
     dead: bool = False
     kept_next: int = 0
-    kept_at: float = field(default_factory=time.monotonic)
+    kept_at: float = field(default_factory=time.monotonic)  # when keeping it was last begun
+    committed_at: float = field(default_factory=time.monotonic)
     kept_bytes: int = 0
     dump_s: float = 0.0
     keeping: bool = False
+    counts_before: dict[str, int] = field(default_factory=dict)  # the fold's when we took it over
     flights: set[asyncio.Future[int]] = field(default_factory=set)
     shipping: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def counted(self) -> dict[str, int]:
+        """What the fold counted in our hands."""
+        return {name: count - self.counts_before.get(name, 0) for name, count in self.fold.counts.items()}
 
 
 class Folding:
@@ -75,6 +82,7 @@ class Folding:
         self._fail = fail
         self._parts: dict[int, Part] = {}
         self._heard: dict[int, float] = {}  # when a partition last gave a message, or we appended a tick
+        self._counted: dict[str, int] = {}  # by folds that were taken from us since
         self._in_flight = 0
         self._landed = asyncio.Event()
         self._epoch = 0  # counts revocations
@@ -143,6 +151,7 @@ class Folding:
         self._epoch += 1
         for part in self._parts.values():
             part.dead = True
+            add(self._counted, part.counted)
         self._parts.clear()
         self._heard.clear()
         self._landed.set()
@@ -168,6 +177,7 @@ class Folding:
             part.fold.load(snapshot.state)
             part.next = part.kept_next = snapshot.offset
             part.quarantined, part.lost = snapshot.quarantined, snapshot.lost
+            part.counts_before = dict(part.fold.counts)
         self._parts[partition] = part
         return part
 
@@ -236,6 +246,7 @@ class Folding:
             await asyncio.wait(set(part.flights))
         if await self._keeper.keep({part.partition: snapshot}, lambda _: not part.dead):
             part.kept_next, part.kept_bytes = snapshot.offset, len(snapshot.state)
+            part.committed_at = time.monotonic()
             self.figures.checkpoints += 1
             self.figures.checkpoint_ms = now_ms()
         elif not part.dead:
@@ -260,12 +271,21 @@ class Folding:
         figures, now = self.figures, time.monotonic()
         parts = self._parts.values()
         figures.partitions = sorted(self._link.assigned())
-        figures.checkpoint_age_ms = max((int((now - part.kept_at) * 1_000) for part in parts), default=0)
+        behind = (now - part.committed_at for part in parts if part.next != part.kept_next)
+        figures.checkpoint_age_ms = int(max(behind, default=0) * 1_000)
         figures.state_bytes = sum(part.kept_bytes for part in parts)
         ends = ((part.next, self._link.log_end(part.partition)) for part in parts)
         figures.lag = sum(max(0, end - taken) for taken, end in ends if end is not None)
-        counts: dict[str, int] = {}
+        figures.counts, figures.counted = {}, dict(self._counted)
         for part in parts:
-            for name, count in part.fold.counts.items():
-                counts[name] = counts.get(name, 0) + count
-        figures.counts = counts
+            add(figures.counts, part.fold.counts)
+            add(figures.counted, part.counted)
+        self._measure_held()
+
+    def _measure_held(self) -> None:
+        found = [part.fold.held() for part in self._parts.values() if isinstance(part.fold, Holding)]
+        self.figures.held = {}
+        for one in found:
+            add(self.figures.held, dict(one.items))
+        promises = [one.watermark_us for one in found if one.watermark_us is not None]
+        self.figures.watermark_delay_ms = max(0, now_ms() - min(promises) // 1_000) if promises else None

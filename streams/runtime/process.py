@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from aiohttp import web
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from schemas.config import Kafka
 from schemas.refusal import Refusal
 from schemas.topics import QUARANTINE, state_topic
-from streams.runtime.figures import Figures, as_json, as_prometheus
+from streams.runtime.exposition import exposition
+from streams.runtime.figures import Figures, as_json
 from streams.runtime.lines import log_to_stderr
 from streams.runtime.link import Stage
 from streams.runtime.reader import Reader
+from streams.runtime.serving import serve
 from streams.runtime.worker import Membership, Worker
 from streams.runtime.writers import Writers
 
@@ -139,22 +140,12 @@ async def _start(workers: list[Worker], place: Place) -> None:
 
 
 async def _serve(stages: list[Measured], at: str) -> None:
-    """Serve the figures for Prometheus at host:port."""
-    if not at:
-        return
-    host, _, port = at.rpartition(":")
-
-    async def metrics(_: web.Request) -> web.Response:
-        return web.Response(text=as_prometheus([one.figures for one in stages]))
-
-    app = web.Application()
-    app.router.add_get("/metrics", metrics)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, host or "127.0.0.1", int(port)).start()
-    except (OSError, ValueError) as error:
-        _die(Refusal("cannot serve metrics", f"{at}: {error}", "give another --metrics HOST:PORT"))
+    """Serve the figures for Prometheus at host:port, if any."""
+    if at:
+        try:
+            await serve(lambda: exposition([one.figures for one in stages]), at)
+        except Refusal as refusal:
+            _die(refusal)
 
 
 async def _tell(stages: list[Measured], path: Path | None) -> None:

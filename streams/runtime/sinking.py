@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from streams.runtime.admission import admit
-from streams.runtime.figures import Figures, now_ms
+from streams.runtime.figures import Figures, add, now_ms
 from streams.runtime.keeper import Keeper
 from streams.runtime.link import Broken, Link, Message
 from streams.runtime.quarantine import quarantined
@@ -165,11 +165,10 @@ class Sinking:
         self._bad, self._since = [], None
         self._gone.set()
         rows = sum(one.rows.count for one in leaving.block.messages)
-        bad = leaving.bad + await insist(leaving.block, self._plan.store, LOG.warning)
+        bad = leaving.bad + await insist(leaving.block, self._plan.store, LOG.warning, self._failed)
         await self._set_aside(bad, append_ms)
         await self._commit(leaving, bad)
-        self._count("rows_stored", rows)
-        self._count("blocks", 1)
+        add(self.figures.counts, {"rows_stored": rows, "blocks": 1})
 
     async def _set_aside(self, bad: list[Poisoned], append_ms: Mapping[tuple[int, int], int]) -> None:
         target, partitions = self._plan.target, self._plan.quarantine_partitions
@@ -216,16 +215,18 @@ class Sinking:
         if old and self._since is None:
             await self._keep(old, self._epoch)
 
-    def _count(self, name: str, by: int) -> None:
-        self.figures.counts[name] = self.figures.counts.get(name, 0) + by
+    def _failed(self) -> None:
+        self.figures.store_failures += 1
 
     def _measure(self) -> None:
         figures, now = self.figures, time.monotonic()
         figures.partitions = sorted(self._link.assigned())
-        figures.checkpoint_age_ms = max((int((now - at) * 1_000) for at in self._kept_at.values()), default=0)
+        behind = (now - at for one, at in self._kept_at.items() if self._next[one] != self._kept[one].offset)
+        figures.checkpoint_age_ms = int(max(behind, default=0) * 1_000)
         figures.state_bytes = sum(len(one.state) for one in self._kept.values())
         ends = ((taken, self._link.log_end(partition)) for partition, taken in self._next.items())
         figures.lag = sum(max(0, end - taken) for taken, end in ends if end is not None)
         figures.counts["rows_repeated"] = self._gathering.repeated
         figures.counts["rows_skipped"] = self._gathering.skipped
-        figures.counts["rows_waiting"] = self._gathering.rows
+        figures.counted = dict(figures.counts)
+        figures.held = {"rows_waiting": self._gathering.rows}
