@@ -41,7 +41,11 @@ def _shared() -> tuple[Account, Client]:
 
 
 def emptied() -> tuple[Account, Client]:
-    """Return one migrated database, its transactions gone: quicker than a fresh one, for tests that keep no client."""
+    """Return one migrated database, its transactions and procedures gone: quicker than a fresh one.
+
+    For tests that keep no client.
+    """
     account, client = _shared()
-    client.command("TRUNCATE TABLE transactions")
+    for table in ("transactions", "procedures"):
+        client.command(f"TRUNCATE TABLE {table}")
     return account, client

@@ -4,11 +4,16 @@ import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import fastavro
 
-from schemas.config import Streams
+from collector.avro import encode_batch
+from collector.batch import Batch
+from collector.pcap_source import PcapSource
+from deploy.capture import meaning_of, run_capture
+from schemas.config import Config, Streams
 from schemas.fields import document
 from streams.fold import Facts, batch_body
 from streams.kpi_windows import KPIS, KPIS_JSON, WIDTHS_S, KpiWindows
@@ -89,6 +94,19 @@ class Stages:
                 assert row["version"] == (before["version"] + 1 if before else 1)
                 self.kpis[place] = row
                 self.published.append(row)
+
+
+def of_capture(path: Path) -> Stages:
+    """Return the stages after a capture, as `collect --to kafka` would feed them."""
+    stages, config = Stages(), Config()
+
+    def put(one: Batch) -> None:
+        stages.give(one.header.clock_us // 1_000, encode_batch(one.header, one.events))
+
+    source = PcapSource(path)
+    run_capture(source, config, meaning_of(config.collector), put)
+    stages.give(source.now_ns // 1_000_000 + 2_000, b"")
+    return stages
 
 
 def counted(transactions: Iterable[Row]) -> dict[tuple[Any, ...], Row]:

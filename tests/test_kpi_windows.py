@@ -5,11 +5,7 @@ from typing import Any
 
 import pytest
 
-from collector.avro import encode_batch
-from collector.batch import Batch
-from collector.pcap_source import PcapSource
-from deploy.capture import meaning_of, run_capture
-from schemas.config import Config, Streams
+from schemas.config import Streams
 from schemas.fields import FOLDER, document
 from streams.fold import Facts, Jump, batch_body
 from streams.kpi_windows import KPIS, KPIS_JSON, KpiWindows
@@ -76,16 +72,7 @@ def told(rows: list[Row], width_s: int = 10) -> list[tuple[Any, ...]]:
 @pytest.fixture(scope="module")
 def suite() -> Stages:
     """Return the stages after the suite capture."""
-    stages = Stages()
-    config = Config()
-
-    def put(one: Batch) -> None:
-        stages.give(one.header.clock_us // 1_000, encode_batch(one.header, one.events))
-
-    source = PcapSource(SUITE)
-    run_capture(source, config, meaning_of(config.collector), put)
-    stages.give(source.now_ns // 1_000_000 + 2_000, b"")
-    return stages
+    return kpis.of_capture(SUITE)
 
 
 def test_every_kpi_of_the_capture_equals_a_slow_count(suite: Stages) -> None:

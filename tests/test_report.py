@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deploy.cli import main
-from deploy.commands.report import parsed
+from deploy.commands.report import earlier, named, parsed
+from deploy.report_schedule import SETTLE_S, due, follow
 from schemas.refusal import Refusal
 from streams.report import chart, units
 from streams.report.content import Report
@@ -24,6 +25,9 @@ from streams.report.export import as_csv, as_json, as_markdown
 from streams.report.inert import cell, markdown, visible
 from streams.report.measure import DIMENSIONS, measure
 from streams.report.page import TITLES, page
+from streams.report.paper import as_pdf
+from streams.report.parquet import as_parquet
+from streams.report.sheet import as_xlsx
 from streams.report.terminal import terminal
 from tests import engine, generate
 
@@ -236,7 +240,7 @@ def test_only_orphans_make_an_empty_report() -> None:
     client, _ = stored([next(generate.transactions(1)) | {"request_event_id": None, "outcome": "unknown"}])
     made = measure(client, None, None, "nf", 0)
     assert made.total.requests == 0
-    for form in (page, terminal, as_json, as_csv, as_markdown):
+    for form in (page, terminal, as_json, as_csv, as_markdown, as_pdf, as_xlsx, as_parquet):
         assert form(made)
 
 
@@ -251,6 +255,10 @@ def test_the_command_writes_a_file_or_says_what_is_wrong(
     assert main(["report", "--format", "html", "--output", str(target)]) == 0
     assert target.read_text().startswith("<!DOCTYPE html>")
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    for form, begins in (("pdf", b"%PDF-"), ("xlsx", b"PK"), ("parquet", b"PAR1"), ("3gpp-xml", b"<?xml")):
+        assert main(["report", "--format", form, "--output", str(tmp_path / form)]) == 0
+        assert (tmp_path / form).read_bytes().startswith(begins)
+    capsys.readouterr()
     assert main(["report", "--by", "slice"]) == 0
     assert "23 requests" in capsys.readouterr().out
     for words in (
@@ -258,6 +266,8 @@ def test_the_command_writes_a_file_or_says_what_is_wrong(
         ["--from", "2030-01-01"],
         ["--from", "2020-01-02", "--to", "2020-01-01"],
         ["--output", str(tmp_path / "no" / "dir")],
+        ["--compare", "previous"],
+        ["--compare", "'; DROP TABLE transactions; --"],
     ):
         assert main(["report", *words]) == 1
         said = capsys.readouterr().err
@@ -312,6 +322,52 @@ def test_durations_have_three_digits(value: int | None, text: str) -> None:
 )
 def test_a_ratio_is_never_rounded_to_all_or_nothing(ratio: float | None, text: str) -> None:
     assert units.percent(ratio) == text
+
+
+HOUR_US = 3_600_000_000
+
+
+@pytest.mark.parametrize(
+    ("compare", "begin_hour"), [("previous", 22), ("24h", 0), ("1d", 0), ("1970-01-01T05:00:00", 5)]
+)
+def test_what_is_compared_with(compare: str, begin_hour: int) -> None:
+    assert earlier(compare, 24 * HOUR_US, 26 * HOUR_US, 10**15) == begin_hour * HOUR_US
+
+
+def test_a_schedule_reports_each_period_once_it_has_settled() -> None:
+    reports = due("0 */6 * * *", 7 * HOUR_US)
+    first, second = next(reports), next(reports)
+    assert (first.start_us, first.stop_us) == (6 * HOUR_US, 12 * HOUR_US)
+    assert (second.start_us, second.stop_us) == (12 * HOUR_US, 18 * HOUR_US)
+    assert second.at_us == 18 * HOUR_US + SETTLE_S * 1_000_000
+    assert named("%Y-%m-%d-%H%M.html", second.stop_us) == "1970-01-01-1800.html"
+
+
+def test_the_schedule_is_followed_until_it_is_woken() -> None:
+    now_us, made, waits = 7 * HOUR_US, [], []
+
+    def wait(seconds: float) -> bool:
+        nonlocal now_us
+        waits.append(seconds)
+        now_us += round(seconds * 1e6)
+        return len(waits) > 3
+
+    follow("0 * * * *", lambda: now_us, wait, made.append)
+    assert [(one.stop_us - one.start_us) // HOUR_US for one in made] == [1, 1, 1]
+    assert waits[1:] == [3_600, 3_600, 3_600]
+    assert waits[0] in {SETTLE_S, SETTLE_S + 3_600}
+
+
+@pytest.mark.parametrize("cron", ["soon", "61 * * * *", "", "* * *"])
+def test_what_is_no_schedule_is_refused(cron: str) -> None:
+    with pytest.raises(Refusal, match="not a schedule"):
+        next(due(cron, 0))
+
+
+def test_a_schedule_needs_a_place_and_no_period(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--schedule", "0 6 * * *"], ["--schedule", "0 6 * * *", "--from", "1d", "--output", "x"]):
+        assert main(["report", *words]) == 1
+        assert capsys.readouterr().err.startswith("sbiscope report: ")
 
 
 @given(st.text(max_size=30))

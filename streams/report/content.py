@@ -93,8 +93,50 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Heat:
+    """Answers of one operation whose duration lies in one step: above half of `up_to_us`, up to it."""
+
+    operation: str
+    up_to_us: int
+    answers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Procedure:
+    """One kind of procedure, each counted where it began; durations are those of the successful ones."""
+
+    kind: str
+    begun: int
+    succeeded: int
+    failed: int
+    superseded: int
+    unknown: int
+    p50_us: int | None
+    p95_us: int | None
+
+    @property
+    def success_ratio(self) -> float | None:
+        """Succeeded of those whose end is known; None if none is."""
+        known = self.succeeded + self.failed
+        return self.succeeded / known if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Where procedures of one kind broke: at which step, with which answer of whom."""
+
+    kind: str
+    step: str | None
+    outcome: str
+    producer: str | None
+    status: int | None
+    cause: str | None
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
-    """All of it. `by` names the dimension of `lines`; `step_us` the length of a moment."""
+    """All of it. `by` names the dimension of `lines`; `step_us` the length of a moment; `previous`: compared with."""
 
     start_us: int
     stop_us: int
@@ -107,9 +149,13 @@ class Report:
     operations: tuple[Line, ...]
     pairs: tuple[Pair, ...]
     causes: tuple[Cause, ...]
+    heat: tuple[Heat, ...]
+    procedures: tuple[Procedure, ...]
+    breaks: tuple[Break, ...]
     coverage: tuple[Coverage, ...]
     logical_requests: int
     seen_at_both_ends: int
+    previous: "Report | None" = None
 
     def failing(self, most: int = 10) -> list[Line]:
         """Return the operations with most failures, worst first."""
@@ -121,31 +167,19 @@ class Report:
         found = [line for line in self.operations if line.figures.answered >= answers]
         return sorted(found, key=lambda line: (-(line.figures.p95_us or 0), line.name or ""))[:most]
 
-    def completeness(self) -> list[str]:
-        """Return the sentences that say what these figures can be trusted for."""
-        orphans = sum(one.orphan_responses for one in self.coverage)
-        unreadable = sum(one.partial_headers + one.unreadable_headers for one in self.coverage)
-        gaps = sum(one.gaps for one in self.coverage)
-        sightings = sum(one.sightings for one in self.coverage)
-        total = self.total
-        known = _share(total.requests - total.unknown, total.requests)
-        said = [f"{known} of {total.requests:,} requests have a known outcome."]
-        if total.unknown:
-            said.append(f"{total.unknown:,} ended as unknown: what became of them was not seen; they are in no ratio.")
-        if unreadable:
-            said.append(f"In {unreadable:,} of {sightings:,} sightings header fields could not be read: left empty.")
-        if gaps:
-            said.append(f"In {gaps:,} sightings bytes are known to be missing.")
-        if orphans:
-            said.append(f"Responses that came without a request that we saw: {orphans:,}; they are counted here only.")
-        nodes = len({(one.site, one.node) for one in self.coverage})
-        plural = "s" * (nodes != 1)
-        twice = f"{self.seen_at_both_ends:,} exchanges were seen at more than one end and are counted once."
-        said.append(f"Seen by {nodes:,} node{plural} or capture{plural}; {twice}")
-        return said
+    def before_line(self, name: str | None) -> Figures | None:
+        """Return the figures of a line of the dimension in the report compared with; None where there are none."""
+        return _of(self.previous.lines, name) if self.previous else None
+
+    def before_operation(self, name: str | None) -> Figures | None:
+        """Return those of an operation."""
+        return _of(self.previous.operations, name) if self.previous else None
+
+    def before_pair(self, consumer: str | None, producer: str | None) -> Figures | None:
+        """Return those of a pair of NF types."""
+        pairs = self.previous.pairs if self.previous else ()
+        return next((one.figures for one in pairs if (one.consumer, one.producer) == (consumer, producer)), None)
 
 
-def _share(part: int, whole: int) -> str:
-    if not whole or part == whole:
-        return "100 %"
-    return f"{min(100 * part / whole, 99.99):.2f} %"
+def _of(lines: tuple[Line, ...], name: str | None) -> Figures | None:
+    return next((line.figures for line in lines if line.name == name), None)

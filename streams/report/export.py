@@ -3,45 +3,43 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
-from dataclasses import asdict, fields
+from dataclasses import asdict
+from typing import Any
 
-from streams.report.content import Figures, Line, Report
+from streams.report.content import Line, Report
+from streams.report.flat import COLUMNS, rows
 from streams.report.inert import cell, markdown
+from streams.report.sentences import completeness, summary
 from streams.report.units import count, duration, moment, percent
-
-COLUMNS = tuple(field.name for field in fields(Figures))
 
 
 def as_json(report: Report) -> str:
     """Return the whole report; times and durations in microseconds, ratios as numbers."""
+    whole = _whole(report)
+    whole["summary"] = summary(report)
+    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
+
+
+def _whole(report: Report) -> dict[str, Any]:
     whole = asdict(report)
-    whole["completeness"] = report.completeness()
+    whole["completeness"] = completeness(report)
     whole["total"]["success_ratio"] = report.total.success_ratio
     for name in ("moments", "lines", "operations", "pairs"):
         for written, line in zip(whole[name], getattr(report, name), strict=True):
             written["figures"]["success_ratio"] = line.figures.success_ratio
-    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
+    for written, one in zip(whole["procedures"], report.procedures, strict=True):
+        written["success_ratio"] = one.success_ratio
+    whole["previous"] = None if report.previous is None else _whole(report.previous)
+    return whole
 
 
 def as_csv(report: Report) -> str:
-    """Return one row a set of figures: the total, each step, line of the dimension, operation and pair of NFs."""
+    """Return the rows of streams/report/flat.py; text that a spreadsheet would take for a formula starts with '."""
     out = io.StringIO(newline="")
     writer = csv.writer(out)
-    writer.writerow(["part", "name", "consumer_nf", "producer_nf", "start_us", *COLUMNS, "success_ratio"])
-
-    for keys, figures in _sets(report):
-        values = [getattr(figures, column) for column in COLUMNS]
-        writer.writerow([cell(value) for value in (*keys, *values, figures.success_ratio)])
+    writer.writerow(COLUMNS)
+    writer.writerows([cell(value) for value in row.values()] for row in rows(report))
     return out.getvalue()
-
-
-def _sets(report: Report) -> Iterator[tuple[tuple[str | int | None, ...], Figures]]:
-    yield ("total", None, None, None, None), report.total
-    yield from ((("step", None, None, None, one.start_us), one.figures) for one in report.moments)
-    yield from (((f"by {report.by}", one.name, None, None, None), one.figures) for one in report.lines)
-    yield from ((("operation", one.name, None, None, None), one.figures) for one in report.operations)
-    yield from ((("pair", None, one.consumer, one.producer, None), one.figures) for one in report.pairs)
 
 
 def as_markdown(report: Report) -> str:
@@ -57,19 +55,29 @@ def as_markdown(report: Report) -> str:
         "",
         figures,
         "",
-        *(f"- {markdown(sentence)}" for sentence in report.completeness()),
-        *_section(f"By {report.by}", list(report.lines[:50])),
-        *_section("Operations that fail most", report.failing()),
-        *_section("Slowest operations", report.slowest()),
+        *(f"- {markdown(sentence)}" for sentence in summary(report)),
+        "",
+        "## What these figures rest on",
+        "",
+        *(f"- {markdown(sentence)}" for sentence in completeness(report)),
+        *_lines(f"By {report.by}", list(report.lines[:50])),
+        *_lines("Operations that fail most", report.failing()),
+        *_section("Why they fail", ["", "outcome", "status", "cause", "count"], 1, _causes(report)),
+        *_lines("Slowest operations", report.slowest()),
+        *_section("Who talks to whom", ["consumer", "producer", "requests", "success"], 2, _pairs(report)),
+        *_section(
+            "Procedures", ["", "begun", "success", "failed", "unknown", "median", "95 %"], 1, _procedures(report)
+        ),
+        *_section("Where they break", ["", "at step", "how", "status", "cause", "count"], 5, _breaks(report)),
     ]
     return "\n".join(parts) + "\n"
 
 
-def _section(title: str, lines: list[Line]) -> list[str]:
+def _lines(title: str, lines: list[Line]) -> list[str]:
     head = ["", "requests", "success", "failed", "unanswered", "unknown", "median", "95 %", "99 %"]
     rows = [
         [
-            markdown(line.name or "(not known)"),
+            _text(line.name),
             count(line.figures.requests),
             percent(line.figures.success_ratio),
             count(line.figures.failed),
@@ -81,5 +89,57 @@ def _section(title: str, lines: list[Line]) -> list[str]:
         ]
         for line in lines
     ]
-    written = [f"| {' | '.join(row)} |" for row in [head, ["---", *["---:"] * 8], *rows]]
-    return ["", f"## {title}", "", *written]
+    return _section(title, head, 1, rows)
+
+
+def _causes(report: Report) -> list[list[str]]:
+    return [
+        [
+            _text(one.operation),
+            one.outcome.replace("_", " "),
+            str(one.status or "–"),
+            _text(one.cause),
+            count(one.count),
+        ]
+        for one in report.causes[:15]
+    ]
+
+
+def _pairs(report: Report) -> list[list[str]]:
+    return [
+        [_text(one.consumer), _text(one.producer), count(one.figures.requests), percent(one.figures.success_ratio)]
+        for one in report.pairs[:50]
+    ]
+
+
+def _procedures(report: Report) -> list[list[str]]:
+    return [
+        [
+            _text(one.kind.replace("_", " ")),
+            count(one.begun),
+            percent(one.success_ratio),
+            count(one.failed),
+            count(one.unknown),
+            duration(one.p50_us),
+            duration(one.p95_us),
+        ]
+        for one in report.procedures
+    ]
+
+
+def _breaks(report: Report) -> list[list[str]]:
+    return [
+        [_text(one.kind.replace("_", " ")), _text(one.step), one.outcome, str(one.status or "–"), _text(one.cause),
+         count(one.count)]
+        for one in report.breaks[:20]
+    ]  # fmt: skip
+
+
+def _text(text: str | None) -> str:
+    return markdown(text or "(not known)")
+
+
+def _section(title: str, head: list[str], texts: int, rows: list[list[str]]) -> list[str]:
+    """Return a table, its first `texts` columns set left; nothing without rows."""
+    rule = ["---"] * texts + ["---:"] * (len(head) - texts)
+    return ["", f"## {title}", "", *(f"| {' | '.join(row)} |" for row in [head, rule, *rows])] if rows else []

@@ -6,7 +6,7 @@ from clickhouse_connect.driver.client import Client
 
 from schemas.refusal import Refusal
 from streams.clickhouse import rows
-from streams.report.content import Cause, Coverage, Figures, Line, Moment, Pair, Report
+from streams.report.content import Break, Cause, Coverage, Figures, Heat, Line, Moment, Pair, Procedure, Report
 
 # --by NAME → the column it means.
 DIMENSIONS = {
@@ -30,14 +30,14 @@ FROM transactions
 WHERE request_us >= fromUnixTimestamp64Micro({start:Int64}) AND request_us < fromUnixTimestamp64Micro({stop:Int64})
 """
 
-# One pass over the period, grouped in six ways at once: all figures of a report come from the same rows. Names come
+# One pass over the period, grouped in seven ways at once: all figures of a report come from the same rows. Names come
 # from the wire, so of each way only the thousand largest groups are read.
 FIGURES = """
 SELECT
-    grouping(step, line, operation_name, consumer_nf, producer_nf, outcome, status, cause) AS kind,
-    step, line, operation_name, consumer_nf, producer_nf, outcome, status, cause,
+    grouping(step, line, operation_name, consumer_nf, producer_nf, outcome, status, cause, up_to_us) AS kind,
+    step, line, operation_name, consumer_nf, producer_nf, outcome, status, cause, up_to_us,
     countIf(length(vantages) > 1),
-    count(), countIf(response_event_id IS NOT NULL), countIf(verdict = 'success'), countIf(verdict = 'failure'),
+    count(), countIf(response_us IS NOT NULL), countIf(verdict = 'success'), countIf(verdict = 'failure'),
     countIf(outcome = 'unknown'), countIf(outcome = 'client_error'), countIf(outcome = 'server_error'),
     countIf(outcome = 'hidden_failure'), countIf(outcome = 'unanswered'), countIf(outcome = 'late'),
     countIf(outcome = 'reset'), countIf(retransmission),
@@ -49,6 +49,7 @@ FROM
         *,
         intDiv(toUnixTimestamp64Micro(request_us), {step:Int64}) * {step:Int64} AS step,
         coalesce(operation, concat(ifNull(method, '?'), ' ', ifNull(resource, 'path not readable'))) AS operation_name,
+        toInt64(1000 * pow(2, greatest(0, ceil(log2(greatest(duration_us, 1) / 1000))))) AS up_to_us,
         DIMENSION AS line
     FROM exchanges_between(
         start = fromUnixTimestamp64Micro({start:Int64}), stop = fromUnixTimestamp64Micro({stop:Int64}))
@@ -56,9 +57,10 @@ FROM
 )
 GROUP BY GROUPING SETS
 (
-    (), (step), (line), (operation_name), (consumer_nf, producer_nf), (operation_name, outcome, status, cause)
+    (), (step), (line), (operation_name), (consumer_nf, producer_nf), (operation_name, outcome, status, cause),
+    (operation_name, up_to_us)
 )
-ORDER BY kind, count() DESC, step, line, operation_name, consumer_nf, producer_nf, outcome, status, cause
+ORDER BY kind, count() DESC, step, line, operation_name, consumer_nf, producer_nf, outcome, status, cause, up_to_us
 LIMIT 1000 BY kind
 """
 
@@ -81,8 +83,32 @@ GROUP BY site, node, vantage
 ORDER BY site, node, vantage
 """
 
+PROCEDURES = """
+SELECT
+    kind, count(), countIf(outcome IN ('success', 'partial')), countIf(outcome IN ('failed', 'abandoned')),
+    countIf(outcome = 'superseded'), countIf(outcome = 'incomplete'),
+    if(countIf(outcome = 'success') = 0, [], quantilesExactIf(0.5, 0.95)(duration_us, outcome = 'success'))
+FROM procedures FINAL
+WHERE begin_us >= fromUnixTimestamp64Micro({start:Int64}) AND begin_us < fromUnixTimestamp64Micro({stop:Int64})
+GROUP BY kind
+ORDER BY count() DESC, kind
+"""
+
+BREAKS = """
+SELECT
+    kind, if(outcome = 'failed', failed_step, last_step) AS step, outcome, failed_producer_nf, failed_status,
+    failed_cause, count()
+FROM procedures FINAL
+WHERE begin_us >= fromUnixTimestamp64Micro({start:Int64}) AND begin_us < fromUnixTimestamp64Micro({stop:Int64})
+    AND outcome IN ('failed', 'abandoned')
+GROUP BY kind, step, outcome, failed_producer_nf, failed_status, failed_cause
+ORDER BY count() DESC, kind, step, outcome, failed_producer_nf, failed_status, failed_cause
+LIMIT 1000
+"""
+
 # What `kind` is for each grouping set: a bit a column, first column highest, 1 = not in the set.
-TOTAL, STEP, LINE, OPERATION, PAIR, CAUSE = 0b11111111, 0b01111111, 0b10111111, 0b11011111, 0b11100111, 0b11011000
+TOTAL, STEP, LINE, OPERATION, PAIR = 0b111111111, 0b011111111, 0b101111111, 0b110111111, 0b111001111
+CAUSE, HEAT = 0b110110001, 0b110111110
 
 
 def measure(client: Client, start_us: int | None, stop_us: int | None, by: str, made_us: int) -> Report:
@@ -100,9 +126,10 @@ def measure(client: Client, start_us: int | None, stop_us: int | None, by: str, 
     step_us = _step_s((min(stop, last_us + 1) - max(start, first_us)) / 1e6) * 1_000_000
     figures = FIGURES.replace("DIMENSION", DIMENSIONS[by])
     found = rows(client, figures, {"start": start, "stop": stop, "step": step_us})
-    coverage = rows(client, COVERAGE, {"start": start, "stop": stop})
-    ((logical,),) = rows(client, LOGICAL, {"start": start, "stop": stop})
-    of = {kind: [row for row in found if row[0] == kind] for kind in (TOTAL, STEP, LINE, OPERATION, PAIR, CAUSE)}
+    period = {"start": start, "stop": stop}
+    coverage, procedures, breaks = (rows(client, sql, period) for sql in (COVERAGE, PROCEDURES, BREAKS))
+    ((logical,),) = rows(client, LOGICAL, period)
+    of = {kind: [row for row in found if row[0] == kind] for kind in (TOTAL, STEP, LINE, OPERATION, PAIR, CAUSE, HEAT)}
     total = of[TOTAL][0]
     return Report(
         start_us=start,
@@ -116,15 +143,18 @@ def measure(client: Client, start_us: int | None, stop_us: int | None, by: str, 
         operations=tuple(Line(row[3], _figures(row)) for row in of[OPERATION]),
         pairs=tuple(Pair(row[4], row[5], _figures(row)) for row in of[PAIR]),
         causes=tuple(Cause(row[3], row[6], row[7], row[8], n) for row in of[CAUSE] if (n := _figures(row).failed)),
+        heat=tuple(Heat(row[3], row[9], _figures(row).answered) for row in of[HEAT] if row[9] is not None),
+        procedures=tuple(Procedure(*row[:6], *(row[6] or [None] * 2)) for row in procedures),
+        breaks=tuple(Break(*row) for row in breaks),
         coverage=tuple(Coverage(*row) for row in coverage),
         logical_requests=logical,
-        seen_at_both_ends=total[9],
+        seen_at_both_ends=total[10],
     )
 
 
 def _figures(row: tuple[Any, ...]) -> Figures:
     """Return the figures that stand behind the keys of a row; without any answer there are no quantiles."""
-    *counts, quantiles = row[10:]
+    *counts, quantiles = row[11:]
     return Figures(*counts, *(quantiles or [None] * 5))
 
 

@@ -12,9 +12,10 @@ from markupsafe import Markup
 from streams.report import chart, units
 from streams.report.content import Figures, Report
 from streams.report.inert import visible
+from streams.report.sentences import change, completeness, points, summary
 
 FOLDER = Path(__file__).parent
-MATRIX = 20  # rows and columns of the NF matrix at most
+MATRIX = 20  # rows and columns of the NF matrix, and rows of the heat map, at most
 TITLES = {
     "nf": "producer NF",
     "consumer": "consumer NF",
@@ -42,6 +43,8 @@ def page(report: Report) -> str:
         charts=[make(report.moments, report.step_us) for make in makers],
         by_title=TITLES[report.by],
         matrix=pairs,
+        heat_rows=heat_rows(report),
+        heat_steps=sorted({one.up_to_us for one in report.heat}),
         sites=sorted({one.site for one in report.coverage}),
         consumers=_order(one.consumer for one in report.pairs),
         producers=_order(one.producer for one in report.pairs),
@@ -69,7 +72,22 @@ def _environment(busiest: int) -> Environment:
         "shown": shown,
         "heat": lambda figures: heat(figures, busiest),
     }
+    words = {"summary": summary, "completeness": completeness, "change": change, "points": points, "shade": shade}
+    environment.globals |= words
     return environment
+
+
+def heat_rows(report: Report) -> list[tuple[str, dict[int, int]]]:
+    """Return the operations answered most, busiest first, with their answers by step of duration."""
+    found: dict[str, dict[int, int]] = {}
+    for one in report.heat:
+        found.setdefault(one.operation, {})[one.up_to_us] = one.answers
+    return sorted(found.items(), key=lambda row: (-sum(row[1].values()), row[0]))[:MATRIX]
+
+
+def shade(answers: int, row: dict[int, int]) -> int:
+    """Return 1 to 4, by the share of the row's answers."""
+    return 1 + min(3, int(4 * answers / sum(row.values())))
 
 
 def shown(text: str | None) -> str:

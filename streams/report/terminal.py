@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from streams.report.content import Figures, Line, Report
 from streams.report.inert import visible
+from streams.report.sentences import change, completeness, points
 from streams.report.units import count, duration, moment, percent, size, span
 
 HEAD = ("requests", "success", "failed", "unanswered", "unknown", "median", "95 %", "99 %", "max")
@@ -21,14 +22,47 @@ def terminal(report: Report) -> str:
         "",
         f"  {numbers}, {fate}",
         f"  latency {waits}, bodies {size(total.body_bytes)}",
+        *_compared(report),
         "",
-        *(f"  {sentence}" for sentence in report.completeness()),
+        *(f"  {sentence}" for sentence in completeness(report)),
         *_section(f"By {report.by}", report.lines[:20]),
         *_section("Operations that fail most", report.failing()),
         *_causes(report),
         *_section("Slowest operations", report.slowest()),
+        *_procedures(report),
     ]
     return "\n".join(parts) + "\n"
+
+
+def _compared(report: Report) -> list[str]:
+    if report.previous is None:
+        return []
+    now, before = report.total, report.previous.total
+    period = f"{moment(report.previous.start_us)} to {moment(report.previous.stop_us)} UTC"
+    asked, waits = change(now.requests, before.requests), change(now.p95_us, before.p95_us)
+    return [f"  against {period}: {asked} requests, success {points(now, before)}, 95 % {waits}"]
+
+
+def _procedures(report: Report) -> list[str]:
+    if not report.procedures:
+        return []
+    rows = [
+        [
+            visible(one.kind.replace("_", " ")),
+            count(one.begun),
+            percent(one.success_ratio),
+            *map(count, (one.failed, one.superseded, one.unknown)),
+            *map(duration, (one.p50_us, one.p95_us)),
+        ]
+        for one in report.procedures
+    ]
+    head = ["", "begun", "success", "failed", "begun anew", "unknown", "median", "95 %"]
+    breaks = [
+        [_name(one.kind.replace("_", " ")), _name(one.step), one.outcome, str(one.status or "–"), count(one.count)]
+        for one in report.breaks[:10]
+    ]
+    where = table(["", "at step", "how", "status", "count"], breaks, [True] * 4 + [False]) if breaks else []
+    return ["", "Procedures", *table(head, rows, [True] + [False] * 7), *([""] if where else []), *where]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], texts: Sequence[bool]) -> list[str]:

@@ -46,6 +46,11 @@ def moment(microseconds: int) -> str:
         return f"{microseconds} us"
 
 
+def iso(microseconds: int) -> str:
+    """Return a time of the epoch in UTC as ISO 8601, to the second."""
+    return f"{EPOCH + timedelta(microseconds=microseconds):%Y-%m-%dT%H:%M:%SZ}"
+
+
 def span(microseconds: int) -> str:
     """Return the length of a period in its two largest units."""
     seconds = max(1, round(microseconds / 1e6))
