@@ -101,6 +101,14 @@ class Streams:
 
 
 @dataclass(frozen=True, slots=True)
+class Alerts:
+    """Where alerts go beside Kafka: `webhook_url` of an Alertmanager, `https://name:password@host` too, or nowhere."""
+
+    webhook_url: str = field(default="", repr=False)
+    webhook_ca_location: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Stack:
     """The local stack: where it keeps its data and which ports it listens on (loopback only)."""
 
@@ -120,6 +128,7 @@ class Config:
     clickhouse: ClickHouse = field(default_factory=ClickHouse)
     collector: Collector = field(default_factory=Collector)
     streams: Streams = field(default_factory=Streams)
+    alerts: Alerts = field(default_factory=Alerts)
     stack: Stack = field(default_factory=Stack)
 
 

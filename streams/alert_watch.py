@@ -44,6 +44,7 @@ class Watch(msgspec.Struct, array_like=True):
     version: int = 0
     streak: int = 0
     raised_us: int = 0
+    severity: str = ""  # that it was raised with: the rule may have another by now
     heard_us: int = -1  # start of the last window that held what is waited for
     values: list[float] = msgspec.field(default_factory=list)  # of the windows before
     season: list[float] = msgspec.field(default_factory=list)  # by hour of the day, below 0 = not known yet
@@ -121,16 +122,16 @@ class Watch(msgspec.Struct, array_like=True):
         self.streak += 1
         if self.streak < (rule.clear_after if self.is_raised else rule.raise_after):
             return Change.NONE
-        return self.turn(end_us)
+        return self.turn(rule, end_us)
 
-    def turn(self, end_us: int) -> Change:
+    def turn(self, rule: Rule, end_us: int) -> Change:
         """Raise what was clear, clear what was raised. The version is a time, so it rises though we forget a key."""
         self.streak = 0
         after = 2 * (end_us // VERSION_US) + (not self.is_raised)
         self.version = max(after, self.version + 1)
         if not self.is_raised:
             return Change.CLEARED
-        self.raised_us = end_us
+        self.raised_us, self.severity = end_us, rule.severity
         return Change.RAISED
 
 

@@ -170,10 +170,10 @@ class Alerts:
         """Say what follows from a key having had no window."""
         end_us = shown[-1] + rule.window_s * 1_000_000
         if watch.is_absent(rule, shown):
-            self._count(watch.turn(end_us))
+            self._count(watch.turn(rule, end_us))
             yield record(rule, watch, kpi_id, key.fields, Verdict(True, 0.0, rule.least), shown[-1])
         elif watch.is_idle(rule, key.last_us, end_us):
-            self._count(watch.turn(end_us))
+            self._count(watch.turn(rule, end_us))
             watch.values = []  # what stays away for so long is not waited for any more
             why = f"nothing of it was seen for {rule.idle_after} windows of {rule.window_s} s"
             yield record(rule, watch, kpi_id, key.fields, Verdict(None, 0.0, 0.0), shown[-1], why)
@@ -189,7 +189,7 @@ class Alerts:
             self.counts["keys_evicted"] += 1
             for rule, watch in self._ruled(key):
                 if watch.is_raised:
-                    self._count(watch.turn(key.last_us + key.window_s * 1_000_000))
+                    self._count(watch.turn(rule, key.last_us + key.window_s * 1_000_000))
                     why = "no longer watched: there are too many keys"
                     yield record(rule, watch, kpi_id, key.fields, Verdict(None, 0.0, 0.0), key.last_us, why)
 

@@ -18,20 +18,27 @@ from streams.runtime.process import Job, Measured, Surroundings
 from streams.runtime.sinking import Sinking, SinkPlan
 from streams.sink import TARGETS, Store, Target
 from streams.store import Table
+from streams.webhook import Webhook
 
 EVENTS, TRANSACTIONS, DELTAS = "sbi.events", "sbi.transactions", "sbi.kpi-deltas"
 NAMES = ("pairing", "kpis", "procedures", "alerts", "sink")
+WEBHOOK = Target("webhook", ALERTS, "", numbered=False)
+
+
+def names(config: Config) -> tuple[str, ...]:
+    """Return the names of the stages that this configuration asks for."""
+    return (*NAMES, WEBHOOK.stage) if config.alerts.webhook_url else NAMES
 
 
 def jobs(
-    config: Config, names: tuple[str, ...], marks: Mapping[str, bytes], account: Callable[[], Account]
+    config: Config, wanted: tuple[str, ...], marks: Mapping[str, bytes], account: Callable[[], Account]
 ) -> list[Job]:
-    """Return the jobs of the stages `names`; `account` is asked only where a sink is among them.
+    """Return the jobs of the stages `wanted`; `account` is asked only where a sink is among them.
 
     `marks`: what stands before the bodies of a schema, by its name, where a registry gave it; else single-object marks.
     """
     made: list[Job] = []
-    for name in names:
+    for name in wanted:
         if name == "pairing":
             made.append(_pairing(config, marks))
         elif name == "kpis":
@@ -42,9 +49,12 @@ def jobs(
             made.append(_folding(config, "alerts", KPIS, (ALERTS, ALERTS_JSON), Alerts, marks, ticks=False))
         elif name == "sink":
             writer = account()
-            made += [_sink(config, target, writer, marks) for target in TARGETS.values()]
+            made += [_sink(config, target, table(writer, target.table), marks) for target in TARGETS.values()]
+        elif name == WEBHOOK.stage:
+            receiver = Webhook(config.alerts)
+            made.append(_sink(config, WEBHOOK, receiver.store, marks, receiver.name))
         else:
-            raise Refusal("no such stage", name, f"known: {', '.join(NAMES)}")
+            raise Refusal("no such stage", name, f"known: {', '.join((*NAMES, WEBHOOK.stage))}")
     return made
 
 
@@ -85,12 +95,12 @@ def _folding(
     return Job(name, topic, outputs, stage)
 
 
-def _sink(config: Config, target: Target, account: Account, marks: Mapping[str, bytes]) -> Job:
+def _sink(config: Config, target: Target, store: Store, marks: Mapping[str, bytes], server: str = "ClickHouse") -> Job:
     def stage(around: Surroundings) -> Measured:
         rows, seconds = config.streams.insert_rows, config.streams.insert_ms / 1_000
-        store = table(account, target.table)
         quarantine = around.partitions[QUARANTINE], _mark(QUARANTINE, marks)
-        return Sinking(SinkPlan(target, store, rows, seconds, *quarantine), around.reader, around.writers, around.fail)
+        plan = SinkPlan(target, store, rows, seconds, *quarantine, server)
+        return Sinking(plan, around.reader, around.writers, around.fail)
 
     return Job(target.stage, target.topic, (), stage)
 
@@ -119,12 +129,23 @@ def _mark(topic: str, marks: Mapping[str, bytes]) -> bytes:
     return marks.get(schema) or single_object_mark(schema)
 
 
-def inputs(names: tuple[str, ...]) -> list[tuple[str, str]]:
-    """Return (stage, topic that it reads) of all stages that `names` stand for, for whoever asks how far they are."""
+def inputs(wanted: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Return (stage, topic that it reads) of all stages that `wanted` stand for, for whoever asks how far they are."""
     found: list[tuple[str, str]] = []
-    for name in names:
+    for name in wanted:
         if name == "sink":
             found += [(target.stage, target.topic) for target in TARGETS.values()]
         else:
-            found.append((name, {"pairing": EVENTS, "kpis": DELTAS, "procedures": TRANSACTIONS, "alerts": KPIS}[name]))
+            found.append(
+                (
+                    name,
+                    {
+                        "pairing": EVENTS,
+                        "kpis": DELTAS,
+                        "procedures": TRANSACTIONS,
+                        "alerts": KPIS,
+                        WEBHOOK.stage: ALERTS,
+                    }[name],
+                )
+            )
     return found

@@ -55,7 +55,11 @@ class Table:
 
 
 async def insist(
-    block: Block, store: Store, tell: Callable[[str], None], failed: Callable[[], None] = lambda: None
+    block: Block,
+    store: Store,
+    tell: Callable[[str], None],
+    failed: Callable[[], None] = lambda: None,
+    server: str = "ClickHouse",
 ) -> list[Poisoned]:
     """Store `block`, trying again for ever while the server is away; `tell` hears when an outage begins and ends.
 
@@ -70,10 +74,10 @@ async def insist(
         except FAILURES as error:
             failed()
             if pause == FIRST_PAUSE_S:
-                tell(f"ClickHouse is away, rows wait in Kafka: {said(error)}")
+                tell(f"{server} is away, rows wait in Kafka: {said(error)}")
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
         else:
             if pause > FIRST_PAUSE_S:
-                tell("ClickHouse is back")
+                tell(f"{server} is back")
             return poisoned

@@ -14,7 +14,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--stage",
         action="append",
         metavar="NAME",
-        help="pairing, kpis, procedures, alerts or sink; may be given several times (default: all in this process)",
+        help="pairing, kpis, procedures, alerts, sink or webhook; may be given several times "
+        "(default: all in this process, webhook where it has an address)",
     )
     parser.add_argument(
         "--instance",
@@ -52,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
 
     config = load(options.config)
     settings = client(config)
-    names = tuple(dict.fromkeys(options.stage or stages.NAMES))
+    names = tuple(dict.fromkeys(options.stage or stages.names(config)))
     if "sink" in names:
         connect(writer(config), "default").close()
     jobs = stages.jobs(config, names, marks(config.kafka), lambda: writer(config))

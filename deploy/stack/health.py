@@ -73,7 +73,7 @@ def _external(found: Health, name: str, address: str) -> None:
 
 
 def _lags(config: Config) -> Iterator[Lag]:
-    from streams.stages import NAMES, inputs
+    from streams.stages import inputs, names
 
     settings = kafka_client(config)
     prefix = config.kafka.topic_prefix
@@ -81,7 +81,7 @@ def _lags(config: Config) -> Iterator[Lag]:
     topics = admin.list_topics(timeout=CONTACT_S).topics
     consumer = Consumer({**settings, "group.id": "sbiscope-status", "enable.auto.commit": False})
     try:
-        for stage, topic in inputs(NAMES):
+        for stage, topic in inputs(names(config)):
             count = len(topics[prefix + topic].partitions) if prefix + topic in topics else 0
             partitions = [TopicPartition(prefix + topic, one) for one in range(count)]
             yield Lag(stage, topic, sum(_behind(admin, consumer, f"sbiscope-{stage}", partitions)))

@@ -33,11 +33,11 @@ def servers(config: Config, place: Layout) -> list[Part]:
     return found
 
 
-def workers(place: Layout, words: list[str]) -> list[Part]:
+def workers(config: Config, place: Layout, words: list[str]) -> list[Part]:
     """Return the workers, one process a stage; `words`: the options that lead to the configuration."""
-    from streams.stages import NAMES
+    from streams.stages import names
 
-    return [_worker(name, place, words) for name in NAMES]
+    return [_worker(name, place, words) for name in names(config)]
 
 
 def schema(words: list[str]) -> list[str]:

@@ -46,7 +46,7 @@ class Supervisor:
         with self._ending():
             self._start(parts.servers(self.config, self.place))
             self._schema()
-            self._start(parts.workers(self.place, self.words))
+            self._start(parts.workers(self.config, self.place, self.words))
             self.state.ready = True
             while True:
                 self._round()

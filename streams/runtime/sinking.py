@@ -29,7 +29,10 @@ LOG = logging.getLogger("sbiscope")
 
 @dataclass(frozen=True, slots=True)
 class SinkPlan:
-    """What a sink is: a block leaves at `rows`, or `seconds` after its first message."""
+    """What a sink is: a block leaves at `rows`, or `seconds` after its first message.
+
+    `server`: whom it stores at, as an outage names it.
+    """
 
     target: Target
     store: Store
@@ -37,6 +40,7 @@ class SinkPlan:
     seconds: float
     quarantine_partitions: int
     quarantine_mark: bytes
+    server: str = "ClickHouse"
 
 
 @dataclass(slots=True)
@@ -165,7 +169,8 @@ class Sinking:
         self._bad, self._since = [], None
         self._gone.set()
         rows = sum(one.rows.count for one in leaving.block.messages)
-        bad = leaving.bad + await insist(leaving.block, self._plan.store, LOG.warning, self._failed)
+        told = LOG.warning, self._failed, self._plan.server
+        bad = leaving.bad + await insist(leaving.block, self._plan.store, *told)
         await self._set_aside(bad, append_ms)
         await self._commit(leaving, bad)
         add(self.figures.counts, {"rows_stored": rows, "blocks": 1})
