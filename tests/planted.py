@@ -297,7 +297,7 @@ def _pass_on(client: h2.connection.H2Connection, server: h2.connection.H2Connect
                 receiver.receive_data(data)
 
 
-def capture() -> bytes:
+def capture(begin: int = 1_795_381_129_000_000_000) -> bytes:
     """Return the planted traffic as a pcap file, its last exchange late: procedures before it are over."""
     ends = {True: ("10.0.0.1", 40_001), False: ("10.0.0.2", 7777)}
     sent = {True: 1, False: 1}
@@ -310,7 +310,6 @@ def capture() -> bytes:
                 piece = data[at : at + 1_400]
                 packets.append(segment(ends[side], ends[not side], sent[side], piece))
                 sent[side] += len(piece)
-    begin = 1_795_381_129_000_000_000
     late = [number * 1_000_000 + (number >= early) * LATE_NS for number in range(len(packets))]
     return pcap([(begin + after, ethernet(packet)) for after, packet in zip(late, packets, strict=True)])
 

@@ -1,5 +1,6 @@
 """Nothing planted rests anywhere: topics, tables, files, logs, metrics and every output of a stack that met it."""
 
+import json
 import signal
 import socket
 import urllib.request
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.stack
 SUPI = f"imsi-{planted.IDENTIFIERS['supi']}"
 EXCHANGES = len(planted.exchanges())
 HINDRANCE = live_hindrance(load(None))
-QUIET = {"sbi.quarantine"}
+QUIET = {"sbi.quarantine", "sbi.alerts", "sbi.alerts.json", "sbi.state.sink-alerts"}
 OF_AGENTS = {"sbi.agents", "sbi.flows", "sbi.state.sink-agents", "sbi.state.sink-flows"}
 
 
@@ -131,6 +132,8 @@ OUTPUTS = (
     ("report", "--by", "operation", "--format", "html"),
     ("report", "--format", "csv"),
     ("status",),
+    ("tail", "--from-beginning", "--count", str(EXCHANGES)),
+    ("tail", "--from-beginning", "--count", str(EXCHANGES), "--json"),
     ("query", "--format", "csv", "SELECT * FROM transactions FINAL"),
     *(("trace", SUPI, "--from", "2020-01-01", "--format", form) for form in FORMATS),
 )
@@ -151,3 +154,30 @@ def test_no_file_holds_any(stack: LocalStack) -> None:
     octets = {path: path.read_bytes().strip(b"\0") for path in files if path.stat().st_blocks}
     hits = [hit for path, found in octets.items() for hit in scanned(found, str(path))]
     assert hits == []
+
+
+def test_tail_tells_only_what_is_asked_for(stack: LocalStack) -> None:
+    words = ("tail", "--from-beginning", "--where", "node=file and status>=400", "--subscriber", SUPI, "--json")
+    failed = stack.rows(
+        "SELECT transaction_id FROM transactions FINAL WHERE node = 'file' AND status >= 400 AND supi LIKE 'imsi-%'"
+    )
+    code, out, told = stack.run(*words, "--count", str(len(failed)))
+    assert code == 0, told
+    assert {json.loads(line)["transaction_id"] for line in out.splitlines()} == {
+        row["transaction_id"] for row in failed
+    }
+
+
+def test_tail_follows_what_comes_while_it_looks_on(stack: LocalStack, tmp_path: Path) -> None:
+    (tmp_path / "later.pcap").write_bytes(planted.capture(1_795_382_000_000_000_000))
+    with stack.start("tail", "--where", "node=later", "--count", str(EXCHANGES)) as tail:
+        try:
+            assert tail.stderr is not None
+            assert "following" in tail.stderr.readline()
+            code, _, told = stack.run("collect", "--source", str(tmp_path / "later.pcap"), "--node", "later")
+            assert code == 0, told
+            out, told = tail.communicate(timeout=60)
+        finally:
+            tail.kill()
+    assert (tail.returncode, out.count("later wire"), told) == (0, EXCHANGES, "")
+    assert scanned(out.encode(), "tail") == []

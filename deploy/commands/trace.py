@@ -1,7 +1,6 @@
 """`sbiscope trace SUBSCRIBER`: the signalling of one subscriber as a ladder, from ClickHouse or from a capture."""
 
 import argparse
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -37,13 +36,14 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from deploy.commands.report import deliver
+    from deploy.subscriber import pseudonym_of
     from schemas.config import load
     from streams.ladder.content import ladder
 
     config = load(options.config)
     plain = options.plain_identifiers and options.capture is not None
     config = replace(config, collector=replace(config.collector, plain_identifiers=plain))
-    name = options.subscriber if plain else _pseudonym(config, options.subscriber)
+    name = options.subscriber if plain else pseudonym_of(config.collector, options.subscriber)
     rows = _of_capture(config, options.capture, name) if options.capture else _of_clickhouse(config, options, name)
     if not rows[0]:
         raise Refusal("nothing is known of this subscriber", name, "is the period right, and the pseudonym key?")
@@ -58,19 +58,6 @@ def _drawing(form: str) -> "Callable[[Any], str]":
 
     drawings = {"terminal": terminal, "html": page, "mermaid": text.mermaid, "plantuml": text.plantuml}
     return drawings.get(form, text.as_json)
-
-
-def _pseudonym(config: "Config", subscriber: str) -> str:
-    """Return the pseudonym of an identifier; what is one already stays."""
-    from collector.identifier_grammar import canonical, kind_of
-    from collector.pseudonym import is_pseudonym
-    from collector.pseudonym_key import pseudonyms_of
-
-    if is_pseudonym(subscriber):
-        return subscriber
-    if kind_of(canonical(subscriber)) is None:
-        raise Refusal("this is no subscriber identifier", subscriber, "write it with its prefix, as imsi-…")
-    return pseudonyms_of(config.collector, lambda text: print(text, file=sys.stderr)).of(subscriber)
 
 
 def _of_capture(config: "Config", path: str, name: str) -> "Rows":
