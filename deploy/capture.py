@@ -39,10 +39,12 @@ def meaning_of(config: Collector) -> Describe:
     from collector.meaning import Meaning
     from collector.pseudonym_key import pseudonyms_of
 
-    def say(text: str) -> None:
-        print(text, file=sys.stderr)
-
     return Meaning(pseudonyms_of(config, say), config.capture_bodies).event
+
+
+def say(text: str) -> None:
+    """Tell the user."""
+    print(text, file=sys.stderr)
 
 
 def incarnation(source: PcapSource) -> str:

@@ -23,6 +23,7 @@ COMMANDS = {
     "report": "KPIs of a period as a terminal table and a self-contained HTML page",
     "trace": "the signalling of one subscriber as a ladder: terminal, HTML, Mermaid, PlantUML, JSON",
     "tail": "transactions as they come, a line each",
+    "export": "one subscriber's exchanges of a capture as a redacted capture, for Wireshark",
     "schema": "create topics, migrate ClickHouse, publish the Avro schemas",
     "doctor": "say what this kernel and this machine can do, and what is missing",
     "pseudonym": "map a subscriber identifier to its pseudonym, with the key",
