@@ -1,6 +1,7 @@
 """A whole installation on real servers as an operator has it: Kafka and ClickHouse by URL, one worker, all stages."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from collector.workload import Workload
 from deploy.stack.passwords import READER, WRITER, passwords
 from schemas.framing import frame
 from streams.clickhouse import connect, rows
+from tests import under_unit
 from tests.broker import broker, free_ports
 from tests.front import Front, front
 from tests.local_stack import until
@@ -58,11 +60,20 @@ class Installation:
             client.close()
 
 
-def sbiscope(environment: dict[str, str], log: Path, *words: str) -> subprocess.Popen[bytes]:
+def sbiscope(
+    environment: dict[str, str], log: Path, *words: str, under: tuple[str, ...] = ()
+) -> subprocess.Popen[bytes]:
+    command = [*under, sys.executable, "-m", "deploy.cli", *words]
     with log.open("ab") as out:
-        return subprocess.Popen(
-            [sys.executable, "-m", "deploy.cli", *words], cwd=ROOT, env=environment, stdout=out, stderr=out
-        )
+        return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=out)
+
+
+def confinement() -> tuple[str, ...]:
+    """Return how a worker is started with the rights that its systemd unit gives it, as far as this machine can."""
+    if os.geteuid() != 0 or not shutil.which("setpriv") or not under_unit.is_possible():
+        return ()
+    rights = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
+    return (*rights, sys.executable, "-m", "tests.under_unit", "sbiscope-worker@.service")
 
 
 def done(environment: dict[str, str], log: Path, *words: str) -> None:
@@ -89,7 +100,7 @@ def installation(directory: Path) -> Iterator[Installation]:
             "SBISCOPE_STREAMS_METRICS_PORT": str(port),
         }
         done(environment, log, "schema")
-        worker = sbiscope(environment, log, "streams", "--instance", "w1")
+        worker = sbiscope(environment, log, "streams", "--instance", "w1", under=confinement())
         ending.callback(worker.wait, 40)
         ending.callback(worker.terminate)
         done(environment, log, "collect", "--source", str(SUITE), "--node", "suite")

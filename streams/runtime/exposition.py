@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,15 @@ from streams.runtime.figures import Figures
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def _started_s() -> float:
+    """Return when this process started: proc(5) counts from the boot (of /proc nothing but our own is needed)."""
+    since_boot_s = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / TICKS_PER_S
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + since_boot_s
+
+
+STARTED_S = _started_s()  # once: computed anew it would differ by microseconds, and look like a restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +94,12 @@ def _process() -> Iterator[str]:
     """Give what Prometheus' own clients tell of every process."""
     usage = resource.getrusage(resource.RUSAGE_SELF)
     resident = int(Path("/proc/self/statm").read_text().split()[1]) * PAGE_BYTES
-    since_boot_s = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19]) / TICKS_PER_S
-    boot_s = int(re.findall(r"^btime (\d+)", Path("/proc/stat").read_text(), re.MULTILINE)[0])
     yield from _head("process_cpu_seconds_total", "counter", "CPU time, user and system.")
     yield f"process_cpu_seconds_total {usage.ru_utime + usage.ru_stime:.3f}"
     yield from _head("process_resident_memory_bytes", "gauge", "Resident memory.")
     yield f"process_resident_memory_bytes {resident}"
     yield from _head("process_start_time_seconds", "gauge", "When the process started.")
-    yield f"process_start_time_seconds {boot_s + since_boot_s:.2f}"
+    yield f"process_start_time_seconds {STARTED_S:.2f}"
 
 
 def _head(name: str, kind: str, text: str) -> list[str]:
