@@ -17,7 +17,7 @@ from schemas.topics import JSON_SUFFIX
 from streams.alert_row import OBJECT, encode, record
 from streams.alert_rules import Kpi, Rule, rules
 from streams.alert_watch import Change, Verdict, Watch
-from streams.fold import Facts, Numbering, Rows
+from streams.fold import Facts, Held, Numbering, Rows
 from streams.plain import without_logical_types
 from streams.reframe import Malformed
 
@@ -81,6 +81,10 @@ class Alerts:
 
     def pass_over(self) -> None:
         """Nothing to do: a KPI tells its window, and one that is lost is one not judged."""
+
+    def held(self) -> Held:
+        """Return what is remembered (streams.fold.Holding)."""
+        return Held({"keys": len(self._keys)})
 
     def dump(self) -> bytes:
         """Return the state."""

@@ -114,11 +114,12 @@ def installation(directory: Path) -> Iterator[Installation]:
 
 
 def settled(one: Installation) -> None:
-    """Wait until no more procedures and KPIs come."""
-    seen, since = (-1, -1), time.monotonic()
-    until(lambda: one.count("procedures") > 0)
+    """Wait until no more of what is derived comes."""
+    tables = ("procedures", "kpis", "alerts")
+    seen, since = [0], time.monotonic()
+    until(lambda: all(one.count(table) > 0 for table in tables))
     while time.monotonic() - since < 3:
-        now = one.count("procedures"), one.count("kpis")
+        now = [one.count(table) for table in tables]
         if now != seen:
             seen, since = now, time.monotonic()
         time.sleep(0.3)
