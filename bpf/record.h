@@ -94,7 +94,7 @@ struct moved {
 /* Size classes: the ring's reserve wants constants. Bytes of payload in each. */
 #define SMALL_BYTES 144
 #define MEDIUM_BYTES 1024
-#define LARGE_BYTES 4096
+#define LARGE_BYTES 4608 /* 4 KiB of body and the frames about it */
 #define CHUNK_BYTES 16384
 
 struct small_record {

@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """What a body says, as far as it was kept: only the fields needed are read, and no body can do harm."""
 
 import enum
@@ -5,6 +6,7 @@ import re
 import zlib
 from typing import Any
 
+import cython
 import msgspec
 
 from collector.document import Document, document_of
@@ -17,7 +19,7 @@ from collector.nf_profile import NfProfile
 MOST_BYTES = 262_144  # read of a body, also of what it inflates to
 MOST_CALLBACKS = 16
 LONGEST_WORD = 64
-_ENDS = (b'Uri"', b'URI"', b'Url"', b'Reference"')
+_ENDS = (b"Uri", b"URI", b"Url")
 _VALUE = re.compile(rb'\s*:\s*"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"')
 _NO_CALLBACKS = frozenset({"nfInstanceUri", "targetUri", "resourceUri", "n1n2MsgDataUri", "externalDocsUri"})
 _WHITE = b" \t\r\n\xef\xbb\xbf"
@@ -162,19 +164,24 @@ def _facts(state: BodyState, document: Document, body: bytes) -> BodyFacts:
 
 
 def _callbacks(body: bytes) -> tuple[Callback, ...]:
-    """Return every text under a key that ends in Uri, URI, Url or Reference, at any depth."""
+    """Return the texts under keys that end in Uri, URI, Url or Reference, at any depth."""
     found: list[Callback] = []
-    for end in _ENDS:
-        at = body.find(end)
-        while at >= 0 and len(found) < MOST_CALLBACKS:
-            begin, at = at, at + len(end)
-            value = _VALUE.match(body, at)
+    p: cython.p_const_uchar = body
+    at: cython.Py_ssize_t
+    for at in range(4, len(body)):
+        # In one pass, as four searches of a body took a fifth of all that the agent does.
+        if p[at] == 34 and p[at - 1] in b"iIle" and len(found) < MOST_CALLBACKS and _names_callback(body, at):
+            value = _VALUE.match(body, at + 1)
             if value is not None and (uri := _text(value[1])) and (":" in uri or uri[0] == "/"):
-                key = body[body.rfind(b'"', 0, begin) + 1 : at - 1].decode("ascii", "replace")
+                key = body[body.rfind(b'"', 0, at) + 1 : at].decode("ascii", "replace")
                 if key not in _NO_CALLBACKS:
                     found.append(Callback(key, uri))
-            at = body.find(end, at)
     return tuple(found)
+
+
+def _names_callback(body: bytes, end: int) -> bool:
+    """Tell whether the key that ends at `end` is of a URI."""
+    return body[end - 3 : end] in _ENDS or body.endswith(b"Reference", 0, end)
 
 
 def _text(raw: bytes) -> str | None:

@@ -15,6 +15,8 @@ from schemas.refusal import Refusal
 
 RECORDS = 256  # read at a time: at most 4 MB
 READS = 64  # before time goes on, however much there is
+LONGEST_PAUSES = 5  # of `consume_ms`, between readings while there is little to read: waking costs more than reading
+LITTLE = 32  # a reading of less than this share of the ring
 # A record's time is taken before its place in the ring: what is not in it by then is younger than this.
 UNDERWAY_NS = 20_000_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -32,7 +34,7 @@ class KernelSource:
         detach: Callable[[], None] = lambda: None,
         tell_flow: Callable[[bytes, int], None] = untold,
     ) -> None:
-        """Read `window` every `consume_ms`; `detach` is called before the last reading.
+        """Read `window` every `consume_ms`, less often while little comes; `detach` is called before the last reading.
 
         `tell_flow` takes the records of kind FLOW and each socket's verdict.
         """
@@ -40,7 +42,7 @@ class KernelSource:
         self._workload_of = workload_of
         self._detach = detach
         self._tell_flow = tell_flow
-        self._interval_ns = max(1, consume_ms) * 1_000_000
+        self._shortest_ns = self._pause_ns = max(1, consume_ms) * 1_000_000
         self.clock_ns = wall_offset_ns()
         self.boot_id = BOOT_ID.read_text().strip()
         self._is_stopping = False
@@ -67,9 +69,19 @@ class KernelSource:
             tick(self.now_ns)
             if is_last:
                 return
-            pause_ns = self._interval_ns - (time.monotonic_ns() - began_ns)
+            self._pace()
+            pause_ns = self._pause_ns - (time.monotonic_ns() - began_ns)
             if pause_ns > 0:
                 time.sleep(pause_ns / 1e9)
+
+    def _pace(self) -> None:
+        """Choose the next pause by how full the ring was: half or twice the last one."""
+        ring = self._window.ring
+        if ring.taken_bytes * LITTLE < ring.size:
+            self._pause_ns = min(2 * self._pause_ns, LONGEST_PAUSES * self._shortest_ns)
+        else:
+            self._pause_ns = max(self._pause_ns // 2, self._shortest_ns)
+        ring.taken_bytes = 0
 
     def _read(self, sockets: Sockets, began_ns: int, most: int) -> None:
         """Read until the ring is empty, or `most` times (0 = no bound); then set `now_ns`."""

@@ -33,6 +33,8 @@ cdef class Meaning:
     cdef dict _asked
     cdef dict _asked_before
     cdef dict _bodies
+    cdef dict _bodies_before
+    cdef Py_ssize_t _bodies_bytes
     cdef dict _told
     cdef Read _no_body
     cdef Told _no_subject
@@ -43,6 +45,7 @@ cdef class Meaning:
     cdef Asked _asked_of(self, Ends ends, Message message, tuple key, long long now_us)
     cdef void _await(self, tuple key, Asked asked)
     cdef Read _body(self, Message message, Fields fields)
+    cdef void _remember_body(self, tuple key, Read read)
     cdef bytes _captured(self, Message message, Fields fields)
     cdef object _of_headers(self, Fields fields)
     cdef Ends _ends_of(self, endpoints)

@@ -35,10 +35,12 @@ Event = tuple[Any, ...]
 
 HTTP_VERSIONS = {"h2": 0, "http1": 1}
 Exchange = tuple[str, int]  # connection, stream
+BodyKey = tuple[bytes, str | None, str | None]  # body, content type, content coding
 MOST_ENDS = 65_536
 MOST_ASKED = 32_768  # requests whose answer is awaited, twice
-MOST_BODIES = 2_048
-LARGEST_BODY = 2_048  # remembered, as it comes again on the next hop
+LARGEST_BODY = 16_384  # remembered, as it comes again from the other end and on the next hop
+MOST_BODIES_BYTES = 1_048_576  # twice
+BODY_OVERHEAD = 512  # about what the facts take
 CLOSED = int(Ended.CLOSED)
 NO_OTHERS: dict[str, str] = {}
 MOST_TOLD = 8_192  # subscribers with session and slice
@@ -92,7 +94,9 @@ class Meaning:
         self._ends: dict[str, Ends] = {}
         self._asked: dict[Exchange, Asked] = {}
         self._asked_before: dict[Exchange, Asked] = {}
-        self._bodies: dict[tuple[bytes, str | None, str | None], Read] = {}
+        self._bodies: dict[BodyKey, Read] = {}
+        self._bodies_before: dict[BodyKey, Read] = {}
+        self._bodies_bytes = 0
         self._told: dict[Identifiers, Told] = {}
         self._no_body = Read(NO_BODY, self._redact)
         self._no_subject = Told(NO_IDENTIFIERS, self._of, self._redact)
@@ -178,7 +182,7 @@ class Meaning:
         self._asked[key] = asked
 
     def _body(self, message: Message, fields: Fields) -> Read:
-        """Read the body; a small whole one is remembered, as the next hop brings it again."""
+        """Read the body; a whole one is remembered for a while, as the other end or the next hop brings it again."""
         body: bytes = message.body
         size: cython.Py_ssize_t = len(body)
         if message.body_bytes == 0:
@@ -189,12 +193,21 @@ class Meaning:
         key = (body, fields.content_type_whole, fields.content_encoding)
         read: Read | None = self._bodies.get(key)
         if read is None:
+            read = self._bodies_before.get(key)
+        if read is None:
             facts = read_body(fields.content_type_whole, fields.content_encoding, body, size)
             read = self._no_body if facts is NO_BODY else Read(facts, self._redact)
-            if len(self._bodies) >= MOST_BODIES:
-                self._bodies.clear()
-            self._bodies[key] = read
+            self._remember_body(key, read)
         return read
+
+    def _remember_body(self, key: BodyKey, read: Read) -> None:
+        weight: cython.Py_ssize_t = len(key[0]) + BODY_OVERHEAD
+        self._bodies_bytes += weight
+        if self._bodies_bytes > MOST_BODIES_BYTES:
+            self._bodies_before = self._bodies
+            self._bodies = {}
+            self._bodies_bytes = weight
+        self._bodies[key] = read
 
     def _captured(self, message: Message, fields: Fields) -> bytes | None:
         """Return the body as it may leave the node."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.privilege import effective_capabilities
-from collector.record import BY_PLACE, CHUNKS, CHUNKS_READ, COUNTER_SLOTS
+from collector.record import BY_PLACE, CHUNKS, CHUNKS_READ, COUNTER_SLOTS, HEAD, OFFSETS
 from collector.ring import Ring
 from collector.tls_attachment import TlsAttachment
 from schemas.refusal import Refusal
@@ -44,7 +44,7 @@ class Window:
 
     def __init__(self, maps: Mapping[str, int], ring_bytes: int) -> None:
         """Map the descriptors of MAPS; they may then be closed. Raises OSError."""
-        self.ring = Ring(maps["ring"], ring_bytes)
+        self.ring = Ring(maps["ring"], ring_bytes, HEAD.size, OFFSETS["length"])
         self.verdicts = _array(maps["verdicts"], SLOTS)
         self._counters = _array(maps["counters"], COUNTER_SLOTS)
 

@@ -55,7 +55,7 @@ OFFSETS = {name: calcsize("<" + "".join(code for _, code in FIELDS[:place])) for
 ENDING = Struct("<QQII")
 MOVED = Struct("<QQIBBBB")
 
-SMALL_BYTES, MEDIUM_BYTES, LARGE_BYTES, CHUNK_BYTES = 144, 1_024, 4_096, 16_384  # payload of each size class
+SMALL_BYTES, MEDIUM_BYTES, LARGE_BYTES, CHUNK_BYTES = 144, 1_024, 4_608, 16_384  # payload of each size class
 LARGEST_RECORD = HEAD.size + CHUNK_BYTES
 
 # The kernel's counters by index: the name under which each is published, and whether it tells of loss. What a record

@@ -13,9 +13,12 @@ cdef class Ring:
     cdef unsigned long long[::1] _consumer
     cdef const unsigned long long[::1] _producer
     cdef const unsigned char[::1] _data
-    cdef unsigned long long _size
+    cdef readonly unsigned long long size
+    cdef public unsigned long long taken_bytes
+    cdef unsigned long long _head_bytes
+    cdef unsigned long long _length_at
 
     cdef unsigned long long _consumed(self)
     cdef unsigned long long _produced(self)
-    cdef unsigned int _head(self, unsigned long long at)
-    cdef bytes _payload(self, unsigned long long at, unsigned int length)
+    cdef unsigned int _word(self, unsigned long long at)
+    cdef bytes _payload(self, unsigned long long at, unsigned long long length)
