@@ -1,207 +1,161 @@
 """The live agent beside the same load without one, and beside tcpdump + tshark, in turn, medians; JSON lines. As root.
 
-python -m tests.bench.bench_kernel
+python -m tests.bench.bench_agent [--rounds N] [--seconds S]
+
+The load: ten clients together ask 2,000 times a second for JSON bodies of 4 KB, 997 different ones. Both ends are on
+this node, so each message is seen twice: figures of a message are those of a message seen. CPU time is the
+scheduler's (/proc/PID/schedstat). Latency is told as a ratio: other work on the machine moves it, and `spread` says how
+far the rounds lie apart.
 """
 
-import os
+import argparse
+import random
 import re
-import resource
 import signal
-import socket
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.agent_process import Agent, agent
+from tests.bench.bpf_statistics import counted
 from tests.bench.line import show
+from tests.bench.peers import Peers, cpu_s_of, peers, saturate, used_by_children
+from tests.mock_broker import mock_broker
 
-ROOT = Path(__file__).parent.parent.parent
-ROUNDS = 3
-CONNECTIONS, RATE, SECONDS = 10, 2_000, 4
-BODY_BYTES = 4_096
-SATURATING = 60_000  # requests, one stream on each of 8 connections, body of 6 bytes
-UNITS = {"us": 1, "ms": 1_000, "s": 1_000_000}
 FIELDS = ("frame.time_epoch", "tcp.stream", "http2.streamid", "http2.headers.method", "http2.headers.path",
           "http2.headers.status")  # fmt: skip
+MANY = 1_000  # connections
+SEEN_TWICE = 4  # messages seen of an exchange: request and response, at both ends
 
 
-@dataclass
-class Agent:
-    """A running `sbiscope collect` that writes JSON lines to a file."""
+class Run:
+    """What one run of the steady load gave, with or without an agent beside it."""
 
-    process: subprocess.Popen[str]
-    lines: Path
-    started_s: float
-
-    def processes(self) -> list[int]:
-        """Its processes: supervisor and observer; the loader is gone."""
-        own = self.process.pid
-        return [own, *map(int, Path(f"/proc/{own}/task/{own}/children").read_text().split())]
-
-    def cpu_s(self) -> float:
-        """CPU of all its processes so far, loader excluded."""
-        return sum(map(cpu_s_of, self.processes()))
-
-    def rss_mb(self) -> float:
-        """Resident memory of all its processes without the pages shared with the kernel: ring, counters, verdicts."""
-        return sum(map(rss_mb_of, self.processes()))
-
-    def end(self) -> str:
-        """End it in order; return what it said."""
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.communicate(timeout=60)[1]
-
-    def messages(self) -> int:
-        """How many events it wrote."""
-        return self.lines.read_bytes().count(b"\n")
+    def __init__(self, peers: Peers, tls: bool, seconds: float, beside: Agent | None = None) -> None:
+        agent_s = beside.cpu_s() if beside else 0.0
+        own_s = peers.cpu_s()
+        played = peers.steady(tls, seconds)
+        time.sleep(0.7 if beside else 0.0)  # the last batch
+        self.mean_us = played.mean_us
+        messages = SEEN_TWICE * played.requests
+        self.peers_us = (peers.cpu_s() - own_s + played.client_cpu_s) * 1e6 / messages
+        self.agent_us = (beside.cpu_s() - agent_s) * 1e6 / messages if beside else 0.0
 
 
-def cpu_s_of(process: int) -> float:
-    """Return the CPU that a process has used."""
-    words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def rss_mb_of(process: int) -> float:
-    """Return a process's resident memory without the mapped BPF maps."""
-    total = mapped = 0
-    is_shared = False
-    for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
-        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
-            is_shared = line.endswith("bpf-map")
-        elif line.startswith("Rss:"):
-            total += int(line.split()[1])
-            mapped += int(line.split()[1]) if is_shared else 0
-    return (total - mapped) / 1_024
-
-
-@contextmanager
-def agent(place: Path, port: int) -> Iterator[Agent]:
-    """Run the agent; it sees the benchmark's port only, so that a busy machine does not count."""
-    lines, began = place / "events.jsonl", time.monotonic()
-    command = [sys.executable, "-m", "deploy.cli", "collect", "--to", str(lines)]
-    environment = {**os.environ, "SBISCOPE_COLLECTOR_PORTS": str(port)}
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment)
-    assert process.stderr is not None
-    if "observing" not in (said := process.stderr.readline()):
-        sys.exit(said)
-    try:
-        yield Agent(process, lines, time.monotonic() - began)
-    finally:
-        process.kill()
-        process.communicate()
-
-
-@contextmanager
-def server(place: Path) -> Iterator[int]:
-    """Run nghttpd over a large and a small file."""
-    (place / "large").write_bytes(b"{}" * (BODY_BYTES // 2))
-    (place / "small").write_bytes(b"{'a'}\n")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = ["nghttpd", "--no-tls", "--address=127.0.0.1", "-d", str(place), str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        time.sleep(0.3)
-        try:
-            yield port
-        finally:
-            process.kill()
-
-
-def steady(port: int) -> float:
-    """Put the fixed load on; return the mean time of a request in microseconds."""
-    rate = ["-c", str(CONNECTIONS), "--rps", str(RATE // CONNECTIONS), "-D", str(SECONDS)]
-    said = subprocess.run(
-        ["h2load", *rate, f"http://127.0.0.1:{port}/large"], check=True, capture_output=True, text=True
-    ).stdout
-    mean = said.partition("time for request:")[2].split()[2]
-    number, unit = re.match(r"([\d.]+)(\w+)", mean).groups()  # type: ignore[union-attr]
-    return float(number) * UNITS[unit]
-
-
-def saturated(port: int) -> float:
-    """Put on as much as goes; return requests a second."""
-    count = ["-n", str(SATURATING), "-c", "8", "-m", "1"]
-    began = time.monotonic()
-    subprocess.run(["h2load", *count, f"http://127.0.0.1:{port}/small"], check=True, capture_output=True)
-    return SATURATING / (time.monotonic() - began)
-
-
-def observed(place: Path, port: int) -> dict[str, float]:
-    """Run the fixed load under the agent; return mean time, CPU a message, memory, start."""
-    with agent(place, port) as running:
-        before = running.cpu_s()
-        mean = steady(port)
-        time.sleep(0.2)
-        cpu, memory = running.cpu_s() - before, running.rss_mb()
-        running.end()
-        return {
-            "mean_us": mean,
-            "cpu_us": cpu * 1e6 / running.messages(),
-            "rss_mb": memory,
-            "start_s": running.started_s,
-        }
-
-
-def lossless(place: Path, port: int) -> dict[str, float]:
-    """Run the saturating load under the agent; return requests a second and the share of messages seen."""
-    with agent(place, port) as running:
-        rate = saturated(port)
-        time.sleep(1)
-        running.end()
-        return {"rate": rate, "share": running.messages() / (4 * SATURATING)}
-
-
-def packets(place: Path, port: int) -> float:
-    """Run the fixed load under tcpdump, then tshark over what it wrote; return CPU in us for each message."""
-    file = place / "packets.pcap"
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    dump = subprocess.Popen(
-        ["tcpdump", "-i", "lo", "-B", "65536", "-w", str(file), f"tcp port {port}"], stderr=subprocess.DEVNULL
-    )
+def packets(peers: Peers, place: Path, seconds: float) -> float:
+    """Run the load under tcpdump, then tshark over what it wrote; return CPU in us for each message, told once."""
+    file, port = place / "packets.pcap", peers.port(tls=False)
+    command = ["tcpdump", "-i", "lo", "-B", "65536", "-w", str(file), f"tcp port {port}"]
+    dump = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     time.sleep(0.5)
-    with_load = resource.getrusage(resource.RUSAGE_CHILDREN)
-    steady(port)
-    loaded = resource.getrusage(resource.RUSAGE_CHILDREN)
+    requests = peers.steady(False, seconds).requests
+    dump_s = cpu_s_of(dump.pid)
     dump.send_signal(signal.SIGINT)
     dump.wait()
+    before = used_by_children()
     fields = [word for field in FIELDS for word in ("-e", field)]
     command = ["tshark", "-r", str(file), "-d", f"tcp.port=={port},http2", "-Y", "http2.headers", "-T", "fields"]
     subprocess.run([*command, *fields], check=True, capture_output=True)
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    own = _cpu(before, after) - _cpu(with_load, loaded)  # without h2load
-    return own * 1e6 / (2 * RATE * SECONDS)
+    return (dump_s + used_by_children() - before) * 1e6 / (2 * requests)
 
 
-def _cpu(before: resource.struct_rusage, after: resource.struct_rusage) -> float:
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+def kernel_share(peers: Peers, tls: bool) -> tuple[float, float]:
+    """Return microseconds in our BPF programs and uprobe traps, each for a message seen; the kernel's own statistics.
+
+    Their keeping costs time itself: a run of its own.
+    """
+    with counted() as programs:
+        requests = peers.steady(tls, 1.0).requests
+    messages = SEEN_TWICE * requests
+    busy_ns = sum(program.run_ns for program in programs)
+    traps = sum(program.runs for program in programs if program.name.startswith(("tls_enter", "tls_leave", "go_")))
+    return busy_ns / 1e3 / messages, traps / messages
+
+
+def steady(rounds: int, seconds: float, place: Path) -> None:
+    """The steady load in turn: alone, under the agent, under the packet tools."""
+    of: dict[str, list[float]] = {}
+
+    def note(**figures: float) -> None:
+        for name, value in figures.items():
+            of.setdefault(name, []).append(value)
+
+    with mock_broker() as bootstrap, peers(place) as both:
+        for _ in range(rounds):
+            alone = {tls: Run(both, tls, seconds) for tls in (False, True)}
+            with agent(bootstrap, both.ports) as running:
+                note(start_s=running.started_s, idle=running.idle_share())
+                seen = {tls: Run(both, tls, seconds, running) for tls in (False, True)}
+                bpf = {tls: kernel_share(both, tls) for tls in (False, True)}
+                both.many(MANY)
+                note(rss_mb=running.memory_mb("Rss"), pss_mb=running.memory_mb("Pss"))
+                note(lost=float("nothing lost" not in running.end()))
+            note(packets_us=packets(both, place, seconds))
+            for tls, word in ((False, "h2c"), (True, "tls")):
+                more = seen[tls].peers_us - alone[tls].peers_us
+                note(**{f"{word}_ratio": seen[tls].mean_us / alone[tls].mean_us, f"{word}_peers_us": more})
+                note(**{f"{word}_agent_us": seen[tls].agent_us, f"{word}_us": seen[tls].agent_us + more})
+                note(**{f"{word}_bpf_us": bpf[tls][0], f"{word}_traps": bpf[tls][1]})
+    tell(of)
+
+
+def tell(of: dict[str, list[float]]) -> None:
+    """Print the medians."""
+    median = {name: statistics.median(values) for name, values in of.items()}
+    spread = {name: [round(min(values), 3), round(max(values), 3)] for name, values in of.items()}
+    for word in ("h2c", "tls"):
+        name = f"agent, {word}, 2,000 requests/s x 4 KB"
+        show(f"{name}: mean latency with / without", median[f"{word}_ratio"], "ratio", spread=spread[f"{word}_ratio"])
+        kafka = f"{name}: CPU a message to Kafka, agent and network functions"
+        show(kafka, median[f"{word}_us"], "us", spread=spread[f"{word}_us"])
+        show(f"{name}: CPU a message, the agent's processes", median[f"{word}_agent_us"], "us",
+             spread=spread[f"{word}_agent_us"])  # fmt: skip
+        show(f"{name}: CPU a message, rise of the network functions", median[f"{word}_peers_us"], "us",
+             spread=spread[f"{word}_peers_us"])  # fmt: skip
+        show(f"{name}: of it in BPF programs", median[f"{word}_bpf_us"], "us")
+        show(f"{name}: uprobe traps a message", median[f"{word}_traps"], "traps")
+    wire = median["packets_us"]
+    show("agent, h2c: CPU a message", median["h2c_us"], "us", "tcpdump + tshark -T fields, a message once", wire)
+    show(f"agent: memory of all processes above the ring, {MANY} connections", median["rss_mb"], "MB RSS")
+    show("agent: the same, shared pages divided", median["pss_mb"], "MB PSS")
+    show("agent: CPU when idle", median["idle"] * 100, "% of one CPU")
+    show("agent: start until observing", median["start_s"], "s", spread=spread["start_s"])
+    show("agent: runs that lost something", sum(of["lost"]), "runs")
+
+
+def lossless(seconds: float, place: Path) -> None:
+    """Small requests as fast as they are answered: how many chunks a second are read, and whether any is lost."""
+    with mock_broker() as bootstrap, peers(place) as both, agent(bootstrap, both.ports) as running:
+        with counted() as programs:
+            rate = saturate(both.port(tls=False), seconds)
+        chunks = sum(program.runs for program in programs if program.name in {"on_send", "on_receive", "on_exit"})
+        time.sleep(1.0)
+        said = running.end()
+    lost = re.search(r"lost: (.*)", said)
+    show("agent, h2c, saturated: socket calls seen", chunks / seconds, "calls/s", requests_per_s=round(rate),
+         lost=lost[1] if lost else "nothing")  # fmt: skip
+
+
+def first_event(place: Path) -> None:
+    """From the command to the first message of the topic that holds events, under load."""
+    with mock_broker() as bootstrap, peers(place) as both, both.trickle(), agent(bootstrap, both.ports) as running:
+        show("agent: start until the first event is in Kafka", running.first_event_s(bootstrap), "s")
+        running.end()
 
 
 def main() -> None:
     """Measure in turn and print."""
-    with tempfile.TemporaryDirectory() as name, server(Path(name)) as port:
-        place = Path(name)
-        bare, seen, bare_rate, full, wire = [], [], [], [], []
-        for _ in range(ROUNDS):
-            bare.append(steady(port))
-            seen.append(observed(place, port))
-            wire.append(packets(place, port))
-            bare_rate.append(saturated(port))
-            full.append(lossless(place, port))
-        median = statistics.median
-        of = {key: median(run[key] for run in seen) for key in seen[0]}
-        show("live: mean time of a request, 2,000/s x 4 KB", of["mean_us"], "us", "no agent", median(bare))
-        show("live: CPU a message to JSON", of["cpu_us"], "us", "tcpdump + tshark -T fields", median(wire))
-        show("live: memory above the ring", of["rss_mb"], "MB")
-        show("live: start until observing", of["start_s"], "s")
-        rate = median(run["rate"] for run in full)
-        show("live: requests under saturation", rate, "requests/s", "no agent", median(bare_rate))
-        show("live: messages seen under saturation", median(run["share"] for run in full), "share")
+    words = argparse.ArgumentParser()
+    words.add_argument("--rounds", type=int, default=2)
+    words.add_argument("--seconds", type=float, default=3.0)
+    said = words.parse_args()
+    random.seed(1)
+    with tempfile.TemporaryDirectory() as name:
+        steady(said.rounds, said.seconds, Path(name))
+        lossless(2.0, Path(name))
+        first_event(Path(name))
 
 
 if __name__ == "__main__":
