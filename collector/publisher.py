@@ -1,6 +1,6 @@
 """The Kafka sink: batches to sbi.events, idempotent, in order, from a bounded queue, each delivery counted."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
@@ -16,7 +16,8 @@ WAIT_S = 0.1
 ADVICE = "check that Kafka runs and that its address and credentials are right"
 
 Frame = Callable[[bytes], bytes]
-NOTHING_BESIDE: Mapping[str, tuple[str, Frame]] = {}
+Beside = Mapping[str, Sequence[tuple[str, Frame]]]
+NOTHING_BESIDE: Beside = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,11 @@ class Publisher:
         loss: Counters,
         queue_bytes: int,
         patient: bool,
-        beside: Mapping[str, tuple[str, Frame]] = NOTHING_BESIDE,
+        beside: Beside = NOTHING_BESIDE,
     ) -> None:
         """Make contact with Kafka; `frame` puts the schema's mark before a batch. Raises Refusal if it fails.
 
-        `beside`: topic and frame of each further schema.
+        `beside`: for each further schema, the topics that its messages go to, and what makes their form there.
         """
         self.delivered_batches = 0
         self.delivered_events = 0
@@ -70,8 +71,10 @@ class Publisher:
             }
         )
         where = str(settings.get("bootstrap.servers", ""))
-        routes = {BATCH_SCHEMA: (topic, frame), **beside}
-        self._routes = {schema: Route(to, mark, self._contact(to, where)) for schema, (to, mark) in routes.items()}
+        routes = {BATCH_SCHEMA: [(topic, frame)], **beside}
+        self._routes = {
+            schema: [Route(to, mark, self._contact(to, where)) for to, mark in many] for schema, many in routes.items()
+        }
 
     def put(self, batch: Batch) -> None:
         """Queue a batch. Raises Refusal once Kafka has refused one (patient only)."""
@@ -79,10 +82,15 @@ class Publisher:
 
     def deliver(self, delivery: Delivery) -> None:
         """Queue a message, as `put` does; one of a schema that has no route is counted."""
-        route = self._routes.get(delivery.schema)
-        if route is None:
+        routes = self._routes.get(delivery.schema)
+        if routes is None:
             self._loss.add("publisher_unknown_schemas")
             return
+        for route in routes:
+            self._produce(route, delivery)
+        self.poll()
+
+    def _produce(self, route: Route, delivery: Delivery) -> None:
         events = delivery.events
 
         def delivered(error: KafkaError | None, _: Message) -> None:
@@ -109,7 +117,6 @@ class Publisher:
             except KafkaException as error:
                 self._on_delivery(error.args[0], events)
                 break
-        self.poll()
 
     def poll(self) -> None:
         """Take note of what was delivered since. Raises Refusal as `put` does."""
@@ -125,7 +132,7 @@ class Publisher:
 
     def partition(self, key: bytes) -> int:
         """Return the partition that `key` goes to."""
-        return shard_partition(key, self._routes[BATCH_SCHEMA].partitions)
+        return shard_partition(key, self._routes[BATCH_SCHEMA][0].partitions)
 
     def _contact(self, name: str, bootstrap: str) -> int:
         try:

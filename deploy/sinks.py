@@ -79,5 +79,14 @@ def kafka_sink(config: Config, loss: Counters, patient: bool) -> "Publisher":
         return lambda body: mark + body
 
     prefix, queue_bytes = config.kafka.topic_prefix, config.collector.queue_bytes
-    beside = {} if patient else {schema: (prefix + topic, framed(schema)) for schema, topic in BESIDE.items()}
+    beside = {} if patient else {schema: _forms(schema, prefix + topic, framed) for schema, topic in BESIDE.items()}
     return Publisher(client(config), events_topic(config), framed(SCHEMA), loss, queue_bytes, patient, beside)
+
+
+def _forms(
+    schema: str, topic: str, framed: Callable[[str], Callable[[bytes], bytes]]
+) -> list[tuple[str, Callable[[bytes], bytes]]]:
+    from schemas.topics import JSON_SUFFIX
+    from streams.jsonform import json_form
+
+    return [(topic, framed(schema)), (topic + JSON_SUFFIX, json_form(schema))]

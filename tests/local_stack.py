@@ -107,8 +107,8 @@ def local_stack(root: Path, **environment: str) -> Iterator[LocalStack]:
         stack.run("down")
 
 
-def until(is_so: Callable[[], bool], within_s: float = 90.0) -> None:
+def until(is_so: Callable[[], bool], within_s: float = 90.0, pause_s: float = 0.2) -> None:
     end = time.monotonic() + within_s
     while not is_so():
         assert time.monotonic() < end, f"not within {within_s:.0f} s"
-        time.sleep(0.2)
+        time.sleep(pause_s)

@@ -1,6 +1,7 @@
 """The client library's own broker as a process's Kafka, and what was published to it, decoded."""
 
 import io
+import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,18 +23,24 @@ def mock_broker() -> Iterator[str]:
     del owner
 
 
+def _read(value: bytes, parsed: Any) -> Any:
+    return fastavro.schemaless_reader(io.BytesIO(unframe(value)[1]), parsed, None)
+
+
 def published(bootstrap: str, topic: str, schema: str, wait_s: float = 3.0) -> list[dict[str, Any]]:
-    """Return the records of a topic, read until nothing comes for a second, at most `wait_s`."""
+    """Return the records of a topic, read until nothing comes for a second, at most `wait_s`; `schema` "": JSON."""
     settings = {"bootstrap.servers": bootstrap, "group.id": "reader", "auto.offset.reset": "earliest", "log_level": 0}
     consumer = Consumer(settings)
     found = consumer.list_topics(topic, 10).topics[topic].partitions
     consumer.assign([TopicPartition(topic, number, 0) for number in found])
-    parsed = fastavro.parse_schema(dict(document(schema)))
+    parsed = fastavro.parse_schema(dict(document(schema))) if schema else None
     records, until = [], time.monotonic() + wait_s
     while time.monotonic() < until:
         message = consumer.poll(0.2)
         if message is not None and not message.error():
-            records.append(fastavro.schemaless_reader(io.BytesIO(unframe(message.value())[1]), parsed, None))
+            value = message.value()
+            record = _read(value, parsed) if parsed else json.loads(value)
+            records.append(record)
             until = max(until, time.monotonic() + 1.0)
     consumer.close()
     return records

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from deploy.demo_peers import Consumer, producers
+from tests.local_stack import EPOCH
 from tests.mock_broker import mock_broker, published
 
 pytestmark = [
@@ -42,6 +43,7 @@ def seen() -> dict[str, list[dict[str, Any]]]:
         running.send_signal(signal.SIGTERM)
         assert "nothing lost" in running.communicate(timeout=30)[1]
         found = {name: published(bootstrap, f"sbi.{name}s", name) for name in ("flow", "agent")}
+        found |= {f"{name}.json": published(bootstrap, f"sbi.{name}s.json", "") for name in ("flow", "agent")}
         return found | {"ports": [{"sbi": port, "other": one} for one in ports]}
 
 
@@ -88,6 +90,21 @@ def test_every_connection_is_told_at_its_end_with_its_bytes(seen: dict[str, list
 def test_sbi_is_marked_as_such(seen: dict[str, list[dict[str, Any]]]) -> None:
     found = ends(seen, seen["ports"][0]["sbi"])
     assert {(flow["role"], flow["carries"]) for flow in found} == {("client", "sbi"), ("server", "sbi")}
+
+
+@pytest.mark.parametrize("name", ["flow", "agent"])
+def test_all_stands_as_json_too(seen: dict[str, list[dict[str, Any]]], name: str) -> None:
+    def sorts(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        plain = [
+            {key: _us(value) if "datetime" in repr(value) else value for key, value in row.items()} for row in rows
+        ]
+        return sorted(plain, key=lambda row: (row.get("connection_id", ""), row["told_us"]))
+
+    assert sorts(seen[name]) == sorts(seen[f"{name}.json"]) != []
+
+
+def _us(when: Any) -> int:
+    return round((when - EPOCH).total_seconds() * 1_000_000)
 
 
 def test_the_agent_tells_how_it_fares(seen: dict[str, list[dict[str, Any]]]) -> None:

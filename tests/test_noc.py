@@ -1,13 +1,27 @@
 """What a NOC reads: alerts and KPIs, procedures, agents from a real Kafka, each row as ClickHouse has it."""
 
 import io
-from collections.abc import Iterator
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import fastavro
 import pytest
 from confluent_kafka import Producer
 
+from collector.agent_status import delivery_of as agent_told
+from collector.flows import flow_of
+from collector.message import Counters
+from collector.record import Moved
+from collector.workload import Workload
+from deploy.sinks import kafka_sink
 from deploy.stack.state import running
 from schemas.fields import document
 from schemas.framing import frame
@@ -17,14 +31,19 @@ from streams.fold import Facts
 from streams.kpi_row import encode
 from streams.kpi_windows import KPIS
 from streams.plain import without_logical_types
+from tests.examples import CAPTURE
+from tests.kafka_connect import connect
 from tests.local_stack import LocalStack, local_stack, until
 from tests.reading import bodies
 from tests.receiver import Receiver, receiver
+from tests.test_agent_status import STATUS
 from tests.test_alerts import Row, counts, others, run, window
+from tests.test_flows import CLOSE, SEER, head
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 ALERT = fastavro.parse_schema(without_logical_types(document("alert")))
 PARTITIONS = 4
+EXAMPLES = Path(__file__).parent.parent / "deploy" / "examples"
 
 
 def planted() -> list[Row]:
@@ -100,6 +119,101 @@ def test_alerts_are_raised_once_and_stored_though_the_stages_die(stack: LocalSta
     posted = {(postable(one)["labels"]["alarm_id"], postable(one)["endsAt"]) for one in wanted.values()}
     until(lambda: {(one["labels"]["alarm_id"], one["endsAt"]) for one in manager.taken} >= posted)
     assert {(one["labels"]["alarm_id"], one["endsAt"]) for one in manager.taken} == posted
+
+
+# topic → table, what names a row, what tells which of several is the last
+TOPICS: dict[str, tuple[str, tuple[str, ...], str]] = {
+    "sbi.kpis": ("kpis", ("kpi_id", "window_start_us"), "version"),
+    "sbi.procedures": ("procedures", ("procedure_id",), "end_us"),
+    "sbi.alerts": ("alerts", ("alarm_id", "version"), "version"),
+    "sbi.agents": ("agents", ("site", "node", "told_us"), "told_us"),
+    "sbi.flows": ("flows", ("connection_id",), "told_us"),
+}
+Rows = dict[tuple[Any, ...], Row]
+NODES = ("n1", "planted")  # the capture's, and the planted alerts': other rows were written to one form only
+
+
+def newest(topic: str, lines: Iterable[str]) -> Rows:
+    """Return the last record of each key in JSON lines."""
+    _, names, version = TOPICS[topic]
+    found: Rows = {}
+    for row in map(json.loads, lines):
+        key = tuple(row[name] for name in names)
+        if row["node"] == NODES["alerts" in topic] and row[version] >= found.get(key, row)[version]:
+            found[key] = row
+    return found
+
+
+def stored(stack: LocalStack, topic: str) -> Rows:
+    """Return what ClickHouse has of it."""
+    table, names, _ = TOPICS[topic]
+    node = NODES["alerts" in topic]
+    rows = stack.rows(f"SELECT * EXCEPT (stored_at) FROM {table} FINAL WHERE node = '{node}'")
+    return {tuple(row[name] for name in names): row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def filled(stack: LocalStack) -> dict[str, Rows]:
+    """Fill all topics: a capture, and what an agent tells; return what ClickHouse has once nothing more comes."""
+    assert stack.run("collect", "--source", str(CAPTURE), "--node", "n1")[0] in {0, 1}  # 1: loaded already
+    sink = kafka_sink(stack.config, Counters(), patient=False)
+    for second in range(3):
+        sink.deliver(agent_told(replace(STATUS, node="n1", told_us=10_000_000 * second)))
+        moved = Moved(1_002 + second, 501, 0, CLOSE, 4, 3, 0)
+        sink.deliver(flow_of(SEER, head(), moved, Workload("/usr/bin/postgres")))
+    sink.close()
+    found: dict[str, Rows] = {}
+
+    def is_settled() -> bool:
+        before = dict(found)
+        found.update({topic: stored(stack, topic) for topic in TOPICS})
+        return before == found and all(found.values()) and len(found["sbi.kpis"]) > 1_200
+
+    until(is_settled, pause_s=4.0)
+    return found
+
+
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_plain_consumer_and_its_schemas_give_the_rows_of_clickhouse(
+    stack: LocalStack, filled: dict[str, Rows], topic: str
+) -> None:
+    words = [sys.executable, str(EXAMPLES / "consume.py"), bootstrap(stack), topic]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True, cwd="/")
+    assert newest(topic, done.stdout.splitlines()) == filled[topic] == stored(stack, topic)
+
+
+@pytest.mark.skipif(shutil.which("kcat") is None, reason="no kcat here: apt-get install kcat")
+@pytest.mark.parametrize("topic", TOPICS)
+def test_a_line_of_kcat_gives_the_rows_of_clickhouse(stack: LocalStack, filled: dict[str, Rows], topic: str) -> None:
+    line = re.search(r"`(kcat .*?)`", (EXAMPLES / "README.md").read_text())
+    assert line is not None
+    words = line[1].replace("127.0.0.1:19092", bootstrap(stack)).replace("sbi.alerts.json", f"{topic}.json").split()
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+    assert newest(topic, done.stdout.splitlines()) == filled[topic]
+
+
+def test_kafka_connect_and_faust_give_the_rows_of_clickhouse(
+    stack: LocalStack, filled: dict[str, Rows], tmp_path: Path
+) -> None:
+    wanted = filled["sbi.kpis"]
+    out = tmp_path / "faust.jsonl"
+    places = {"BOOTSTRAP": bootstrap(stack), "TOPIC": "sbi.kpis.json", "GROUP": f"faust-{os.getpid()}", "OUT": str(out)}
+    words = ["faust", "-q", "-A", "faust_consumer", f"--datadir={tmp_path}", "worker", "--without-web", "-l", "error"]
+    with (tmp_path / "faust.log").open("w") as log:
+        command = [sys.executable, "-m", *words]
+        faust = subprocess.Popen(command, stdout=log, stderr=log, cwd=EXAMPLES, env=os.environ | places)
+    try:
+        with connect(tmp_path, bootstrap(stack)) as rows:
+            for file in (rows, out):
+                until(lambda file=file: file.exists() and newest("sbi.kpis", whole(file)) == wanted)  # type: ignore[misc]
+    finally:
+        faust.kill()
+        faust.wait(10)
+
+
+def whole(file: Path) -> list[str]:
+    """Return the lines that are written to their end."""
+    return file.read_text().split("\n")[:-1]
 
 
 def alerts(stack: LocalStack) -> Iterator[bytes]:
