@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import subprocess
-import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -86,10 +85,3 @@ def test_every_setting_is_a_key_of_the_configuration(document: dict[str, Any]) -
         for key in environment:
             section, _, field = key.removeprefix("SBISCOPE_").lower().partition("_")
             assert hasattr(getattr(config, section), field), key
-
-
-def test_the_reader_of_clickhouse_may_read_and_nothing_else() -> None:
-    tree = ET.parse(DEPLOY / "clickhouse" / "reader.xml").getroot()
-    assert [one.text for one in tree.iter("query")] == ["GRANT SELECT ON sbiscope.*"]
-    assert tree.findtext("profiles/sbiscope_reader/readonly") == "1"
-    assert tree.findtext("users/sbiscope_reader/profile") == "sbiscope_reader"
