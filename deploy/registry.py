@@ -66,9 +66,11 @@ def _ask(url: str, path: str, body: dict[str, str] | None = None) -> Any:
         with urlopen(request, timeout=WAIT_S) as answer:  # noqa: S310 (the scheme was looked at)
             return json.loads(answer.read())
     except HTTPError as error:
+        with error:  # it holds the connection
+            said = error.read()[:200].decode(errors="replace")
         if error.code == 404 and body is None:
             raise LookupError(path) from error
-        seen = f"{host}{path}: {error.code} {error.read()[:200].decode(errors='replace')}"
+        seen = f"{host}{path}: {error.code} {said}"
         raise Refusal("the schema registry refuses", seen, ADVICE) from error
     except (URLError, OSError, ValueError) as error:
         raise Refusal("cannot reach the schema registry", f"{host}: {error}", ADVICE) from error

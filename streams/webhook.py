@@ -61,7 +61,8 @@ class Webhook:
             with self._opener.open(request, timeout=WAIT_S) as answer:
                 answer.read()
         except HTTPError as error:
-            said = f"{error.code} {error.read()[:200].decode(errors='replace')}"
+            with error:  # it holds the connection
+                said = f"{error.code} {error.read()[:200].decode(errors='replace')}"
             if error.code in REFUSED:
                 raise BadRows(f"{self.name} refuses: {said}") from error
             raise ConnectionError(f"{self.name}: {said}") from error
