@@ -55,6 +55,11 @@ class Callbacks:
         self._learned = Recent(MOST_URIS, KEPT_US)  # authority, path → operations, receiver
         self._headers: dict[str, list[Operation]] = {}
 
+    @property
+    def evicted(self) -> int:
+        """Return how many learned URIs went for want of room."""
+        return int(self._learned.evicted)
+
     def _add(self, one: Operation) -> None:
         assert one.callback is not None
         self._by_value.setdefault(one.callback.lower(), []).append(one)

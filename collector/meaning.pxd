@@ -38,6 +38,8 @@ cdef class Meaning:
     cdef dict _told
     cdef Read _no_body
     cdef Told _no_subject
+    cdef long long _malformed
+    cdef long long _forgotten
 
     cpdef tuple event(self, endpoints, Message message)
     cdef tuple _request(self, Ends ends, Message message, Fields fields, Read body, tuple key)

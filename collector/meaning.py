@@ -6,7 +6,7 @@ from typing import Any
 
 import cython
 
-from collector.body import NO_BODY, BodyFacts, read_body
+from collector.body import NO_BODY, BodyFacts, BodyState, read_body
 from collector.body_redaction import BodyRedaction
 from collector.identifiers import NO_IDENTIFIERS, Identifiers, identifiers_of_headers
 from collector.inventory import Inventory
@@ -15,6 +15,13 @@ from collector.outcome import error_origin
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
 from collector.unread import inferred, missing
+from schemas.loss import (
+    BODIES_MALFORMED,
+    CALLBACKS_EVICTED,
+    NF_PROFILES_EVICTED,
+    REFERENCES_EVICTED,
+    REQUESTS_FORGOTTEN,
+)
 
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends
@@ -42,6 +49,7 @@ LARGEST_BODY = 16_384  # remembered, as it comes again from the other end and on
 MOST_BODIES_BYTES = 1_048_576  # twice
 BODY_OVERHEAD = 512  # about what the facts take
 CLOSED = int(Ended.CLOSED)
+MALFORMED = BodyState.MALFORMED
 NO_OTHERS: dict[str, str] = {}
 MOST_TOLD = 8_192  # subscribers with session and slice
 EXACT = cython.declare(cython.int, 0)  # HeaderState.EXACT
@@ -100,6 +108,8 @@ class Meaning:
         self._told: dict[Identifiers, Told] = {}
         self._no_body = Read(NO_BODY, self._redact)
         self._no_subject = Told(NO_IDENTIFIERS, self._of, self._redact)
+        self._malformed = 0
+        self._forgotten = 0
 
     @property
     def inventory(self) -> Inventory:
@@ -107,11 +117,23 @@ class Meaning:
         found: Inventory = self._asking.inventory
         return found
 
+    def losses(self) -> dict[str, int]:
+        """Return what could not be read or was forgotten so far, by reason; none of it hid a message."""
+        return {
+            BODIES_MALFORMED: self._malformed,
+            CALLBACKS_EVICTED: self._asking.callbacks.evicted,
+            NF_PROFILES_EVICTED: self.inventory.evicted,
+            REFERENCES_EVICTED: self._references.evicted,
+            REQUESTS_FORGOTTEN: self._forgotten,
+        }
+
     def event(self, endpoints: Endpoints, message: Message) -> Event:
         """Return the event of a message; a response carries what its request says of operation and ends."""
         ends: Ends = self._ends_of(endpoints)
         fields: Fields = self._reader.read(message.headers)
         body: Read = self._body(message, fields)
+        if body.state is MALFORMED:
+            self._malformed += 1
         key = (ends.connection_id, message.stream_id)
         if message.half == 0:
             return self._request(ends, message, fields, body, key)
@@ -177,6 +199,7 @@ class Meaning:
 
     def _await(self, key: Exchange, asked: Asked) -> None:
         if len(self._asked) >= MOST_ASKED:
+            self._forgotten += len(self._asked_before)
             self._asked_before = self._asked
             self._asked = {}
         self._asked[key] = asked

@@ -1,6 +1,6 @@
 """From connections to batches: takes finished messages, gives them their meaning, gathers them under the watermark."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from collector.batch import Batch, Batcher, Event
 from collector.connections import Connections
@@ -18,13 +18,19 @@ class Pipeline:
         meaning: Callable[[Endpoints, Message], Event],
         batcher: Batcher,
         put: Callable[[Batch], None],
+        losses: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
-        """`meaning` makes an event of a message; `put` takes each batch as it is due and may wait (a full queue)."""
+        """`meaning` makes an event of a message; `put` takes each batch as it is due and may wait (a full queue).
+
+        `losses`: what the meaning counted so far, to stand in the batches beside what the connections did.
+        """
         self._connections = connections
         self._repair = Repair()
         self._meaning = meaning
         self._batcher = batcher
         self._put = put
+        self._losses = losses
+        self._lost: Mapping[str, int] = {}
 
     def tick(self, now_ns: int) -> None:
         """Everything until `now_ns` was given to the connections: let out what is due."""
@@ -44,7 +50,10 @@ class Pipeline:
         meaning = self._meaning
         taken = self._connections.take()
         self._repair.mend(taken)
-        return [meaning(endpoints, message) for endpoints, message in taken]
+        events = [meaning(endpoints, message) for endpoints, message in taken]
+        if events:
+            self._lost = self._losses()
+        return events
 
     def _loss(self) -> dict[str, int]:
-        return self._connections.counters.by_reason
+        return {**self._connections.counters.by_reason, **self._lost}

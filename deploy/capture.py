@@ -1,9 +1,9 @@
 """How a capture file runs through the collector: the parts put together, where the batches go, what the user sees."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from collector.avro import BatchHeader
 from collector.batch import Batch, Batcher, BatchRules, Event
@@ -18,28 +18,44 @@ from deploy.sinks import client, events_topic, kafka_sink, lines_to
 from schemas.config import Collector, Config
 from schemas.refusal import Refusal
 
+if TYPE_CHECKING:
+    from collector.meaning import Meaning
+
 CAPTURE = 1  # index of its symbol in the schema's enum Source
 
 Describe = Callable[[Endpoints, Message], Event]
 
 
-def run_capture(source: PcapSource, config: Config, describe: Describe, put: Callable[[Batch], None]) -> None:
-    """Run the whole file; every batch goes to `put`. The same file gives the same batches, whatever the machine."""
+def run_capture(
+    source: PcapSource,
+    config: Config,
+    describe: Describe,
+    put: Callable[[Batch], None],
+    losses: Callable[[], Mapping[str, int]] = dict,
+) -> None:
+    """Run the whole file; every batch goes to `put`. The same file gives the same batches, whatever the machine.
+
+    `losses`: what the description counted, to stand in the batches.
+    """
     leave_no_core()
     first = BatchHeader(config.site.name, config.site.node, 0, incarnation(source), 1, 0, CAPTURE, final=False, loss={})
     rules = BatchRules(max_events=config.collector.batch_events, interval_ms=config.collector.batch_ms)
     connections = Connections(limits(config.collector), Bounds(max_connections=config.collector.max_connections))
-    pipeline = Pipeline(connections, describe, Batcher(first, rules), put)
+    pipeline = Pipeline(connections, describe, Batcher(first, rules), put, losses)
     source.run(connections, pipeline.tick, progress_line() if sys.stderr.isatty() else lambda _: None)
     pipeline.finish(source.now_ns)
 
 
 def meaning_of(config: Collector) -> Describe:
     """Return what makes an event of a message, privacy as configured."""
+    return _meaning(config).event
+
+
+def _meaning(config: Collector) -> "Meaning":
     from collector.meaning import Meaning
     from collector.pseudonym_key import pseudonyms_of
 
-    return Meaning(pseudonyms_of(config, say), config.capture_bodies).event
+    return Meaning(pseudonyms_of(config, say), config.capture_bodies)
 
 
 def say(text: str) -> None:
@@ -62,7 +78,7 @@ def collect_capture(config: Config, path: str, to: str, speed: float) -> int:
         load_capture(config, source)
     else:
         with lines_to(to) as sink:
-            run_capture(source, config, meaning_of(config.collector), sink.put)
+            _publish(source, config, sink.put)
     if source.problem is not None:
         raise source.problem
     return 0
@@ -135,13 +151,18 @@ def load_capture(config: Config, source: PcapSource) -> None:
         if batch.header.sequence > loaded.sequence:
             publisher.put(batch)
 
-    run_capture(source, config, meaning_of(config.collector), put)
+    _publish(source, config, put)
     publisher.close()
     before = f", after the {loaded.sequence} that were there" if loaded.sequence else ""
     batches, events = publisher.delivered_batches, publisher.delivered_events
     print(
         f"{source.packets} packets: {events} events in {batches} batches delivered to {topic}{before}", file=sys.stderr
     )
+
+
+def _publish(source: PcapSource, config: Config, put: Callable[[Batch], None]) -> None:
+    meaning = _meaning(config.collector)
+    run_capture(source, config, meaning.event, put, meaning.losses)
 
 
 def progress_line() -> Callable[[float], None]:

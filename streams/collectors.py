@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
+from schemas.loss import HIDES_NO_MESSAGE
 from streams.half import Half, Header
 
 SLOT_BITS = 17  # what waits for a time is looked at when the slot of 131 ms around it has passed
@@ -73,7 +74,7 @@ class Collector:
     def lost_since(self, header: Header) -> bool:
         """Tell whether something was lost between the batch before and this one."""
         return header.sequence != self.sequence + 1 or any(
-            count > self.loss.get(reason, 0) for reason, count in header.loss.items()
+            count > self.loss.get(reason, 0) for reason, count in header.loss.items() if reason not in HIDES_NO_MESSAGE
         )
 
     def take(self, header: Header, clock_us: int) -> tuple[int, int] | None:
