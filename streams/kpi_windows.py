@@ -24,13 +24,14 @@ from streams.kpi_sight import SLOT_US, Closed, Sight
 KPIS = "sbi.kpis"
 KPIS_JSON = "sbi.kpis.json"
 WIDTHS_S = (10, 60, 300, 900, 3600)
-MAX_KEYS = 20_000  # kept apart in 10 s; the others are one
+MAX_KEYS = 20_000  # kept apart in a window, the first to come; the others are one row, its operation (other)
 MAX_WINDOWS = 2_000  # kept open for corrections; the one published first goes first
 NAMES = (
     "deltas",
     "rows_repeated",
     "cells_too_late",  # of a window closed for ever
-    "keys_folded",  # cells of keys beyond MAX_KEYS
+    "keys_folded",  # cells of keys beyond MAX_KEYS in 10 s
+    "rows_folded",  # counts of keys beyond MAX_KEYS in a longer window
     "published",
     "corrected",
     "windows_evicted",
@@ -53,6 +54,11 @@ class Window:
 
     rows: dict[tuple[Key, Node], Row] = field(default_factory=dict)
     published: dict[Node, int] = field(default_factory=dict)  # when, in append time
+
+
+def _other(key: Key) -> Key:
+    """Return the key of all that is not kept apart; what goes to a proxy stays by itself."""
+    return Key("(other)", None, None, None, None, None, None, key.to_proxy)
 
 
 class KpiWindows:
@@ -135,7 +141,7 @@ class KpiWindows:
         endpoint = cell.key, cell.server_address, cell.server_port
         if endpoint not in groups and len(groups) >= MAX_KEYS:
             self.counts["keys_folded"] += 1
-            endpoint = Key("(other)", None, None, None, None, None, None, cell.key.to_proxy), "", 0
+            endpoint = _other(cell.key), "", 0
         group = groups.setdefault(endpoint, Group())
         source = node, cell.vantage
         if source not in group.sources:
@@ -186,6 +192,9 @@ class KpiWindows:
         if window is None:
             window = self.windows[width_s, start_us] = Window()
         row = window.rows.get((key, node))
+        if row is None and len(window.rows) >= MAX_KEYS and key != _other(key):
+            self.counts["rows_folded"] += 1
+            return self._row(width_s, slot, _other(key), node)
         if row is None:
             row = window.rows[key, node] = Row()
             pending = self.sights[node].pending
@@ -200,8 +209,11 @@ class KpiWindows:
         for width_s in WIDTHS_S:
             start_us = slot * 10 // width_s * width_s * 1_000_000
             window = self.windows.get((width_s, start_us))
-            if window is not None and node in window.published and (key, node) in window.rows:
-                self._dirty[width_s, start_us, key, node] = None
+            if window is None or node not in window.published:
+                continue
+            here = key if (key, node) in window.rows else _other(key)
+            if (here, node) in window.rows:
+                self._dirty[width_s, start_us, here, node] = None
 
     def _closed(self, node: Node, width_s: int) -> Closed:
         closed = self.closed.get((node, width_s))

@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from schemas.config import Streams
 from schemas.fields import FOLDER, document
@@ -346,6 +348,41 @@ def test_keys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [row for row in nodes.stages.kpis.values() if row["window_s"] == 10]
     assert {row["operation"]: row["requests"] for row in rows} == {"Nudm_SDM_Get": 1, "(other)": 6}
     assert nodes.stages.windows.counts["keys_folded"] == 6
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    bound=st.integers(1, 6),
+    asked=st.lists(st.tuples(st.integers(0, 12), st.integers(0, 119), st.booleans()), min_size=1, max_size=60),
+)
+def test_whatever_is_folded_nothing_is_lost_and_what_is_kept_apart_is_whole(
+    bound: int, asked: list[tuple[int, int, bool]]
+) -> None:
+    """Each request: (its data network, when it begins in seconds, whether it fails)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streams.kpi_windows.MAX_KEYS", bound)
+        nodes = Nodes()
+        for number, (dnn, when, fails) in enumerate(sorted(asked, key=lambda one: one[1])):
+            halves = exchange(1 + 2 * number, when, dnn=f"d{dnn}", status=500 if fails else 200)
+            nodes.append(*halves, upto=when + 0.5)
+            nodes.settle()
+        nodes.append(upto=3_600, final=True)
+        nodes.settle()
+    rows = list(nodes.stages.kpis.values())
+    for width_s in (10, 60, 300, 900, 3_600):
+        mine = [row for row in rows if row["window_s"] == width_s]
+        assert sum(row["requests"] for row in mine) == len(asked)
+        assert sum(row["failed"] for row in mine) == sum(fails for *_, fails in asked)
+        for start in {row["window_start_us"] for row in mine}:
+            window = [row for row in mine if row["window_start_us"] == start]
+            assert len(window) <= bound + 1  # and the others as one
+            named = {row["dnn"]: row for row in window if row["operation"] != "(other)"}
+            first, last = (start - T0) / S, (start - T0) / S + width_s
+            slots = {when // 10 for _, when, _ in asked if first <= when < last}
+            if len(slots) == 1:  # kept apart from its first request on
+                for dnn, row in named.items():
+                    wanted = [one for one in asked if f"d{one[0]}" == dnn and first <= one[1] < last]
+                    assert row["requests"] == len(wanted)
 
 
 def test_the_table_of_measurements_is_whole() -> None:

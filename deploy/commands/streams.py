@@ -40,14 +40,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Run until ended; 0 = in order, 3 = going on would have been wrong (a supervisor starts it again).
 
-    A sink whose ClickHouse is away when it starts is refused, as a wrong address or password is; later it waits.
+    A sink whose ClickHouse is away when it starts is refused, as a wrong address or password is; later it waits. A
+    worker with sinks also keeps the rollups; several may, of a slot the latest roll counts.
     """
+    import threading
+
     from deploy.accounts import writer
     from deploy.registry import marks, registered
     from deploy.sinks import client
     from schemas.config import load
     from streams import stages
     from streams.clickhouse import connect
+    from streams.rollup import keep_rolling
     from streams.runtime.process import Place
     from streams.runtime.process import run as run_process
 
@@ -66,7 +70,16 @@ def run(options: argparse.Namespace) -> int:
         options.metrics or configured(config.streams),
         registered(config.kafka),
     )
-    return run_process(jobs, place)
+    if "sink" not in names:
+        return run_process(jobs, place)
+    ended = threading.Event()
+    threading.Thread(
+        target=keep_rolling, args=(lambda: connect(writer(config)), ended), name="rollup", daemon=True
+    ).start()
+    try:
+        return run_process(jobs, place)
+    finally:
+        ended.set()
 
 
 def configured(streams: "Streams") -> str:

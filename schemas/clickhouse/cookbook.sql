@@ -1,151 +1,182 @@
 -- Queries for analysts: each has a name, says what it tells, and is a test. `sbiscope query --cookbook NAME` runs one.
--- {start} and {stop} bound the period (all there is by default); other places are given with --param.
+-- {start} and {stop} bound the period (all there is by default); other places are given with --param. Those that read a
+-- view …_between of rollups (schemas/clickhouse/README.md) count whole five minutes, and percentiles to 1 %.
 
 -- traffic_by_nf_pair: which NF type asks which, how often and with what success
-SELECT consumer_nf, producer_nf, count() AS requests,
-    round(countIf(verdict = 'success') / nullIf(countIf(verdict != 'unknown'), 0), 4) AS success_ratio
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE request_event_id IS NOT NULL
+SELECT consumer_nf, producer_nf, sum(exchanges) AS requests,
+    round(sum(succeeded) / nullIf(sum(succeeded) + sum(failed), 0), 4) AS success_ratio
+FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'pair'
 GROUP BY consumer_nf, producer_nf ORDER BY requests DESC, consumer_nf, producer_nf;
 
 -- success_by_operation: each operation's outcomes; unknown is in no ratio
-SELECT operation, count() AS requests, countIf(verdict = 'success') AS succeeded, countIf(verdict = 'failure') AS failed,
-    countIf(verdict = 'unknown') AS unknown, round(succeeded / nullIf(succeeded + failed, 0), 4) AS success_ratio
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE request_event_id IS NOT NULL
+SELECT operation, sum(exchanges) AS requests, sumIf(exchanges, verdict = 'success') AS succeeded,
+    sumIf(exchanges, verdict = 'failure') AS failed, sumIf(exchanges, verdict = 'unknown') AS unknown,
+    round(succeeded / nullIf(succeeded + failed, 0), 4) AS success_ratio
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'fate'
 GROUP BY operation ORDER BY failed DESC, requests DESC, operation;
 
 -- slowest_producers: who answers slowest, by endpoint
-SELECT producer_nf, server_address, server_port, count(duration_us) AS answered,
-    quantileExact(0.5)(duration_us) AS median_us, quantileExact(0.95)(duration_us) AS p95_us, max(duration_us) AS max_us
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+SELECT producer_nf, server_address, server_port, sum(durations) AS answered,
+    quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(duration_state) AS merged, round(merged[1]) AS median_us,
+    round(merged[2]) AS p95_us, max(max_us) AS longest_us
+FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'endpoint'
 GROUP BY producer_nf, server_address, server_port HAVING answered > 0 ORDER BY p95_us DESC, server_address, server_port;
 
 -- failing_causes: why operations fail
-SELECT operation, outcome, status, cause, result, error_origin, count() AS failures
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE verdict = 'failure'
+SELECT operation, outcome, status, cause, result, error_origin, sum(exchanges) AS failures
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'fate' AND verdict = 'failure'
 GROUP BY operation, outcome, status, cause, result, error_origin
 ORDER BY failures DESC, operation, outcome, status, cause, result, error_origin;
 
--- subscriber_day: everything about one subscriber in order; --param supi=…
-SELECT request_us, consumer_nf, producer_nf, operation, outcome, status, cause, duration_us, pdu_session_id, dnn, snssai
-FROM requests_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE supi = {supi:String}
+-- subscriber_day: everything about one subscriber in order, hops to a proxy marked; --param supi=…
+SELECT request_us, consumer_nf, producer_nf, to_proxy, operation, outcome, status, cause, duration_us, pdu_session_id, dnn, snssai
+FROM subscriber_exchanges(supi = {supi:String}, start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 ORDER BY request_us, transaction_id;
 
 -- registrations_by_plmn_and_slice: AMF registrations at the UDM (a proxy of 28.554 registration success)
-SELECT plmn, snssai, count() AS requests, countIf(verdict = 'success') AS succeeded,
-    round(succeeded / nullIf(countIf(verdict != 'unknown'), 0), 4) AS success_ratio
-FROM requests_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE service = 'nudm-uecm' AND method = 'PUT' AND resource LIKE '%registrations/amf-%'
+SELECT plmn, snssai, sum(exchanges) AS requests, sumIf(exchanges, verdict = 'success') AS succeeded,
+    round(succeeded / nullIf(sumIf(exchanges, verdict != 'unknown'), 0), 4) AS success_ratio
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'fate' AND NOT to_proxy AND service = 'nudm-uecm' AND method = 'PUT' AND resource LIKE '%registrations/amf-%'
 GROUP BY plmn, snssai ORDER BY requests DESC, plmn, snssai;
 
 -- pdu_sessions_by_slice_and_dnn: SM.PduSessionCreationReq, Succ (28.552 5.3.1.3, 5.3.1.4)
-SELECT snssai, dnn, count() AS requested, countIf(status = 201) AS created,
-    round(created / nullIf(countIf(verdict != 'unknown'), 0), 4) AS success_ratio, quantileExact(0.95)(duration_us) AS p95_us
-FROM requests_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE service = 'nsmf-pdusession' AND method = 'POST' AND resource = '/sm-contexts'
+SELECT snssai, dnn, sum(exchanges) AS requested, sum(created) AS sessions,
+    round(sessions / nullIf(sum(succeeded) + sum(failed), 0), 4) AS success_ratio,
+    round(quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(duration_state)[2]) AS p95_us
+FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'slice' AND NOT to_proxy AND operation = 'Nsmf_PDUSession_CreateSMContext'
 GROUP BY snssai, dnn ORDER BY requested DESC, snssai, dnn;
 
 -- network_and_server_time: what of the consumer's wait is network and queues, where both ends are seen
-SELECT consumer_nf, producer_nf, count() AS seen_at_both_ends, quantileExact(0.5)(duration_us) AS server_median_us,
-    quantileExact(0.5)(network_us) AS network_median_us, quantileExact(0.95)(network_us) AS network_p95_us
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE network_us IS NOT NULL
+SELECT consumer_nf, producer_nf, sum(both_ends) AS seen_at_both_ends,
+    quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(network_state) AS merged,
+    round(quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(both_state)[1]) AS server_median_us,
+    round(merged[1]) AS network_median_us, round(merged[2]) AS network_p95_us
+FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'pair' AND both_ends > 0
 GROUP BY consumer_nf, producer_nf ORDER BY network_p95_us DESC, consumer_nf, producer_nf;
 
 -- proxy_delay: what SCP and SEPP add to a request
-SELECT operation, hops, count() AS requests, quantileExact(0.5)(proxy_us) AS median_us,
-    quantileExact(0.95)(proxy_us) AS p95_us, round(avg(proxy_us / nullIf(duration_us, 0)), 3) AS share_of_the_wait
-FROM requests_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE hops > 1 AND proxy_us IS NOT NULL
+SELECT operation, hops, sum(proxied) AS requests_proxied,
+    quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(proxy_state) AS merged, round(merged[1]) AS median_us,
+    round(merged[2]) AS p95_us, round(sum(share_sum) / requests_proxied, 3) AS share_of_the_wait
+FROM request_counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE hops > 1 AND proxied > 0
 GROUP BY operation, hops ORDER BY p95_us DESC, operation, hops;
 
--- retries: requests sent again, said so by the consumer or seen with the same key
-SELECT operation, consumer_nf, countIf(retransmission) AS marked_as_retransmission, count() - uniqExact(request_key) AS same_key_again
-FROM requests_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE request_key IS NOT NULL
-GROUP BY operation, consumer_nf HAVING marked_as_retransmission + same_key_again > 0
-ORDER BY marked_as_retransmission + same_key_again DESC, operation, consumer_nf;
+-- retries: requests sent again, said so by the consumer or seen with the same key within five minutes
+SELECT operation, consumer_nf, sum(retransmitted) AS marked_as_retransmission, sum(same_key_again) AS with_same_key
+FROM request_counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+GROUP BY operation, consumer_nf HAVING marked_as_retransmission + with_same_key > 0
+ORDER BY marked_as_retransmission + with_same_key DESC, operation, consumer_nf;
 
 -- heartbeats_missed: NF instances whose heartbeat at the NRF paused for more than twice its usual interval
-SELECT path AS nf_instance, arrayPopFront(arrayDifference(arraySort(groupArray(toUnixTimestamp64Milli(request_us))))) AS waits_ms,
+SELECT path AS nf_instance, arraySort(groupArray(toUnixTimestamp64Milli(request_us))) AS beats_ms,
+    arrayFilter(wait -> wait > 1000, arrayDifference(beats_ms)) AS waits_ms, -- what both ends or a proxy saw too is nearer
     arrayReduce('quantileExact(0.5)', waits_ms) / 1000 AS usual_interval_s, arrayMax(arrayPushBack(waits_ms, 0)) / 1000 AS longest_s,
     arrayCount(wait -> wait > 2000 * usual_interval_s, waits_ms) AS pauses
-FROM requests_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE service = 'nnrf-nfm' AND method = 'PATCH'
+FROM transactions
+WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')}
+    AND service = 'nnrf-nfm' AND method = 'PATCH'
 GROUP BY path HAVING pauses > 0 ORDER BY longest_s DESC, path;
 
--- cardinality: how much there is of everything
-SELECT count() AS exchanges, uniqExact(supi) AS subscribers, uniqExact(operation) AS operations, uniqExact(service) AS services,
-    uniqExact(producer_nf_instance) AS producer_instances, uniqExact(connection_id) AS connections, uniqExact(resource) AS resources,
-    uniqExact(dnn) AS dnns, uniqExact(snssai) AS slices, uniqExact(plmn) AS plmns, uniqExact(user_agent) AS user_agents
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')});
+-- cardinality: how much there is of everything, to 1 %
+SELECT sum(exchanges) AS seen, uniqCombined64Merge(14)(subscribers) AS subscribers_seen,
+    uniqCombined64Merge(14)(operations) AS operations_seen, uniqCombined64Merge(14)(services) AS services_seen,
+    uniqCombined64Merge(14)(instances) AS producer_instances, uniqCombined64Merge(14)(connections) AS connections_seen,
+    uniqCombined64Merge(14)(resources) AS resources_seen, uniqCombined64Merge(14)(dnns) AS dnns_seen,
+    uniqCombined64Merge(14)(slices) AS slices_seen, uniqCombined64Merge(14)(plmns) AS plmns_seen,
+    uniqCombined64Merge(14)(user_agents) AS user_agents_seen
+FROM distinct_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')});
 
 -- completeness: what each node's sightings can be trusted for
-SELECT site, node, vantage, count() AS sightings, round(countIf(outcome != 'unknown') / count(), 4) AS outcome_known,
-    round(countIf(request_header_state = 'exact') / count(), 4) AS request_headers_exact,
-    countIf(request_event_id IS NULL) AS lone_responses, countIf(request_ended = 'gap' OR response_ended = 'gap') AS with_bytes_missing
-FROM transactions FINAL
-WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')}
+SELECT site, node, vantage, sum(sightings) AS seen, round(sum(known) / seen, 4) AS outcome_known,
+    round(sum(exact) / seen, 4) AS request_headers_exact, sum(lone_responses) AS responses_alone,
+    sum(with_bytes_missing) AS with_a_gap
+FROM sightings_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 GROUP BY site, node, vantage ORDER BY site, node, vantage;
 
+-- agent_cost: what each agent takes and what it lost
+SELECT site, node, version, hook, connections, events, lost, round(arraySum(mapValues(cpu_us)) / nullIf(events, 0), 1) AS cpu_us_an_event,
+    round(arraySum(mapValues(rss_bytes)) / 1048576) AS rss_mb, backoff_step, told_us
+FROM agents_now
+WHERE told_us >= {start:DateTime64(6, 'UTC')} AND told_us < {stop:DateTime64(6, 'UTC')}
+ORDER BY site, node;
+
 -- late_answers: answered, but after the consumer had given up
-SELECT operation, producer_nf, count() AS late, max(duration_us) AS longest_us, any(deadline_ms) AS deadline_ms
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE outcome = 'late'
+SELECT operation, producer_nf, sum(exchanges) AS late, max(max_us) AS longest_us, any(deadline_ms) AS waited_ms
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'fate' AND outcome = 'late'
 GROUP BY operation, producer_nf ORDER BY late DESC, operation, producer_nf;
 
 -- unanswered_by_producer: whose answers never came
-SELECT producer_nf, server_address, server_port, countIf(outcome = 'unanswered') AS unanswered, count() AS requests,
-    round(unanswered / nullIf(countIf(verdict != 'unknown'), 0), 4) AS share, maxIf(request_us, outcome = 'unanswered') AS last
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE request_event_id IS NOT NULL
+SELECT producer_nf, server_address, server_port, sumIf(exchanges, outcome = 'unanswered') AS unanswered, sum(exchanges) AS requests,
+    round(unanswered / nullIf(sumIf(exchanges, verdict != 'unknown'), 0), 4) AS share, maxIf(last_us, outcome = 'unanswered') AS last
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'peer'
 GROUP BY producer_nf, server_address, server_port HAVING unanswered > 0 ORDER BY unanswered DESC, server_address, server_port;
 
 -- overload: producers that say they are congested
-SELECT producer_nf, server_address, countIf(status = 503) AS unavailable, countIf(status = 429) AS too_many,
-    countIf(retry_after IS NOT NULL) AS with_retry_after, min(request_us) AS first, max(request_us) AS last
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE status IN (429, 503)
+SELECT producer_nf, server_address, sumIf(exchanges, status = 503) AS unavailable, sumIf(exchanges, status = 429) AS too_many,
+    sum(with_retry_after) AS with_retry, min(first_us) AS first, max(last_us) AS last
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'peer' AND status IN (429, 503)
 GROUP BY producer_nf, server_address ORDER BY unavailable + too_many DESC, server_address;
 
 -- access_refused: who was told 401 or 403, a finding when it is nobody's subscriber
-SELECT client_address, user_agent, service, status, cause, count() AS refused, min(request_us) AS first, max(request_us) AS last
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE status IN (401, 403)
+SELECT client_address, user_agent, service, status, cause, sum(exchanges) AS refused, min(first_us) AS first, max(last_us) AS last
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'peer' AND status IN (401, 403)
 GROUP BY client_address, user_agent, service, status, cause ORDER BY refused DESC, client_address, user_agent, service, status, cause;
 
 -- unusual_pairs: consumers that asked a service fewer than five times, among the traffic of all
-SELECT consumer_nf, client_address, service, count() AS requests, min(request_us) AS first, max(request_us) AS last
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE request_event_id IS NOT NULL
+SELECT consumer_nf, client_address, service, sum(exchanges) AS requests, min(first_us) AS first, max(last_us) AS last
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'peer'
 GROUP BY consumer_nf, client_address, service HAVING requests < 5 ORDER BY requests, consumer_nf, client_address, service;
 
+-- security_alerts: what the rules call a security matter, raised in the period
+SELECT raised_us, specific_problem, perceived_severity, object_instance, additional_text
+FROM alerts FINAL
+WHERE event_type = 'securityService' AND notification = 'notifyNewAlarm'
+    AND raised_us >= {start:DateTime64(6, 'UTC')} AND raised_us < {stop:DateTime64(6, 'UTC')}
+ORDER BY raised_us, alarm_id;
+
+-- procedures_that_break: where registrations, sessions and handovers end, most frequent first
+SELECT kind, if(outcome = 'failed', failed_step, last_step) AS at_step, outcome, failed_producer_nf, failed_status, failed_cause, count() AS many
+FROM procedures FINAL
+WHERE outcome IN ('failed', 'abandoned') AND begin_us >= {start:DateTime64(6, 'UTC')} AND begin_us < {stop:DateTime64(6, 'UTC')}
+GROUP BY kind, at_step, outcome, failed_producer_nf, failed_status, failed_cause
+ORDER BY many DESC, kind, at_step, outcome, failed_producer_nf, failed_status, failed_cause;
+
 -- not_in_catalogue: what is asked for that no specification of ours names
-SELECT method, resource, operation_source, count() AS requests, any(path) AS example
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE operation IS NULL AND path IS NOT NULL
+SELECT method, resource, operation_source, sum(exchanges) AS requests, any(example) AS a_path
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'fate' AND operation IS NULL AND resource IS NOT NULL
 GROUP BY method, resource, operation_source ORDER BY requests DESC, method, resource, operation_source;
 
 -- traffic_per_minute: requests, failures and latency minute by minute
-SELECT toStartOfMinute(request_us) AS minute, count() AS requests, countIf(verdict = 'failure') AS failed,
-    quantileExact(0.5)(duration_us) AS median_us, quantileExact(0.95)(duration_us) AS p95_us
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE request_event_id IS NOT NULL
+SELECT minute_us AS minute, sum(exchanges) AS requests, sum(failed) AS failures,
+    quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(duration_state) AS merged, round(merged[1]) AS median_us, round(merged[2]) AS p95_us
+FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'minute'
 GROUP BY minute ORDER BY minute;
 
 -- latency_heat: answers of each operation by duration, in steps of powers of two milliseconds
-SELECT operation, pow(2, greatest(0, ceil(log2(greatest(duration_us, 1) / 1000)))) AS up_to_ms, count() AS answers
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE duration_us IS NOT NULL
+SELECT operation, up_to_ms, sum(exchanges) AS answers
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'heat' AND up_to_ms IS NOT NULL
 GROUP BY operation, up_to_ms ORDER BY operation, up_to_ms;
 
 -- busiest_connections: connections by load, and how many of their streams ended badly
-SELECT client_address, client_port, server_address, server_port, count() AS exchanges,
-    countIf(request_ended IN ('reset', 'goaway', 'closed') OR response_ended IN ('reset', 'goaway', 'closed')) AS cut_off,
-    dateDiff('second', min(request_us), max(request_us)) AS seconds
-FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+SELECT client_address, client_port, server_address, server_port, sum(exchanges) AS requests, sum(cut_off) AS ended_badly,
+    dateDiff('second', min(first_us), max(last_us)) AS seconds
+FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+WHERE cut = 'connection'
 GROUP BY connection_id, client_address, client_port, server_address, server_port
-ORDER BY exchanges DESC, client_address, client_port, server_address, server_port LIMIT 50;
+ORDER BY requests DESC, client_address, client_port, server_address, server_port LIMIT 50;

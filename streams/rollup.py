@@ -1,0 +1,117 @@
+"""Which five minutes are to be rolled up, and the statements that do it: see schemas/clickhouse/0050_rollups.sql.
+
+A slot is rolled when rows were stored since it was rolled last, the newest first; the ledger rollup_slots is written
+behind all inserts of a roll, so that one that broke off counts for nothing and is made again.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from threading import Event
+
+from clickhouse_connect.driver.client import Client
+
+from schemas.refusal import Refusal
+from streams.clickhouse import FAILURES, rows, said
+
+LOG = logging.getLogger("sbiscope")
+EVERY_S = 60.0
+SLOT_US = 300_000_000
+OVERLAP_MS = 30_000  # a row may become visible this long after its stored_at
+ROWS = 1_000_000  # rolled in one go, if more than one slot; a statement costs as much as some 100,000 rows
+SLOTS = 48  # likewise
+TABLES = ("counts", "latency", "requests", "sightings", "distinct")
+
+STORED = """
+SELECT
+    intDiv(toUnixTimestamp64Micro(request_us), {slot:Int64}) * {slot:Int64} AS slot,
+    toUnixTimestamp64Milli(max(stored_at)), count()
+FROM transactions
+WHERE stored_at >= fromUnixTimestamp64Milli({since:Int64})
+GROUP BY slot
+"""
+ROLLED = """
+SELECT toUnixTimestamp64Micro(slot_us), toUnixTimestamp64Milli(max(rolled_at)) FROM rollup_slots GROUP BY slot_us
+"""
+NOW = "SELECT toUnixTimestamp64Milli(now64(3))"
+INSERT = """
+INSERT INTO rollup_{table}
+SELECT *
+FROM rolling_{table}(
+    start = fromUnixTimestamp64Micro({{start:Int64}}), stop = fromUnixTimestamp64Micro({{stop:Int64}}),
+    rolled_at = fromUnixTimestamp64Milli({{rolled_at:Int64}}))
+"""
+LEDGER = """
+INSERT INTO rollup_slots
+SELECT fromUnixTimestamp64Micro(arrayJoin(range({start:Int64}, {stop:Int64}, {slot:Int64}))),
+    fromUnixTimestamp64Milli({rolled_at:Int64})
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Slots after each other, from `start_us` to before `stop_us`, and how many rows were stored in them."""
+
+    start_us: int
+    stop_us: int
+    rows: int
+
+
+@dataclass(slots=True)
+class Rolling:
+    """Rolls what is due, call after call; `since_ms`: what was stored before is known to be rolled (server's clock)."""
+
+    client: Client
+    since_ms: int = 0
+
+    def roll(self) -> Iterator[Run]:
+        """Roll what is due and yield it piece by piece; raises what the client raises."""
+        ((now_ms,),) = rows(self.client, NOW)
+        for run in self.due():
+            roll(self.client, run)
+            yield run
+        self.since_ms = max(0, now_ms - OVERLAP_MS)
+
+    def due(self) -> list[Run]:
+        """Return the slots that hold rows younger than their last roll, the newest first."""
+        stored = rows(self.client, STORED, {"slot": SLOT_US, "since": self.since_ms})
+        rolled = dict(rows(self.client, ROLLED))
+        return runs({slot: many for slot, at_ms, many in stored if at_ms + OVERLAP_MS > rolled.get(slot, 0)})
+
+
+def runs(slots: dict[int, int]) -> list[Run]:
+    """Return slots (begin → rows) as runs of neighbours, of at most ROWS rows and SLOTS slots, the newest first."""
+    found: list[Run] = []
+    for slot in sorted(slots, reverse=True):
+        last = found[-1] if found else Run(0, 0, 0)
+        many = last.rows + slots[slot]
+        if last.start_us == slot + SLOT_US and many <= ROWS and last.stop_us - slot <= SLOTS * SLOT_US:
+            found[-1] = Run(slot, last.stop_us, many)
+        else:
+            found.append(Run(slot, slot + SLOT_US, slots[slot]))
+    return found
+
+
+def roll(client: Client, run: Run) -> None:
+    """Roll slots anew."""
+    ((rolled_at,),) = rows(client, NOW)
+    period = {"start": run.start_us, "stop": run.stop_us, "rolled_at": rolled_at}
+    for table in TABLES:
+        client.command(INSERT.format(table=table), parameters=period)
+    client.command(LEDGER, parameters=period | {"slot": SLOT_US})
+
+
+def keep_rolling(connect: Callable[[], Client], ended: Event) -> None:
+    """Roll what is due each minute until `ended`; a server that is away is tried again, and said once."""
+    rolling, failed = None, False
+    while not ended.wait(EVERY_S):
+        try:
+            rolling = rolling or Rolling(connect())
+            for _ in rolling.roll():
+                if ended.is_set():
+                    return
+            failed = False
+        except (*FAILURES, Refusal) as error:
+            if not failed:
+                LOG.warning("the rollups wait: %s", said(error) if not isinstance(error, Refusal) else error)
+            failed = True

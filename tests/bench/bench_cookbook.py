@@ -1,0 +1,96 @@
+"""The cookbook on a day of Oracle's public mix: time of each query, of rolling up, and bytes a row; JSON lines.
+
+    python -m tests.bench.bench_cookbook [DIRECTORY]        ROWS=100000000 for the day of the issue (default 300,000)
+
+DIRECTORY: an engine's directory to fill, or to go on with where it holds rows already; default: a new one, removed.
+Bars: 200 ms for what reads KPIs from rollups, 1 s for the others. `cpu_ms` is what the engine's threads took: on a busy
+machine the wall time says less.
+"""
+
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from clickhouse_connect.driver.client import Client
+
+from streams.clickhouse import Account, connect, rows
+from streams.cookbook import PERIOD, Recipe, recipes
+from streams.migrate import Form, migrate
+from streams.rollup import Rolling
+from tests.bench import mix
+from tests.bench.line import show
+
+ROWS, ROUNDS = 300_000, 5
+KPI_MS, OTHER_MS = 200, 1_000
+NO_KPIS = frozenset({"subscriber_day", "heartbeats_missed", "busiest_connections", "unusual_pairs", "access_refused"})
+STORED = """
+SELECT table, sum(bytes_on_disk), sum(rows) FROM system.parts
+WHERE active AND database = currentDatabase() AND rows > 0 GROUP BY table ORDER BY table
+"""
+
+
+def timed(run: Callable[[], object]) -> tuple[float, float]:
+    """Return wall and CPU milliseconds of `run`; the engine's threads are this process's."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    run()
+    return (time.perf_counter() - wall) * 1e3, (time.process_time() - cpu) * 1e3
+
+
+def opened(directory: str) -> Client:
+    """Return a client of the engine in `directory`, migrated."""
+    account = Account(f"chdb://{directory}", "bench")
+    client = connect(account, "default")
+    migrate(client, Form(account.database), "bench")
+    client.close()
+    return connect(account)
+
+
+def ask(client: Client, recipe: Recipe, supi: str) -> None:
+    """Time one query and print its medians against its bar."""
+    places = PERIOD | {"supi": supi}
+    client.query(recipe.sql, parameters=places)
+    told = [timed(lambda: client.query(recipe.sql, parameters=places)) for _ in range(ROUNDS)]
+    bar = OTHER_MS if recipe.name in NO_KPIS else KPI_MS
+    wall, cpu = (statistics.median(one[place] for one in told) for place in (0, 1))
+    best = round(min(one[0] for one in told), 1)
+    show(f"cookbook {recipe.name}", wall, "ms", "bar", bar, least_ms=best, cpu_ms=round(cpu, 1))
+
+
+def main(directory: str = "") -> None:
+    """Fill, roll up and ask."""
+    total, place = int(os.environ.get("ROWS", ROWS)), directory or tempfile.mkdtemp()
+    client = opened(place)
+    try:
+        if not rows(client, "SELECT count() FROM transactions")[0][0]:
+            wall, _ = timed(lambda: mix.fill(client, total))
+            show("fill", total / wall * 1e3, "rows/s", rows=total)
+        ((count,),) = rows(client, "SELECT count() FROM transactions")
+        measure(client, count)
+    finally:
+        client.close()
+        if not directory:
+            shutil.rmtree(Path(place), ignore_errors=True)
+
+
+def measure(client: Client, count: int) -> None:
+    """Roll up what is due, then ask each query."""
+    rolled = 0
+    wall, cpu = timed(lambda: [0 for _ in Rolling(client).roll()])
+    ((rolled,),) = rows(
+        client, "SELECT sum(sightings) FROM sightings_between(start = '1970-01-02', stop = '2200-01-01')"
+    )
+    show("roll up", cpu * 1e3 / max(rolled, 1), "us CPU a row", rows=rolled, seconds=round(wall / 1e3))
+    for table, size, many in rows(client, STORED):
+        show(f"stored {table}", size / many, "B a row", rows=many, bytes_a_transaction=round(size / count, 2))
+    ((supi,),) = rows(client, "SELECT supi FROM transactions WHERE supi IS NOT NULL LIMIT 1")
+    for recipe in recipes().values():
+        ask(client, recipe, supi)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "")
