@@ -22,6 +22,13 @@ ROWS = 1_000_000  # rolled in one go, if more than one slot; a statement costs a
 SLOTS = 48  # likewise
 TABLES = ("counts", "latency", "requests", "sightings", "distinct")
 
+READ = tuple(f"{name}_between(" for name in ("FROM counts", "FROM latency", "request_counts", "sightings", "distinct"))
+BEHIND = """
+SELECT count(), toString((SELECT max(rolled_at) FROM rollup_slots))
+FROM transactions
+WHERE stored_at > (SELECT max(rolled_at) FROM rollup_slots)
+"""
+
 STORED = """
 SELECT
     intDiv(toUnixTimestamp64Micro(request_us), {slot:Int64}) * {slot:Int64} AS slot,

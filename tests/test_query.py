@@ -8,6 +8,8 @@ import pytest
 
 from deploy.cli import main
 from deploy.commands.query import write
+from streams.clickhouse import Account, connect
+from streams.rollup import Rolling
 from tests import engine, generate
 
 REFUSED = [
@@ -34,6 +36,11 @@ def database() -> str:
     account, client = engine.migrated()
     generate.insert(client, [generate.encode_batch(list(generate.transactions(23)))])
     return account.database
+
+
+def rolled(database: str) -> None:
+    client = connect(Account(engine.url(), database))
+    assert list(Rolling(client).roll())
 
 
 @pytest.fixture
@@ -88,13 +95,17 @@ def test_values_are_bound_never_pasted(ask: object) -> None:
 
 
 @pytest.mark.stack
-def test_the_cookbook_runs_by_name(ask: object) -> None:
+def test_the_cookbook_runs_by_name_and_says_what_it_does_not_count_yet(ask: object, database: str) -> None:
     assert callable(ask)
     assert "traffic_by_nf_pair" in ask("--cookbook", "list")[1]
-    (row,) = json.loads(ask("--cookbook", "cardinality", "--format", "json")[1])
-    assert row["exchanges"] == 23
+    code, out, said = ask("--cookbook", "cardinality", "--format", "json")
+    assert (code, json.loads(out)[0]["seen"]) == (0, 0)
+    assert said.startswith("sbiscope query: 23 rows stored since the last roll (1970-01-01")
+    rolled(database)
+    code, out, said = ask("--cookbook", "cardinality", "--format", "json")
+    assert (code, json.loads(out)[0]["seen"], said) == (0, 23, "")
     later = ask("--cookbook", "cardinality", "--format", "json", "--param", "start=2290-01-01 00:00:00")[1]
-    assert json.loads(later)[0]["exchanges"] == 0
+    assert json.loads(later)[0]["seen"] == 0
     both, unbound = ["SELECT 1", "--cookbook", "cardinality"], ["--cookbook", "subscriber_day"]
     for words in (["--cookbook", "x"], both, unbound, []):
         assert ask(*words)[0] == 1

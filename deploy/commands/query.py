@@ -46,11 +46,24 @@ def run(options: argparse.Namespace) -> int:
         with client.query_rows_stream(sql, parameters=parameters) as stream:
             names = stream.source.column_names or _described(client, sql, parameters)
             write(options.format, names, stream, sys.stdout)
+        if options.cookbook is not None and (left := unrolled(client, sql)):
+            print(f"sbiscope query: {left}", file=sys.stderr)
     except FAILURES as error:
         raise Refusal("the query failed", said(error)) from error
     finally:
         client.close()
     return 0
+
+
+def unrolled(client: "Client", sql: str) -> str | None:
+    """Return what a query that reads rollups does not count yet, in words; None where it counts all."""
+    from streams.clickhouse import rows
+    from streams.rollup import BEHIND, READ
+
+    if not any(view in sql for view in READ):
+        return None
+    ((many, since),) = rows(client, BEHIND)
+    return f"{many:,} rows stored since the last roll ({since} UTC) are not counted yet" if many else None
 
 
 def _list() -> int:
