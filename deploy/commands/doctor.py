@@ -26,8 +26,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def machine_findings() -> list[Finding]:
-    """Return what this Python and the programs beside it can do."""
-    return [_python(), _build(), _java(), _maven(), _engine()]
+    """Return what this Python and the programs beside it can do; a node's installation has no local stack."""
+    stack = [_java(), _maven(), _engine()] if find_spec("streams") else []
+    return [_python(), _build(), *stack]
 
 
 def _python() -> Finding:

@@ -1,0 +1,1 @@
+"""Proved on a whole Kubernetes: `make test-kubernetes`."""

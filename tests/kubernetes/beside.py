@@ -1,0 +1,88 @@
+"""What an operator has beside the cluster: our Kafka and our ClickHouse engine, reachable from its pods."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from deploy.stack import jars, kafka, passwords
+from deploy.stack.layout import Layout
+from deploy.stack.parts import ROOT, environment, pings
+from schemas.config import Stack
+from streams.clickhouse import Account, connect
+from tests.kubernetes.cluster import Cluster, until
+from tests.kubernetes.settings import NODE_ADDRESS
+
+LOOPBACK = "127.0.0.1"
+
+
+class Beside:
+    """Addresses as pods use them."""
+
+    def __init__(self, root: Path) -> None:
+        self.place = Layout(root)
+        self.stack = Stack(directory=str(root))
+        self.bootstrap = f"{NODE_ADDRESS}:{self.stack.kafka_port}"
+        self.url = f"http://{NODE_ADDRESS}:{self.stack.clickhouse_port}"
+        for folder in (root, self.place.logs, self.place.clickhouse):
+            folder.mkdir(parents=True)
+        self.password = passwords.made(self.place)[passwords.WRITER]
+
+    def client(self) -> Client:
+        """Return a client of the migrated database."""
+        return connect(Account(self.url, "sbiscope", passwords.WRITER, self.password))
+
+    def start(self, cluster: Cluster) -> list[subprocess.Popen[bytes]]:
+        """Start both; return their processes."""
+        command = kafka.command(self.stack, self.place, jars.fetch(print))
+        settings = self.place.kafka / "server.properties"
+        settings.write_text(settings.read_text().replace(f"PLAINTEXT://{LOOPBACK}", f"PLAINTEXT://{NODE_ADDRESS}"))
+        quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        broker = cluster.begin(*command, **quiet)
+        port = self.stack.clickhouse_port
+        words = [sys.executable, "-m", "deploy.stack.front", str(port), str(self.place.clickhouse)]
+        with (self.place.logs / "front.log").open("wb") as log:
+            front = subprocess.Popen(
+                words, cwd=ROOT, env=environment(self.place), stdin=subprocess.PIPE, stdout=log, stderr=log
+            )
+        assert front.stdin is not None
+        with front.stdin:
+            front.stdin.write(json.dumps(passwords.digests(self.place)).encode())
+        self._let_in(cluster, port)
+        until(self._answers, 90, "Kafka")
+        until(lambda: pings(port), 60, "the ClickHouse front")
+        return [broker, front]
+
+    def _answers(self) -> bool:
+        try:
+            AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 0}).list_topics(timeout=2)
+        except KafkaException:
+            return False
+        return True
+
+    def _let_in(self, cluster: Cluster, port: int) -> None:
+        """The front listens on loopback: what comes for the node's address goes there, from pods and from here."""
+        for chain in ("PREROUTING", "OUTPUT"):
+            words = f"iptables -t nat -A {chain} -d {NODE_ADDRESS} -p tcp --dport {port} -j DNAT --to {LOOPBACK}:{port}"
+            cluster.run(*words.split())
+
+
+@contextmanager
+def beside(cluster: Cluster, root: Path) -> Iterator[Beside]:
+    """Give both, running."""
+    one = Beside(root)
+    processes = one.start(cluster)
+    try:
+        yield one
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(60)

@@ -1,0 +1,88 @@
+"""The chart as an operator installs it on the cluster, and what comes of it in ClickHouse."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from tests.kubernetes.beside import Beside
+from tests.kubernetes.cluster import Cluster, until
+
+NAME = NAMESPACE = "sbiscope"
+CHART = Path(__file__).parent.parent.parent / "deploy/helm/sbiscope"
+COMMON = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
+STAGES = ("pairing", "kpis", "procedures", "alerts", "sink")
+
+
+def values(beside: Beside) -> dict[str, Any]:
+    """Return the values of this cluster: small requests, one worker a stage."""
+    return {
+        "site": "proof",
+        "images": {"pullPolicy": "Never"},
+        "kafka": {"bootstrap": beside.bootstrap, "replication": 1},
+        "clickhouse": {"url": beside.url, "secret": "clickhouse"},
+        "agent": {"resources": COMMON, "podLabels": ["app"], "cpuPercent": 0},
+        "streams": {"stages": {stage: {"replicas": 1, "resources": COMMON} for stage in STAGES}},
+    }
+
+
+class Release:
+    """What was installed."""
+
+    def __init__(self, cluster: Cluster, beside: Beside) -> None:
+        self._cluster = cluster
+        self._beside = beside
+        self._client: Any = None
+
+    def install(self) -> None:
+        """Install, as NOTES.txt says; returns when all runs."""
+        about = {"name": "clickhouse", "namespace": NAMESPACE}
+        secret = {"username": "sbiscope", "password": self._beside.password}
+        self._cluster.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+            {"apiVersion": "v1", "kind": "Secret", "metadata": about, "stringData": secret},
+        )
+        file = self._beside.place.root / "values.json"
+        file.write_text(json.dumps(values(self._beside)))
+        self.helm("install", NAME, CHART, f"--values={file}", "--wait", "--timeout=6m")
+
+    def helm(self, *words: str | Path) -> str:
+        """Run helm for the release's namespace."""
+        return self._cluster.helm(*map(str, words), f"--namespace={NAMESPACE}")
+
+    def kubectl(self, *words: str) -> str:
+        """Run kubectl in the release's namespace."""
+        return self._cluster.kubectl(*words, f"--namespace={NAMESPACE}")
+
+    def rolled_out(self) -> None:
+        """Wait until the agent and every worker are as wanted."""
+        for kind in self.kubectl("get", "daemonsets,deployments", "-o=name").splitlines():
+            self.kubectl("rollout", "status", kind, "--timeout=240s")
+
+    def pods(self, component: str) -> list[dict[str, Any]]:
+        """Return the pods of a part."""
+        selector = f"app.kubernetes.io/component={component}"
+        found: list[dict[str, Any]] = self._cluster.get("pods", "-n", NAMESPACE, "-l", selector)["items"]
+        return found
+
+    def rows(self, sql: str) -> list[tuple[Any, ...]]:
+        """Return rows of ClickHouse."""
+        self._client = self._client or self._beside.client()
+        return [tuple(row) for row in self._client.query(sql).result_rows]
+
+    def ends(self, run: int, extra: Iterable[str] = ()) -> list[tuple[Any, ...]]:
+        """Return what was seen of a run, by end: where, whose, how many, how many of them different."""
+        columns = ", ".join(("vantage", "namespace", "pod", "container_name", "toString(pod_uid)", "tls", *extra))
+        where = f"path LIKE '/nnrf-nfm/v1/nf-instances/{run:08x}-%' AND status = 200"
+        sql = (
+            f"SELECT {columns}, count(), uniqExact(path) FROM transactions FINAL WHERE {where} GROUP BY ALL ORDER BY 1"
+        )
+        return self.rows(sql)
+
+    def count(self, run: int) -> int:
+        """Return how many transactions a run has, from both ends."""
+        return sum(row[-2] for row in self.ends(run))
+
+    def settled(self, run: int, wanted: int, within_s: float = 90) -> None:
+        """Wait until a run is told of from both ends."""
+        until(lambda: self.count(run) >= 2 * wanted, within_s, f"{2 * wanted} transactions of run {run}")
