@@ -14,7 +14,7 @@ from schemas.config import Collector
 from schemas.refusal import Refusal
 
 RECORDS = 256  # read at a time: at most 4 MB
-READS = 64  # before time goes on, however much there is
+READS = 16  # before time goes on, however much there is: what they make of bodies is in memory at once
 LONGEST_PAUSES = 5  # of `consume_ms`, between readings while there is little to read: waking costs more than reading
 LITTLE = 32  # a reading of less than this share of the ring
 # A record's time is taken before its place in the ring: what is not in it by then is younger than this.
@@ -63,12 +63,14 @@ class KernelSource:
             if is_last:
                 self._detach()
             began_ns = time.monotonic_ns()
-            self._read(sockets, began_ns + self.clock_ns, READS if not is_last else 0)
+            is_empty = self._read(sockets, began_ns + self.clock_ns, READS if not is_last else 0)
             sockets.settle(self.now_ns)
             self._count(connections)
             tick(self.now_ns)
             if is_last:
                 return
+            if not is_empty:
+                continue
             self._pace()
             pause_ns = self._pause_ns - (time.monotonic_ns() - began_ns)
             if pause_ns > 0:
@@ -83,8 +85,8 @@ class KernelSource:
             self._pause_ns = max(self._pause_ns // 2, self._shortest_ns)
         ring.taken_bytes = 0
 
-    def _read(self, sockets: Sockets, began_ns: int, most: int) -> None:
-        """Read until the ring is empty, or `most` times (0 = no bound); then set `now_ns`."""
+    def _read(self, sockets: Sockets, began_ns: int, most: int) -> bool:
+        """Read until the ring is empty, or `most` times (0 = no bound): False; then set `now_ns`."""
         ring = self._window.ring
         chunks = self._window.chunks
         reads = 0
@@ -100,6 +102,7 @@ class KernelSource:
                 reached_ns = sockets.last_ns - UNDERWAY_NS
                 break
         self.now_ns = max(self.now_ns, reached_ns)
+        return reads != most
 
     def _count(self, connections: Connections) -> None:
         """Let the kernel's counters stand beside the observer's."""

@@ -11,6 +11,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SCAN_S = 10.0  # until the first look at every process is over
 END_S = 5.0  # closing a link takes up to 85 ms
+# Programs of 60 MB are read once: what that took goes back to the system (mallopt(3)).
+MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
 GIVEN = ("tls_enter", "tls_leave", "go_enter", "go_leave", "tls_uses", "tls_programs", "counters")
 
 
@@ -29,7 +31,7 @@ class TlsAttachment:
                 pass_fds=[theirs.fileno(), *given.values()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": path, **MEMORY},
             )
         self._control.settimeout(SCAN_S)
         try:
