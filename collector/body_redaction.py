@@ -6,11 +6,12 @@ from typing import Any
 import msgspec
 
 from collector.body import json_text
+from collector.encoded_identifier import REMOVED
 from collector.identifier_grammar import ip_identifier
 from collector.identifiers import UUID, ue_id
 from collector.json_prefix import closed
 from collector.pseudonym import Pseudonyms
-from collector.redaction import REMOVED, Redaction
+from collector.redaction import Redaction
 from collector.secret_members import is_opaque, is_secret
 
 DEEPEST = 48

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
+from collector.encoded_identifier import REMOVED, SHORTEST_RUN, without_encoded
 from collector.identifier_grammar import ip_identifier
 from collector.pseudonym import Pseudonyms
 
@@ -24,7 +25,6 @@ SECRET_HEADERS = frozenset(
         "3gpp-sbi-source-nf-client-credentials",
     }
 )
-REMOVED = "removed"
 # A token wherever it stands: a JWT, what follows Bearer, a query parameter of OAuth2 (RFC 6750 2.3, 7519).
 _TOKEN_WORDS = ("eyj", "bearer", "token=", "secret=", "assertion=", "password=")
 _TOKEN = re.compile(
@@ -144,7 +144,7 @@ class Redaction:
             value = _DIGITS.sub(self._replaced, value)
         if ("=" in value or "/" in value or '"' in value) and (value.count(".") > 2 or value.count(":") > 1):
             value = _ADDRESS.sub(self._replaced, value)
-        return value
+        return without_encoded(value) if len(value) >= SHORTEST_RUN else value
 
     def _encoded(self, found: re.Match[str]) -> str:
         at, token = found.start(), found[0]

@@ -182,8 +182,34 @@ def exchanges() -> list[tuple[Message, Message]]:
             method="PATCH",
             content_type="application/json-patch+json",
         ),
+        *_encoded(),
         _everywhere(),
     ]
+
+
+def _encoded() -> list[tuple[Message, Message]]:
+    """Return exchanges that name their subscriber as another program might encode him."""
+    raw = _SUPI.encode()
+    spelled = {
+        "base64": base64.b64encode(raw).decode(),
+        "base64url": base64.urlsafe_b64encode(raw).decode().rstrip("="),
+        "hex": raw.hex(),
+        "HEX": raw.hex().upper(),
+        "url": "".join(f"%{octet:02X}" for octet in raw),
+        "url twice": "".join(f"%25{octet:02x}" for octet in raw),
+        "digits in base64": base64.b64encode(NAMES["supi"].encode()).decode(),
+        "digits in hex": NAMES["supi"].encode().hex(),
+        "behind others": base64.b64encode(b"xy" + raw).decode(),
+        "nai": base64.b64encode(NAMES["supi nai"].encode()).decode(),
+    }
+    made = []
+    for text in spelled.values():
+        body = f'{{"dnn":"{text}","cause":"{text}","note":"{text}"}}'
+        exchange = _exchange(f"/nudm-sdm/v2/{text}/am-data?q={text}", body, body, location=f"/nudm-sdm/v2/x/{text}")
+        exchange[0][0].update({"user-agent": text, "via": f"2.0 {text}", "3gpp-sbi-target-apiroot": f"http://u/{text}"})
+        exchange[1][0].update({"server": text, "3gpp-sbi-producer-id": f"nfinst={text}"})
+        made.append(exchange)
+    return made
 
 
 def _everywhere() -> tuple[Message, Message]:

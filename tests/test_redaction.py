@@ -151,3 +151,20 @@ def test_a_header_of_64_kb_takes_no_square_of_it(piece: str) -> None:
 def test_any_text_is_taken(text: str) -> None:
     hidden = REDACTION.text(text)
     assert REDACTION.text(hidden) == hidden
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/nudm-sdm/v2/aW1zaS0wMDEwMTk4NzY1NDMyMTA=/am-data", "/nudm-sdm/v2/removed/am-data"),
+        ("AMF-696d73692d303031303139383736353433323130", "AMF-removed"),
+        ("q=eHlpbXNpLTAwMTAxOTg3NjU0MzIxMA&x=1", "q=removed&x=1"),
+        ("MDAxMDE5ODc2NTQzMjEw", "removed"),
+        ("/nnrf-nfm/v1/nf-instances/723e296c-e6b7-41f1-bef2-b91a7e1dd1ec", None),
+        ("Nudm_UEAuthenticationGenerateAuthDataRequest", None),
+        ("imsi-001-k1-jpzpjfwdymhd2htzqskwb2qyii", None),
+        ("9f1c3a7755aa04e1b2c3d4e5f6071829", None),
+    ],
+)
+def test_identifiers_in_base64_and_hex_are_removed(text: str, shown: str | None) -> None:
+    assert REDACTION.text(text) == (text if shown is None else shown)
