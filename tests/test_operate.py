@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from collector.agent_status import exposition
+from collector.health import HealthServer
 from streams.clickhouse import connect
+from tests.local_stack import until
 from tests.operated import EXCHANGES, Installation, installation
+from tests.prometheus import prometheus
 from tests.test_agent_status import STATUS
-from tests.test_prometheus import NAMES, RULES, asked, metrics
+from tests.test_prometheus import NAMES, RULES, asked
 
 pytestmark = pytest.mark.stack
 GRAFANA = Path(__file__).parent.parent / "deploy" / "grafana"
@@ -55,10 +59,20 @@ def test_a_worker_serves_its_metrics(running: Installation) -> None:
     assert running.http("/")[0] == 404
 
 
-@pytest.mark.parametrize("rule", RULES, ids=NAMES)
-def test_what_a_rule_asks_for_is_served(running: Installation, rule: dict[str, Any]) -> None:
-    ended = {"sbiscope_stage_watermark_delay_seconds"}  # the capture's collector promises nothing any more
-    assert asked(rule) <= metrics(running.http("/metrics")[2]) | metrics(exposition(STATUS)) | ended
+def test_prometheus_evaluates_every_rule_on_what_is_served(running: Installation, tmp_path: Path) -> None:
+    agent = HealthServer("127.0.0.1", 0, lambda: exposition(STATUS), str)
+    agent.start()
+    targets = {"sbiscope-agent": f"127.0.0.1:{agent.port}", "sbiscope-worker": f"127.0.0.1:{running.metrics_port}"}
+    with closing(agent), prometheus(tmp_path, targets) as server:
+        rules = [rule for group in server.ask("rules")["groups"] for rule in group["rules"]]
+        assert {rule["name"] for rule in rules} == set(NAMES)
+        assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []
+        ended = {"sbiscope_stage_watermark_delay_seconds"}  # the capture's collector promises nothing any more
+        for name in set().union(*map(asked, RULES)) - ended:
+            assert server.value(f"count({name})"), name
+        pending = 'count(ALERTS{alertname="SbiscopeAgentBacksOff",alertstate="pending"})'
+        until(lambda: server.value(pending) == 1)  # STATUS says that it does
+        assert server.value('count(ALERTS{alertname=~"SbiscopeStage.*|SbiscopeSink.*|SbiscopeQuarantine"})') is None
 
 
 @pytest.mark.parametrize(("name", "panel"), PANELS, ids=SHOWN)

@@ -1,9 +1,7 @@
 """deploy/prometheus/rules.yaml: fires when it should, speaks of metrics that exist, names a place in the guide."""
 
 import re
-import shutil
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,9 +10,9 @@ import yaml
 from collector.agent_status import exposition as of_agent
 from streams.runtime.exposition import exposition as of_worker
 from streams.runtime.figures import Figures
+from tests.prometheus import FOLDER, program
 from tests.test_agent_status import STATUS
 
-FOLDER = Path(__file__).parent.parent / "deploy" / "prometheus"
 RULES = [rule for group in yaml.safe_load((FOLDER / "rules.yaml").read_text())["groups"] for rule in group["rules"]]
 NAMES = [rule["alert"] for rule in RULES]
 SERVED = ("agent", "pairing")
@@ -38,18 +36,9 @@ def asked(rule: dict[str, Any]) -> set[str]:
     return set(re.findall(r"\b(?:sbiscope|process)_[a-z_]+", rule["expr"]))
 
 
-@pytest.fixture(scope="module")
-def promtool(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return Prometheus' tool, Debian's unpacked where there is none yet; skips where that cannot be fetched."""
-    found = shutil.which("promtool")
-    if found is None:
-        place = tmp_path_factory.mktemp("prometheus")
-        command = "apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb ."
-        done = subprocess.run(["sh", "-c", command], cwd=place, capture_output=True, check=False)
-        if done.returncode:
-            pytest.skip("no promtool here (apt-get install prometheus)")
-        found = str(place / "usr" / "bin" / "promtool")
-    return found
+@pytest.fixture
+def promtool() -> str:
+    return program("promtool")
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from tests.bench.line import show
 from tests.broker import Broker, broker, free_ports
 from tests.front import Front, front
 from tests.local_stack import until
-from tests.operated import EXCHANGES, SUITE, Installation, done, sbiscope, settled
+from tests.operated import EXCHANGES, STORED_S, SUITE, Installation, done, sbiscope, settled
 
 LOADS, IDLE_S = 2, 5.0
 MILLION = 1_000_000
@@ -99,7 +99,7 @@ def load(one: Installation, directory: Path, numbers: range) -> None:
     for number in numbers:
         words = ("collect", "--source", str(another(directory, number)), "--node", f"n{number}")
         done(one.environment, directory / "commands.log", *words)
-    until(lambda: one.count("transactions") == numbers.stop * EXCHANGES)
+    until(lambda: one.count("transactions") == numbers.stop * EXCHANGES, STORED_S)
     settled(one)
 
 
