@@ -44,6 +44,7 @@ class ClickHouse:
     reader_user: str = ""
     reader_password: str = field(default="", repr=False)
     ca_location: str = ""
+    cluster: str = ""  # of system.clusters: tables are made on all of it, Replicated and Distributed
     transactions_days: int = 30
     kpis_days: int = 400
     procedures_days: int = 400

@@ -19,11 +19,13 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from schemas.refusal import Refusal
 from streams.clickhouse import rows
+from streams.cluster_form import LOCAL, spread
 
 FOLDER = Path(__file__).parent.parent / "schemas" / "clickhouse"
 LEASE_S = 20
 TABLE_ALREADY_EXISTS = 57
 UNKNOWN_TABLE = 60
+DISTRIBUTED = {"distributed_foreground_insert": 1}  # on a cluster: the return of an insert is the shards' receipt
 CREATED_AS = "SELECT create_table_query FROM system.tables WHERE database = {database:String} AND name = {table:String}"
 
 
@@ -64,7 +66,10 @@ class Migration:
     def statements(self, form: Form) -> list[str]:
         """Return its statements; one ends with `;` at the end of a line."""
         bare = "\n".join(line for line in self.text.splitlines() if not line.startswith("--"))
-        return [form.fill(part).strip() for part in re.split(r";[ \t]*(?:\n|$)", bare) if part.strip()]
+        filled = [form.fill(part).strip() for part in re.split(r";[ \t]*(?:\n|$)", bare) if part.strip()]
+        if not form.cluster:
+            return filled
+        return [statement for one in filled for statement in spread(one, form.cluster)]
 
 
 def migrations(folder: Path = FOLDER) -> list[Migration]:
@@ -86,6 +91,7 @@ def migrate(client: Client, form: Form, holder: str, todo: list[Migration] | Non
     alone: an older program runs on newer tables.
     """
     todo = migrations() if todo is None else todo
+    _check_form(client, form)
     for statement in todo[0].statements(form):  # the ledger itself
         client.command(statement)
     if not _missing(client, form, todo):
@@ -98,6 +104,16 @@ def migrate(client: Client, form: Form, holder: str, todo: list[Migration] | Non
                 client.command(statement)
             _record(client, form, migration, holder)
         return missing
+
+
+def _check_form(client: Client, form: Form) -> None:
+    """Raise Refusal where the database was made in the other form: `IF NOT EXISTS` would mix them silently."""
+    sql = "SELECT engine FROM system.tables WHERE database = {database:String} AND name = 'migrations'"
+    found = [engine for (engine,) in rows(client, sql, {"database": form.database})]
+    if found and (found[0] == "Distributed") != bool(form.cluster):
+        seen = f"{form.database}.migrations is {found[0]}, clickhouse.cluster is {form.cluster or 'empty'}"
+        advice = "name another clickhouse.database and copy the rows, or set clickhouse.cluster as it was"
+        raise Refusal("the tables have another form", seen, advice)
 
 
 def _missing(client: Client, form: Form, todo: list[Migration]) -> list[Migration]:
@@ -116,13 +132,14 @@ def _record(client: Client, form: Form, migration: Migration, holder: str) -> No
         [[migration.number, migration.name, migration.digest, holder]],
         database=form.database,
         column_names=["number", "name", "digest", "applied_by"],
+        settings=DISTRIBUTED if form.cluster else None,
     )
 
 
 @contextmanager
 def _lock(client: Client, form: Form, holder: str) -> Iterator[Callable[[], None]]:
     """Hold the table `migrating`: only one starter can create it; its comment says until when and by whom."""
-    name = f"{form.database}.migrating"
+    name = form.fill("${database}.migrating ${on_cluster}").strip()
     while not _created(client, name, _lease(client, holder)):
         until = _held_until(client, form.database)
         if until is not None and until < _now(client):
@@ -171,7 +188,8 @@ def _held_until(client: Client, database: str) -> int | None:
 
 def retain(client: Client, form: Form, days: dict[str, int]) -> None:
     """Set how many days after its insertion a row of each table is kept; 0 = for ever. Configuration, not schema."""
-    for table, kept in days.items():
+    for name, kept in days.items():
+        table = f"{name}{LOCAL}" if form.cluster else name
         ((written,),) = rows(client, CREATED_AS, {"database": form.database, "table": table})
         target = form.fill(f"ALTER TABLE ${{database}}.{table} ${{on_cluster}}")
         if kept and f" toIntervalDay({kept}) " not in f"{written} ":

@@ -47,7 +47,7 @@ def clickhouse(account: "Account", wanted: "ClickHouse") -> Iterator[str]:
     from streams.clickhouse import FAILURES, connect, said
     from streams.migrate import Form, migrate, retain
 
-    form = Form(account.database)
+    form = Form(account.database, wanted.cluster)
     client = connect(account, "default")
     try:
         applied = migrate(client, form, f"{os.uname().nodename}:{os.getpid()}")
