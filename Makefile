@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: setup build demo demo-stop test check bench fuzz chaos lock format clean
+.PHONY: setup build demo demo-stop test check bench fuzz chaos test-chart manifests lock format clean
 
 setup: ## .venv with the locked packages, the compiled decoder, what the system lacks
 	@deploy/install.sh
@@ -41,6 +41,13 @@ fuzz: setup ## a million random cases; FUZZ_CASES=N for another number
 
 chaos: setup ## kill workers, broker and engine at random; CHAOS_ROUNDS=N for another number
 	@$(BIN)/python -m tests.chaos --rounds $(or $(CHAOS_ROUNDS),30)
+
+test-chart: setup ## the Helm chart; builds Helm with Go if there is none (minutes)
+	@HELM=$$(deploy/helm/install.sh) $(BIN)/python -m pytest -q tests/test_chart.py
+
+manifests: ## deploy/manifests/sbiscope.yaml anew, from the chart
+	@HELM=$$(deploy/helm/install.sh) deploy/manifests/render.sh > deploy/manifests/sbiscope.yaml.new
+	@mv deploy/manifests/sbiscope.yaml.new deploy/manifests/sbiscope.yaml
 
 lock: ## pin every dependency with hashes after a change of pyproject.toml
 	@$(BIN)/python -m pip install --quiet pip-tools
