@@ -3,6 +3,7 @@
 import ctypes
 import os
 import resource
+from contextlib import suppress
 from pathlib import Path
 
 from schemas.refusal import Refusal
@@ -23,11 +24,12 @@ class _CapabilityHead(ctypes.Structure):
 
 
 def keep(*capabilities: int) -> None:
-    """Become nobody, with at most these capabilities, and let nothing that starts from here on gain a right."""
+    """Become nobody where that is allowed, with at most these capabilities; nothing that starts later gains a right."""
     mask = sum(1 << capability for capability in capabilities) & effective_capabilities()
     _prctl(PR_SET_KEEPCAPS, 1)
     if os.geteuid() == 0:
-        become_nobody()
+        with suppress(OSError):  # of a container without CAP_SETUID: the number stays, the rights go all the same
+            become_nobody()
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _set_capabilities(mask)
 
