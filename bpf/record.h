@@ -41,6 +41,7 @@ enum counter {
     TLS_UNTIED = 13,        /* TLS streams whose socket is not known */
     TLS_UNREADABLE = 14,    /* TLS calls whose number of bytes could not be read */
     TLS_UNSUPPORTED = 15,   /* files whose TLS cannot be followed; written by the attacher */
+    TLS_DEATHS = 16,        /* of attachers; written by the process that begins another */
     SHORTENED_BYTES = 20,   /* of calls that were copied in part only: back-off */
     SAMPLED_OUT_BYTES = 21, /* of connections that are left out: back-off */
     FLOWS_FULL = 22,        /* records of kind FLOW that found no room */

@@ -1,12 +1,13 @@
-"""How far a capture is loaded already: what the topic says, read from the headers of the shard's partition."""
+"""How far a capture is loaded already, and under which node: what the topic says, read from its messages' headers."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.refusal import Refusal
+from schemas.refused_contact import RUNNING, rights_advice
 
 CONTACT_S = 10.0
 SILENCE_S = 15.0
@@ -16,33 +17,52 @@ ELECTING = frozenset({KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """The last batch of an incarnation that the topic holds."""
+    """The last batch of an incarnation that the topic holds; `key`: the shard it was loaded under."""
 
     sequence: int
     final: bool
+    key: bytes = b""
 
 
 NOTHING = Loaded(0, final=False)
+Settings = Mapping[str, str | int | float | bool]
 
 
-def last_loaded(
-    settings: Mapping[str, str | int | float | bool], topic: str, partition: int, incarnation: str
-) -> Loaded:
-    """Return the last batch of `incarnation` in the partition, NOTHING if there is none.
+def last_loaded(settings: Settings, topic: str, partitions: int, incarnation: str) -> Loaded:
+    """Return the last batch of `incarnation` in the topic, NOTHING if there is none.
 
-    Reads the partition through, headers only; raises Refusal if Kafka cannot be read.
+    Reads all partitions through, since the node decides which one, and a capture may stand under another node. Raises
+    Refusal if Kafka cannot be read.
     """
     consumer = Consumer({"group.id": "sbiscope-load", "enable.auto.commit": False, "log_level": 0, **settings})
     try:
-        begin, end = _bounds(consumer, TopicPartition(topic, partition))
-        if begin == end:
-            return NOTHING
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING)])
-        return _scan(consumer, end, incarnation)
+        return _scan(consumer, [TopicPartition(topic, number) for number in range(partitions)], incarnation.encode())
     except KafkaException as error:
-        raise Refusal("cannot read what is loaded", error.args[0].str(), "check that Kafka runs") from error
+        raise _unread(settings, error.args[0].str()) from error
     finally:
         consumer.close()
+
+
+def _scan(consumer: Consumer, places: Sequence[TopicPartition], wanted: bytes) -> Loaded:
+    ends: dict[int, int] = {}
+    for place in places:
+        place.offset, end = _bounds(consumer, place)
+        if place.offset < end:
+            ends[place.partition] = end
+    consumer.assign([place for place in places if place.partition in ends])
+    last = NOTHING
+    while ends:
+        message = consumer.poll(SILENCE_S)
+        if message is None:
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, f"silent for {SILENCE_S:g} s"))
+        if message.error():
+            raise KafkaException(message.error())
+        headers = dict(message.headers() or ())
+        if headers.get("incarnation") == wanted:
+            last = Loaded(int(headers["sequence"]), headers["final"] == b"1", message.key() or b"")
+        if message.offset() >= ends.get(message.partition(), 0) - 1:
+            ends.pop(message.partition(), None)
+    return last
 
 
 def _bounds(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
@@ -59,17 +79,6 @@ def _bounds(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
             return begin, end
 
 
-def _scan(consumer: Consumer, end: int, incarnation: str) -> Loaded:
-    wanted = incarnation.encode()
-    last = NOTHING
-    at = -1
-    while at < end - 1:
-        message = consumer.poll(SILENCE_S)
-        if message is None or message.error():
-            seen = message.error().str() if message else f"silent for {SILENCE_S:g} s"
-            raise Refusal("cannot read what is loaded", seen, "check that Kafka runs, then repeat the command")
-        at = message.offset()
-        headers = dict(message.headers() or ())
-        if headers.get("incarnation") == wanted:
-            last = Loaded(int(headers["sequence"]), headers["final"] == b"1")
-    return last
+def _unread(settings: Settings, seen: str) -> Refusal:
+    advice = rights_advice(settings) if "authorization" in seen else RUNNING
+    return Refusal("cannot read what is loaded", seen, f"{advice}, then repeat the command")

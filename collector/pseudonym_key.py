@@ -22,6 +22,17 @@ def pseudonyms_of(config: Collector, say: Callable[[str], object] = lambda _: No
     return Pseudonyms(key, config.pseudonym_key_id, plmns_of(config.plmns))
 
 
+def past_pseudonyms_of(config: Collector) -> list[Pseudonyms]:
+    """Return the pseudonyms under the keys used before. Raises Refusal: a pair that is none, or a key as `read_key`."""
+    found = []
+    for pair in filter(None, (one.strip() for one in config.pseudonym_past_keys.split(","))):
+        key_id, equals, path = pair.partition("=")
+        if not equals or not path:
+            raise Refusal("collector.pseudonym_past_keys holds no pair", pair, "write k1=/path/of/k1.key, k2=…")
+        found.append(Pseudonyms(read_key(Path(path)), key_id, plmns_of(config.plmns), cached=1))
+    return found
+
+
 def key_of(path: str, say: Callable[[str], object] = lambda _: None) -> bytes:
     """Return the key in the file `path`; "" means the user's own, which is made if there is none."""
     return read_key(Path(path)) if path else _own_key(_own_place(), say)

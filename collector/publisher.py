@@ -9,11 +9,11 @@ from collector.batch import Batch
 from collector.delivery import BATCH_SCHEMA, Delivery, delivery_of
 from collector.message import Counters
 from collector.shard import shard_partition
+from schemas.kafka_contact import topics_of
 from schemas.refusal import Refusal
+from schemas.refused_contact import RUNNING, Heard, rights_advice
 
-CONTACT_S = 10.0
 WAIT_S = 0.1
-ADVICE = "check that Kafka runs and that its address and credentials are right"
 
 Frame = Callable[[bytes], bytes]
 Beside = Mapping[str, Sequence[tuple[str, Frame]]]
@@ -45,16 +45,19 @@ class Publisher:
         queue_bytes: int,
         patient: bool,
         beside: Beside = NOTHING_BESIDE,
+        tell: Callable[[str], object] = lambda _: None,
     ) -> None:
         """Make contact with Kafka; `frame` puts the schema's mark before a batch. Raises Refusal if it fails.
 
-        `beside`: for each further schema, the topics that its messages go to, and what makes their form there.
+        `beside`: for each further schema, the topics that its messages go to, and what makes their form there. `tell`
+        is given a line at the first failure of each kind of each topic; all are counted.
         """
         self.delivered_batches = 0
         self.delivered_events = 0
         self._loss = loss
         self._patient = patient
         self._failure: Refusal | None = None
+        self._heard = Heard()
         self._producer = Producer(
             {
                 "linger.ms": 5,
@@ -70,10 +73,12 @@ class Publisher:
                 **settings,
             }
         )
-        where = str(settings.get("bootstrap.servers", ""))
+        self._settings = settings
+        self._tell = tell
+        self._told: set[tuple[str, int]] = set()
         routes = {BATCH_SCHEMA: [(topic, frame)], **beside}
         self._routes = {
-            schema: [Route(to, mark, self._contact(to, where)) for to, mark in many] for schema, many in routes.items()
+            schema: [Route(to, mark, self._contact(to)) for to, mark in many] for schema, many in routes.items()
         }
 
     def put(self, batch: Batch) -> None:
@@ -94,7 +99,7 @@ class Publisher:
         events = delivery.events
 
         def delivered(error: KafkaError | None, _: Message) -> None:
-            self._on_delivery(error, events)
+            self._on_delivery(error, route.topic, events)
 
         while True:
             try:
@@ -115,7 +120,7 @@ class Publisher:
                 self._producer.poll(WAIT_S)
                 self._check()
             except KafkaException as error:
-                self._on_delivery(error.args[0], events)
+                self._on_delivery(error.args[0], route.topic, events)
                 break
 
     def poll(self) -> None:
@@ -130,30 +135,38 @@ class Publisher:
             self._fail(f"{left} batches not acknowledged in {wait_s:g} s")
         self._check()
 
-    def partition(self, key: bytes) -> int:
-        """Return the partition that `key` goes to."""
-        return shard_partition(key, self._routes[BATCH_SCHEMA][0].partitions)
+    @property
+    def partitions(self) -> int:
+        """How many partitions the topic of the batches has."""
+        return self._routes[BATCH_SCHEMA][0].partitions
 
-    def _contact(self, name: str, bootstrap: str) -> int:
-        try:
-            topic = self._producer.list_topics(name, CONTACT_S).topics[name]
-        except KafkaException as error:
-            raise Refusal("cannot reach Kafka", f"{bootstrap}: {error.args[0].str()}", ADVICE) from error
+    def _contact(self, name: str) -> int:
+        topic = topics_of(self._producer, self._settings, self._heard, name)[name]
         if topic.error or not topic.partitions:
             seen = topic.error.str() if topic.error else "it has no partitions"
-            raise Refusal("cannot use the topic", f"{name}: {seen}", "create it with: sbiscope schema")
+            denied = topic.error is not None and topic.error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED
+            advice = rights_advice(self._settings) if denied else "create it with: sbiscope schema"
+            raise Refusal("cannot use the topic", f"{name}: {seen}", advice)
         return len(topic.partitions)
 
-    def _on_delivery(self, error: KafkaError | None, events: int) -> None:
+    def _on_delivery(self, error: KafkaError | None, topic: str, events: int) -> None:
         if error is None:
             self.delivered_batches += 1
             self.delivered_events += events
         else:
             self._loss.add("kafka_failed_batches")
             self._loss.add("kafka_failed_events", events)
+            self._say(topic, error)
             self._fail(error.str())
 
+    def _say(self, topic: str, error: KafkaError) -> None:
+        if (topic, error.code()) not in self._told:
+            self._told.add((topic, error.code()))
+            advice = rights_advice(self._settings) if error.code() == KafkaError.TOPIC_AUTHORIZATION_FAILED else RUNNING
+            self._tell(str(Refusal(f"Kafka does not take what is for {topic}; it is counted", error.str(), advice)))
+
     def _on_error(self, error: KafkaError) -> None:
+        self._heard(error)
         if error.fatal():
             self._fail(error.str())
 

@@ -74,12 +74,13 @@ COUNTERS = (
     ("sockets_full", True),
 )
 CHUNKS, CHUNKS_READ = 11, 12  # records of the largest class: put in by the kernel, taken out by the reader
-TLS_UNSUPPORTED = 15  # its place, the attacher's to write
+TLS_UNSUPPORTED, TLS_DEATHS = 15, 16  # their places, the attacher's to write
 # Of TLS, back-off and flows, by place: the name, and whether it tells of loss.
 FURTHER = {
     13: ("tls_streams_without_socket", False),
     14: ("tls_calls_unreadable", True),
     15: ("tls_files_unsupported", False),
+    16: ("tls_attacher_deaths", True),
     20: ("shortened_bytes", True),
     21: ("sampled_out_bytes", True),
     22: ("flow_records_full", False),

@@ -17,11 +17,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from collector import privilege
-from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_UNSUPPORTED
+from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_DEATHS, TLS_UNSUPPORTED
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
 from collector.tls_library import Function, Library, TlsCode, UnfollowableError, tls_code
 from collector.tls_link import attach
+from collector.tls_restart import kept
 
 LIBRARY = re.compile(r"/lib(?:ssl|gnutls)[^/]*\.so[^/]*$")
 MOST_FILES = 1_024  # TLS_FILES of bpf/tls.c
@@ -165,8 +166,13 @@ def main() -> None:
     descriptors: dict[str, int] = json.loads(sys.argv[2])
     privilege.keep(privilege.CAP_SYS_PTRACE, privilege.CAP_DAC_READ_SEARCH)
     events = {one: EventRing(one) for name, one in descriptors.items() if name.startswith("cpu")}
+    counters = _words(descriptors["counters"], COUNTER_SLOTS)
+
+    def count() -> None:
+        counters[TLS_DEATHS] += 1
+
     with suppress(KeyboardInterrupt):
-        follow(Attacher(descriptors), control, events)
+        kept(lambda: follow(Attacher(descriptors), control, events), control, count)
 
 
 if __name__ == "__main__":

@@ -135,14 +135,19 @@ def transactions_in(config: Config, path: str) -> int:
 
 
 def load_capture(config: Config, source: PcapSource) -> None:
-    """Load a capture into Kafka once: an interrupted load goes on after its last batch, a complete one is refused."""
+    """Load a capture into Kafka once: an interrupted load goes on after its last batch, a complete one is refused.
+
+    So is one under another node: a capture is one vantage, and its ids are those of its content, whoever loads it.
+    """
     from collector.load import last_loaded
     from collector.shard import shard_key
 
     topic = events_topic(config)
     publisher = kafka_sink(config, Counters(), patient=True)
-    partition = publisher.partition(shard_key(config.site.name, config.site.node, 0))
-    loaded = last_loaded(client(config), topic, partition, incarnation(source))
+    key = shard_key(config.site.name, config.site.node, 0)
+    loaded = last_loaded(client(config), topic, publisher.partitions, incarnation(source))
+    if loaded.sequence and loaded.key != key:
+        raise _under_another_node(loaded.key.decode(errors="replace"), is_whole=loaded.final)
     if loaded.final:
         seen = f"{loaded.sequence} batches in {topic}"
         raise Refusal("this capture is loaded already", seen, "query it, or load another")
@@ -163,6 +168,14 @@ def load_capture(config: Config, source: PcapSource) -> None:
 def _publish(source: PcapSource, config: Config, put: Callable[[Batch], None]) -> None:
     meaning = _meaning(config.collector)
     run_capture(source, config, meaning.event, put, meaning.losses)
+
+
+def _under_another_node(key: str, is_whole: bool) -> Refusal:
+    site, node = key.rsplit("/", 1)[0].split("/", 1)
+    if is_whole:
+        return Refusal("this capture is loaded already", f"under site {site}, node {node}", "query it there")
+    advice = f"finish it: --site {site} --node {node}"
+    return Refusal("this capture is loaded in part", f"under site {site}, node {node}", advice)
 
 
 def progress_line() -> Callable[[float], None]:

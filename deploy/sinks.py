@@ -80,7 +80,12 @@ def kafka_sink(config: Config, loss: Counters, patient: bool) -> "Publisher":
 
     prefix, queue_bytes = config.kafka.topic_prefix, config.collector.queue_bytes
     beside = {} if patient else {schema: _forms(schema, prefix + topic, framed) for schema, topic in BESIDE.items()}
-    return Publisher(client(config), events_topic(config), framed(SCHEMA), loss, queue_bytes, patient, beside)
+    topic = events_topic(config)
+    return Publisher(client(config), topic, framed(SCHEMA), loss, queue_bytes, patient, beside, _said)
+
+
+def _said(text: str) -> None:
+    print(f"sbiscope collect: {text}", file=sys.stderr, flush=True)
 
 
 def _forms(

@@ -8,13 +8,15 @@ from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, Resourc
 
 from schemas.config import Kafka
 from schemas.framing import published, schema_text, single_object_mark
+from schemas.kafka_contact import topics_of
 from schemas.refusal import Refusal
+from schemas.refused_contact import RUNNING, Heard, rights_advice
 from schemas.topics import SCHEMAS, Topic, declared, partitions
 
-CONTACT_S = 10.0
 WAIT_S = 30.0
 # What else the folds rest on: append time is their clock, and a topic cleaned otherwise loses what it must keep.
 BINDING = ("message.timestamp.type", "cleanup.policy")
+DENIED = frozenset({KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.CLUSTER_AUTHORIZATION_FAILED})
 Settings = Mapping[str, str | int]
 
 
@@ -23,16 +25,16 @@ def bring_topics(settings: Settings, kafka: Kafka) -> Iterator[str]:
 
     Raises Refusal: Kafka is away or refuses, or a topic is there that does not fit.
     """
-    admin = AdminClient(dict(settings))
-    bootstrap = str(settings.get("bootstrap.servers", ""))
-    there = _partitions(admin, bootstrap)
+    heard = Heard()
+    admin = AdminClient({**settings, "error_cb": heard})
+    there = _partitions(admin, settings, heard)
     wanted = {kafka.topic_prefix + topic.name: topic for topic in declared().values()}
     missing = [_new(name, topic, kafka) for name, topic in wanted.items() if name not in there]
-    for name in _create(admin, missing):
+    for name in _create(admin, missing, settings):
         yield f"kafka: created {name}"
     if not missing:
         yield f"kafka: {len(wanted)} topics are there"
-    there = _known(admin, bootstrap, {one.topic for one in missing})
+    there = _known(admin, settings, {one.topic for one in missing})
     for name, topic in wanted.items():
         if name in there:
             _fits(name, there[name], partitions(topic, kafka))
@@ -56,26 +58,22 @@ def publish_schemas(settings: Settings, kafka: Kafka) -> Iterator[str]:
             on_delivery=lambda error, _: failed.append(error) if error else None,
         )
     if producer.flush(WAIT_S + 5) or failed:
-        raise Refusal("Kafka did not take the schemas", failed[0].str() if failed else "no answer", _ADVICE)
+        seen = failed[0].str() if failed else "no answer"
+        advice = rights_advice(settings) if failed and failed[0].code() in DENIED else RUNNING
+        raise Refusal("Kafka did not take the schemas", seen, advice)
     yield f"kafka: published {len(names)} schemas"
 
 
-_ADVICE = "check that Kafka runs and that its address and credentials are right"
-
-
-def _partitions(admin: AdminClient, bootstrap: str) -> dict[str, int]:
+def _partitions(admin: AdminClient, settings: Settings, heard: Heard) -> dict[str, int]:
     """Return how many partitions each topic of the cluster has."""
-    try:
-        found = admin.list_topics(timeout=CONTACT_S).topics
-    except KafkaException as error:
-        raise Refusal("cannot reach Kafka", f"{bootstrap}: {error.args[0].str()}", _ADVICE) from error
+    found = topics_of(admin, settings, heard)
     return {name: len(topic.partitions) for name, topic in found.items() if topic.partitions}
 
 
-def _known(admin: AdminClient, bootstrap: str, created: set[str]) -> dict[str, int]:
+def _known(admin: AdminClient, settings: Settings, created: set[str]) -> dict[str, int]:
     """Return the partitions of all topics once the brokers know those just created, which takes them a moment."""
     began = time.monotonic()
-    while not created <= (there := _partitions(admin, bootstrap)).keys() and time.monotonic() - began < WAIT_S:
+    while not created <= (there := _partitions(admin, settings, Heard())).keys() and time.monotonic() - began < WAIT_S:
         time.sleep(0.05)
     return there
 
@@ -84,7 +82,7 @@ def _new(name: str, topic: Topic, kafka: Kafka) -> NewTopic:
     return NewTopic(name, partitions(topic, kafka), kafka.replication, config=topic.settings)
 
 
-def _create(admin: AdminClient, missing: Sequence[NewTopic]) -> Iterator[str]:
+def _create(admin: AdminClient, missing: Sequence[NewTopic], settings: Settings) -> Iterator[str]:
     if not missing:
         return
     for name, done in admin.create_topics(list(missing), operation_timeout=WAIT_S).items():
@@ -92,7 +90,9 @@ def _create(admin: AdminClient, missing: Sequence[NewTopic]) -> Iterator[str]:
             done.result()
         except KafkaException as error:
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:  # another starter was quicker
-                raise Refusal("cannot create the topic", f"{name}: {error.args[0].str()}", "see [kafka]") from error
+                seen, code = error.args[0].str(), error.args[0].code()
+                advice = rights_advice(settings) if code in DENIED else "see [kafka]"
+                raise Refusal("cannot create the topic", f"{name}: {seen}", advice) from error
         else:
             yield name
 

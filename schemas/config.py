@@ -71,6 +71,7 @@ class Collector:
     capture_bodies: bool = False
     pseudonym_key_file: str = ""
     pseudonym_key_id: str = "k1"
+    pseudonym_past_keys: str = ""  # key id=file, separated by commas: of no use to agents; `trace` tries them too
     plmns: str = ""
     ports: str = ""  # of a kernel source, separated by commas; none = found by content, on any port
     hook: str = "auto"  # auto, sock, fexit, kprobe, syscall
@@ -118,6 +119,10 @@ class Stack:
     kafka_controller_port: int = 19_093
     clickhouse_port: int = 18_123
     kafka_heap_mb: int = 512
+    clickhouse_certificate: str = (
+        ""  # a PEM file: then the local front speaks TLS; its authority: clickhouse.ca_location
+    )
+    clickhouse_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import ssl
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from clickhouse_connect.driver.exceptions import Error
 from urllib3.exceptions import HTTPError
 
 from schemas.refusal import Refusal
+from schemas.refused_contact import advice_for
 
 # What clickhouse-connect raises, whatever went wrong; OSError covers sockets and TLS.
 FAILURES = (Error, HTTPError, OSError)
@@ -85,6 +87,8 @@ def connect(account: Account, database: str | None = None) -> Client:
         if account.url.startswith("chdb://"):
             return get_client(interface="chdb", path=urlsplit(account.url).path, database=chosen, settings=settings)
         secure, host, port = _address(account.url)
+        if secure:
+            _check_authority(account.ca_location)
         return get_client(
             host=host,
             port=port,
@@ -105,6 +109,14 @@ def connect(account: Account, database: str | None = None) -> Client:
         raise away(account, error) from error
 
 
+def _check_authority(path: str) -> None:
+    try:
+        ssl.create_default_context(cafile=path or None)
+    except OSError as error:
+        seen = f"{path}: {error.strerror or error}"
+        raise Refusal("cannot use clickhouse.ca_location", seen, "name a file of PEM certificates") from error
+
+
 def _address(url: str) -> tuple[bool, str, int]:
     """Return (TLS, host, port) of a server's address; raises Refusal, in which a password in it does not appear."""
     try:
@@ -121,7 +133,9 @@ def _address(url: str) -> tuple[bool, str, int]:
 def away(account: Account, error: BaseException) -> Refusal:
     """Return the refusal that says why `account`'s server could not be used."""
     seen = f"{account.url} as {account.user}: {said(error)}"
-    return Refusal("ClickHouse cannot be used", seen, "is it up, are user and password right?")
+    rights = f"give {account.user} its rights (schemas/clickhouse/README.md)"
+    advice = advice_for(seen, "clickhouse.ca_location", "clickhouse.user and its password", rights)
+    return Refusal("ClickHouse cannot be used", seen, advice or "is it up, is clickhouse.url right?")
 
 
 def is_bad_rows(error: BaseException) -> bool:

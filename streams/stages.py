@@ -92,7 +92,7 @@ def _folding(
         )
         return Folding(plan, around.reader, around.writers, around.fail)
 
-    return Job(name, topic, outputs, stage)
+    return Job(name, topic, outputs, stage, ticks)
 
 
 def _sink(config: Config, target: Target, store: Store, marks: Mapping[str, bytes], server: str = "ClickHouse") -> Job:

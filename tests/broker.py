@@ -40,13 +40,16 @@ class Broker:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, within_s: float = 60) -> None:
-        command = kafka.command(self._stack, self._place, jars.fetch(print))
+        command = self.command()
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         end = time.monotonic() + within_s
         while time.monotonic() < end and self._process.poll() is None:
             if self._answers():
                 return
         raise AssertionError((self._place.logs / "kafka.log").read_text()[-2000:])
+
+    def command(self) -> list[str]:
+        return kafka.command(self._stack, self._place, jars.fetch(print))
 
     def _answers(self) -> bool:
         try:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from deploy.stack.layout import Layout
 from deploy.stack.passwords import READER, WRITER, digests, passwords
 from streams.clickhouse import Account
 from tests.broker import free_ports
+from tests.certificates import Pair
 
 
 @dataclass(slots=True)
@@ -33,14 +35,16 @@ class Reply:
 class Front:
     """A running front and how to ask it by plain HTTP."""
 
-    def __init__(self, place: Layout, port: int) -> None:
-        self.place, self.port = place, port
+    def __init__(self, place: Layout, port: int, pair: Pair | None = None) -> None:
+        self.place, self.port, self.pair = place, port, pair
         self.password = passwords(place)[WRITER]
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *launcher: str) -> None:
         self.place.clickhouse.mkdir(exist_ok=True)
         words = [*launcher, sys.executable, "-m", "deploy.stack.front", str(self.port), str(self.place.clickhouse)]
+        if self.pair is not None:
+            words += [str(self.pair.certificate), str(self.pair.key)]
         with (self.place.root / "front.log").open("ab") as log:
             self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stderr=log, stdout=log)
         assert self.process.stdin is not None
@@ -71,6 +75,9 @@ class Front:
     def send(self, method: str, path: str, body: object = None, headers: dict[str, str] | None = None) -> Reply:
         """Send a request as it is."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        if self.pair is not None:
+            trusted = ssl.create_default_context(cafile=self.pair.authority)
+            connection = http.client.HTTPSConnection("127.0.0.1", self.port, timeout=60, context=trusted)
         try:
             connection.request(method, path, body, headers or {})  # type: ignore[arg-type]
             answer = connection.getresponse()
@@ -90,15 +97,20 @@ class Front:
 
     def account(self, database: str = "default", reader: bool = False) -> Account:
         user = READER if reader else WRITER
-        return Account(f"http://127.0.0.1:{self.port}", database, user, passwords(self.place)[user])
+        authority = "" if self.pair is None else str(self.pair.authority)
+        return Account(self.url, database, user, passwords(self.place)[user], authority)
+
+    @property
+    def url(self) -> str:
+        return f"{'http' if self.pair is None else 'https'}://127.0.0.1:{self.port}"
 
 
 @contextmanager
-def front(directory: Path, *launcher: str) -> Iterator[Front]:
+def front(directory: Path, *launcher: str, pair: Pair | None = None) -> Iterator[Front]:
     """Give a running front; afterwards it is gone."""
     place = Layout(directory)
     digests(place)
-    one = Front(place, free_ports(1)[0])
+    one = Front(place, free_ports(1)[0], pair)
     try:
         one.start(*launcher)
         yield one

@@ -33,9 +33,9 @@ def start(bootstrap: str, *words: str) -> subprocess.Popen[bytes]:
     )
 
 
-def load(bootstrap: str) -> tuple[int, bytes]:
+def load(bootstrap: str, node: str = "n1") -> tuple[int, bytes]:
     """Load the registration capture; return the exit code and what was told."""
-    process = start(bootstrap)
+    process = start(bootstrap, "--node", node)
     _, told = process.communicate()
     return process.returncode, told
 
@@ -72,5 +72,21 @@ def test_a_load_killed_in_the_middle_is_finished_by_repeating_it(brokers: list[s
 def test_a_capture_is_loaded_once(brokers: list[str]) -> None:
     code, told = load(brokers[0])
     assert (code, b"2744 events" in told, told.count(b"\n")) == (0, True, 1), told
+    before = values(brokers[0])
     code, told = load(brokers[0])
     assert (code, b"loaded already" in told, told.count(b"\n")) == (1, True, 1), told
+    for node in ("n2", "n3", "n4", "n5"):  # other partitions among them
+        code, told = load(brokers[0], node)
+        assert (code, told.count(b"\n")) == (1, 1), told
+        assert b"loaded already: under site lab, node n1" in told
+    assert values(brokers[0]) == before
+
+
+def test_a_load_begun_under_one_node_is_not_finished_under_another(brokers: list[str]) -> None:
+    first = start(brokers[0], "--speed", "12")
+    while first.poll() is None and len(values(brokers[0])) < 7:
+        time.sleep(0.1)
+    first.kill()
+    first.communicate()
+    code, told = load(brokers[0], "n2")
+    assert (code, b"finish it: --site lab --node n1" in told) == (1, True), told

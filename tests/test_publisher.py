@@ -70,7 +70,7 @@ def test_batches_arrive_in_order_with_key_headers_and_partition(bootstrap: str) 
     some = batches(1, COUNT)
     sink = publish(bootstrap, some)
     key = shard_key("lab", "n1", 0)
-    found = read(bootstrap, sink.partition(key), COUNT)
+    found = read(bootstrap, shard_partition(key, sink.partitions), COUNT)
     assert sink.delivered_batches == COUNT
     assert [message.value() for message in found] == [b"!" + encode_batch(batch.header, []) for batch in some]
     assert {message.key() for message in found} == {b"lab/n1/0"}
@@ -83,28 +83,29 @@ def test_the_partition_follows_from_the_key_alone() -> None:
 
 
 def test_how_far_a_capture_is_loaded(bootstrap: str) -> None:
-    partition = publish(bootstrap, batches(1, 3, "capture:other")).partition(b"lab/n1/0")
-    assert last_loaded(settings(bootstrap), TOPIC, partition, "capture:a") == NOTHING
+    key = b"lab/n1/0"
+    partitions = publish(bootstrap, batches(1, 3, "capture:other")).partitions
+    assert last_loaded(settings(bootstrap), TOPIC, partitions, "capture:a") == NOTHING
     publish(bootstrap, batches(1, 7, final=False) + batches(4, 9, "capture:other"))
-    assert last_loaded(settings(bootstrap), TOPIC, partition, "capture:a") == Loaded(7, final=False)
+    assert last_loaded(settings(bootstrap), TOPIC, partitions, "capture:a") == Loaded(7, False, key)
     publish(bootstrap, batches(8, 12))
-    assert last_loaded(settings(bootstrap), TOPIC, partition, "capture:a") == Loaded(12, final=True)
-    assert last_loaded(settings(bootstrap), TOPIC, partition, "capture:other") == Loaded(9, final=True)
+    assert last_loaded(settings(bootstrap), TOPIC, partitions, "capture:a") == Loaded(12, True, key)
+    assert last_loaded(settings(bootstrap), TOPIC, partitions, "capture:other") == Loaded(9, True, key)
 
 
 def test_an_empty_partition_holds_nothing(bootstrap: str) -> None:
     publisher(bootstrap).close()
-    assert last_loaded(settings(bootstrap), TOPIC, 0, "capture:a") == NOTHING
+    assert last_loaded(settings(bootstrap), TOPIC, 1, "capture:a") == NOTHING
 
 
 def test_an_unreachable_kafka_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("collector.publisher.CONTACT_S", 0.5)
+    monkeypatch.setattr("schemas.kafka_contact.CONTACT_S", 0.5)
     monkeypatch.setattr("collector.load.CONTACT_S", 0.5)
     with pytest.raises(Refusal, match="cannot reach Kafka") as refused:
         publisher("127.0.0.1:1")
     assert "\n" not in str(refused.value)
     with pytest.raises(Refusal, match="cannot read what is loaded"):
-        last_loaded(settings("127.0.0.1:1"), TOPIC, 0, "capture:a")
+        last_loaded(settings("127.0.0.1:1"), TOPIC, 1, "capture:a")
 
 
 def test_a_batch_that_kafka_refuses_ends_a_load_and_is_counted_live(bootstrap: str) -> None:

@@ -198,6 +198,36 @@ def test_the_attacher_has_one_right_and_ends_with_the_observer(tmp_path: Path) -
         assert ended(attacher)
 
 
+def test_a_dead_attacher_is_counted_and_another_one_goes_on(identity: tuple[str, str], tmp_path: Path) -> None:
+    with agent(tmp_path) as running, serving(python("blocking", *identity)) as (_, port):
+        (keeper,) = (one for one in children(running.process.pid) if b"tls_attacher" in command_line(one))
+        for _ in range(2):
+            (attacher,) = children(keeper)
+            os.kill(attacher, signal.SIGKILL)
+            assert ended(attacher)
+            next_one(keeper, attacher)
+        time.sleep(2)  # its first look at every process
+        subprocess.run(python("call-blocking", port, COUNT), cwd=ROOT, check=True)
+        said = running.end()
+    assert seen(running.events(), port) == each(COUNT)
+    assert "2 tls_attacher_deaths" in said
+
+
+def next_one(keeper: int, before: int) -> None:
+    until = time.monotonic() + 10
+    while not set(children(keeper)) - {before}:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def children(process_id: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{process_id}/task/{process_id}/children").read_text().split()]
+
+
+def command_line(process_id: int) -> bytes:
+    return Path(f"/proc/{process_id}/cmdline").read_bytes()
+
+
 def ended(process_id: int) -> bool:
     """Wait until a process is gone, or dead and not yet collected."""
     until = time.monotonic() + 5

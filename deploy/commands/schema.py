@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `schema` takes: nothing but the configuration."""
+    """Declare the options."""
+    parser.add_argument(
+        "what", nargs="?", choices=["acl"], help="acl: print which rights each part needs on Kafka, and change nothing"
+    )
+    parser.add_argument("--apply", action="store_true", help="of acl: give these rights to the users")
+    parser.add_argument(
+        "--user",
+        action="append",
+        default=[],
+        metavar="PART=NAME",
+        help="of acl: the Kafka user of agent, loader (of captures), operator (status, tail), schema, worker, or of "
+        "one stage; may be repeated (default: sbiscope-agent, sbiscope-loader …)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,10 +34,32 @@ def run(options: argparse.Namespace) -> int:
     from schemas.config import load
 
     config = load(options.config)
+    if options.what == "acl":
+        return _acl(config, options)
+    if options.apply or options.user:
+        raise Refusal("--apply and --user are of acl", "no acl", "write: sbiscope schema acl --apply")
     for line in kafka(config):
         print(line)
     for line in clickhouse(writer(config), config.clickhouse):
         print(line)
+    return 0
+
+
+def _acl(config: "Config", options: argparse.Namespace) -> int:
+    from deploy.acls import give, rights
+    from deploy.sinks import client
+
+    users = {}
+    for text in options.user:
+        part, equals, name = text.partition("=")
+        if not equals or not name:
+            raise Refusal("--user names no user", text, "write it as agent=NAME")
+        users[part] = name
+    wanted = rights(config, users)
+    if options.apply:
+        give(client(config), wanted)
+    for right in wanted:
+        print(right)
     return 0
 
 

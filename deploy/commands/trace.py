@@ -36,17 +36,20 @@ def run(options: argparse.Namespace) -> int:
     from dataclasses import replace
 
     from deploy.commands.report import deliver
-    from deploy.subscriber import pseudonym_of
+    from deploy.subscriber import pseudonyms_by_any_key
     from schemas.config import load
     from streams.ladder.content import ladder
 
     config = load(options.config)
     plain = options.plain_identifiers and options.capture is not None
     config = replace(config, collector=replace(config.collector, plain_identifiers=plain))
-    name = options.subscriber if plain else pseudonym_of(config.collector, options.subscriber)
-    rows = _of_capture(config, options.capture, name) if options.capture else _of_clickhouse(config, options, name)
+    names = [options.subscriber] if plain else pseudonyms_by_any_key(config.collector, options.subscriber)
+    rows = _of_capture(config, options.capture, names) if options.capture else _of_clickhouse(config, options, names)
     if not rows[0]:
-        raise Refusal("nothing is known of this subscriber", name, "is the period right, and the pseudonym key?")
+        advice = "is the period right, and the pseudonym key?"
+        raise Refusal("nothing is known of this subscriber", " or ".join(names), advice)
+    met = {row["supi"] for row in rows[0]}
+    name = " and ".join(one for one in names if one in met)
     deliver(_drawing(options.format)(ladder(name, *rows)), options.output)
     return 0
 
@@ -60,7 +63,7 @@ def _drawing(form: str) -> "Callable[[Any], str]":
     return drawings.get(form, text.as_json)
 
 
-def _of_capture(config: "Config", path: str, name: str) -> "Rows":
+def _of_capture(config: "Config", path: str, names: list[str]) -> "Rows":
     """Return a capture's transactions and procedures of one subscriber."""
     import json
     from pathlib import Path
@@ -86,11 +89,11 @@ def _of_capture(config: "Config", path: str, name: str) -> "Rows":
     if source.problem is not None:
         raise source.problem
     both = [[json.loads(line) for line in b"".join(many).splitlines()] for many in (told, over)]
-    transactions, found = ([row for row in rows if row["supi"] == name] for rows in both)
+    transactions, found = ([row for row in rows if row["supi"] in names] for rows in both)
     return transactions, found
 
 
-def _of_clickhouse(config: "Config", options: argparse.Namespace, name: str) -> "Rows":
+def _of_clickhouse(config: "Config", options: argparse.Namespace, names: list[str]) -> "Rows":
     """Return the stored transactions and procedures of one subscriber in the period."""
     from deploy.accounts import reader
     from deploy.commands.report import parsed
@@ -99,7 +102,7 @@ def _of_clickhouse(config: "Config", options: argparse.Namespace, name: str) -> 
     now_us = time.time_ns() // 1_000
     start, stop = parsed(options.start, now_us), parsed(options.stop, now_us)
     start_us = now_us - 86_400_000_000 if start is None else start
-    places = {"name": name, "start": start_us / 1e6, "stop": (now_us if stop is None else stop) / 1e6}
+    places = {"names": names, "start": start_us / 1e6, "stop": (now_us if stop is None else stop) / 1e6}
     client = connect(reader(config))
     try:
         return (
@@ -115,6 +118,6 @@ def _of_clickhouse(config: "Config", options: argparse.Namespace, name: str) -> 
 def _asked(client: Any, table: str, begin: str, places: dict[str, Any]) -> list[Mapping[str, Any]]:
     """Return rows with their times as microseconds since the epoch."""
     period = f"{begin} >= {{start:DateTime64(6)}} AND {begin} < {{stop:DateTime64(6)}}"
-    sql = f"SELECT * FROM {table} WHERE supi = {{name:String}} AND {period} ORDER BY {begin} LIMIT 20000"  # noqa: S608
+    sql = f"SELECT * FROM {table} WHERE supi IN {{names:Array(String)}} AND {period} ORDER BY {begin} LIMIT 20000"  # noqa: S608
     found = client.query(sql, parameters=places, query_formats={"DateTime64*": "int"})
     return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]

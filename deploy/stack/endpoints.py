@@ -38,6 +38,7 @@ class Endpoints:
         return replace(
             self.config.clickhouse,
             url=url,
+            ca_location=self.config.clickhouse.ca_location or self.config.stack.clickhouse_certificate,
             user=WRITER,
             password=secrets[WRITER],
             reader_user=READER,

@@ -4,13 +4,15 @@ import http.client
 import json
 import os
 import socket
+import ssl
 import sys
 from pathlib import Path
 
 from deploy.stack import jars, kafka, passwords
 from deploy.stack.layout import Layout
 from deploy.stack.process import Part
-from schemas.config import Config
+from schemas.config import Config, Stack
+from schemas.refusal import Refusal
 
 ROOT = Path(__file__).parent.parent.parent  # where our packages stand
 HOST = "127.0.0.1"
@@ -57,9 +59,19 @@ def _kafka(config: Config, place: Layout) -> Part:
 
 def _clickhouse(config: Config, place: Layout) -> Part:
     port = config.stack.clickhouse_port
-    command = [sys.executable, "-m", "deploy.stack.front", str(port), str(place.clickhouse)]
+    pair = front_pair(config.stack)
+    command = [sys.executable, "-m", "deploy.stack.front", str(port), str(place.clickhouse), *pair]
     digests = lambda: json.dumps(passwords.digests(place)).encode()  # noqa: E731
-    return Part("clickhouse", port, lambda: command, lambda: pings(port), digests)
+    return Part("clickhouse", port, lambda: command, lambda: pings(port, has_tls=bool(pair)), digests)
+
+
+def front_pair(stack: Stack) -> list[str]:
+    """Return the front's certificate and key, absolute; none where it speaks no TLS. Raises Refusal for one alone."""
+    pair = [one for one in (stack.clickhouse_certificate, stack.clickhouse_key) if one]
+    if len(pair) == 1:
+        advice = "set both stack.clickhouse_certificate and stack.clickhouse_key"
+        raise Refusal("a certificate needs its key", pair[0], advice)
+    return [os.path.abspath(one) for one in pair]  # noqa: PTH100
 
 
 def _worker(name: str, place: Layout, words: list[str]) -> Part:
@@ -82,9 +94,16 @@ def listens(port: int) -> bool:
         return False
 
 
-def pings(port: int) -> bool:
-    """Tell whether a ClickHouse server answers there."""
-    connection = http.client.HTTPConnection(HOST, port, timeout=CONTACT_S)
+def pings(port: int, has_tls: bool = False) -> bool:
+    """Tell whether a ClickHouse server answers there; nothing is told it, so whose certificate it has is not asked."""
+    if has_tls:
+        unasked = ssl.create_default_context()
+        unasked.check_hostname, unasked.verify_mode = False, ssl.CERT_NONE
+        connection: http.client.HTTPConnection = http.client.HTTPSConnection(
+            HOST, port, timeout=CONTACT_S, context=unasked
+        )
+    else:
+        connection = http.client.HTTPConnection(HOST, port, timeout=CONTACT_S)
     try:
         connection.request("GET", "/ping")
         return connection.getresponse().read() == b"Ok.\n"

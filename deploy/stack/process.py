@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -89,7 +90,7 @@ class Watched:
             self.state.restarts += 1
             self._started()
         elif self.process.poll() is not None:
-            self._died(f"ended with {self.process.returncode}")
+            self._died(ended(self.process.returncode))
         elif not self.is_up or now - self.looked >= LOOK_S:
             self._ask(now)
 
@@ -121,7 +122,14 @@ class Watched:
             self.state.told = f"given up after {self.deaths} deaths in a row, {self.state.told}"
         else:
             self.state.state = "restarting"
-            self.since = self.clock() + min(FIRST_PAUSE_S * 2 ** (self.deaths - 1), LONGEST_PAUSE_S)
+            pause_s = min(FIRST_PAUSE_S * 2 ** (self.deaths - 1), LONGEST_PAUSE_S)
+            self.since = self.clock() + pause_s
+            self._note(f"{how}; it is started again in {pause_s:g} s")
+
+    def _note(self, text: str) -> None:
+        """Write a line of ours into the part's log: a process ended by a signal says nothing itself."""
+        with suppress(OSError), self.log.open("a") as log:
+            log.write(f"sbiscope: {self.part.name} {text}\n")
 
     def stop(self) -> None:
         """End it in order; by force when it takes too long."""
@@ -138,6 +146,14 @@ class Watched:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
+
+
+def ended(status: int) -> str:
+    """Return how a process ended, in words, of its `returncode`."""
+    if status >= 0:
+        return f"ended with {status}"
+    known = {one.value: one.name for one in signal.Signals}
+    return f"was ended by {known.get(-status, f'signal {-status}')}"
 
 
 def _die_with(parent: int) -> Callable[[], None]:

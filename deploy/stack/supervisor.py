@@ -133,7 +133,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = ["--config", os.path.abspath(options.config)] if options.config else []  # noqa: PTH100
     local = f"{parts.HOST}:{config.stack.kafka_port}"
     bootstrap = "" if config.kafka.bootstrap else local
-    url = "" if config.clickhouse.url else f"http://{parts.HOST}:{config.stack.clickhouse_port}"
+    scheme = "https" if config.stack.clickhouse_certificate else "http"
+    url = "" if config.clickhouse.url else f"{scheme}://{parts.HOST}:{config.stack.clickhouse_port}"
     with held(place):
         state = StackState(bootstrap, url)
         write(place, state)

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from schemas.config import Kafka
+from schemas.kafka_contact import topics_of
 from schemas.refusal import Refusal
+from schemas.refused_contact import Heard, rights_advice
 from schemas.topics import QUARANTINE, state_topic
 from streams.runtime.exposition import exposition
 from streams.runtime.figures import Figures, as_json
@@ -52,12 +53,16 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A stage to run: it reads `topic` and writes `outputs`, besides its states and the quarantine."""
+    """A stage to run: it reads `topic` and writes `outputs`, besides its states and the quarantine.
+
+    `ticks`: it writes to `topic` too, where nothing else comes.
+    """
 
     name: str
     topic: str
     outputs: tuple[str, ...]
     stage: Callable[[Surroundings], Measured]
+    ticks: bool = False
 
     @property
     def topics(self) -> tuple[str, ...]:
@@ -95,14 +100,16 @@ def run(jobs: list[Job], place: Place) -> int:
 def _partitions(jobs: list[Job], place: Place) -> dict[str, int]:
     """Return how many partitions each topic of `jobs` has."""
     prefix = place.kafka.topic_prefix
-    try:
-        found = AdminClient(dict(place.settings)).list_topics(timeout=CONTACT_S).topics
-    except KafkaException as error:
-        raise Refusal("cannot reach Kafka", f"{place.bootstrap}: {error.args[0].str()}", ADVICE) from error
+    heard = Heard()
+    admin = AdminClient({**place.settings, "error_cb": heard})
+    found = topics_of(admin, place.settings, heard)
     names = dict.fromkeys(name for job in jobs for name in job.topics)
     missing = [prefix + name for name in names if prefix + name not in found]
     if missing:
-        raise Refusal("topics are missing", ", ".join(missing), "create them with: sbiscope schema")
+        advice = "create them with: sbiscope schema"
+        if place.kafka.sasl_username:  # what a user may not describe it is not shown
+            advice += f"; if they are there, {rights_advice(place.settings)}"
+        raise Refusal("topics are missing", ", ".join(missing), advice)
     return {name: len(found[prefix + name].partitions) for name in names}
 
 

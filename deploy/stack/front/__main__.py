@@ -1,6 +1,9 @@
 """The front's process: takes its port, gives up everything else, opens the engine, serves until SIGTERM.
 
-python -m deploy.stack.front PORT DATA      (on standard input: {"user": SHA-256 of its password, …} and end)
+python -m deploy.stack.front PORT DATA [CERTIFICATE KEY]
+
+On standard input: {"user": SHA-256 of its password, …} and end. CERTIFICATE (with its chain) and KEY: PEM files; then
+it speaks TLS and nothing else.
 """
 
 import asyncio
@@ -9,6 +12,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import sys
 from pathlib import Path
 
@@ -20,9 +24,14 @@ LONGEST_LINE = 1 << 20  # bytes of an address: parameters may stand in it
 
 def main(words: list[str]) -> int:
     """Serve; 0 after SIGTERM, 1 with one line on standard error when it cannot begin."""
-    port, data = int(words[0]), Path(words[1])
+    port, data, pair = int(words[0]), Path(words[1]), words[2:]
     sandbox.die_with_parent()
     digests = {str(user): str(digest) for user, digest in json.load(sys.stdin).items()}
+    try:
+        tls = server_context(*pair) if pair else None
+    except OSError as error:
+        print(f"{' and '.join(pair)} are no certificate and its key: {error.strerror or error}", file=sys.stderr)
+        return 1
     try:
         listener = socket.create_server(("127.0.0.1", port), backlog=128)
     except OSError as error:
@@ -33,9 +42,20 @@ def main(words: list[str]) -> int:
     except engine.EngineError as error:
         print(f"the engine cannot open {data}: {error}", file=sys.stderr)
         return 1
-    print(f"serving ClickHouse {opened.version} on 127.0.0.1:{port}; walls: {', '.join(walls)}", file=sys.stderr)
-    asyncio.run(_serve(opened, listener, port, digests))
+    spoken = "https" if tls else "http"
+    print(
+        f"serving ClickHouse {opened.version} on {spoken}://127.0.0.1:{port}; walls: {', '.join(walls)}",
+        file=sys.stderr,
+    )
+    asyncio.run(_serve(opened, listener, port, digests, tls))
     return 0
+
+
+def server_context(certificate: str, key: str) -> ssl.SSLContext:
+    """Return what the front shows its clients. Raises OSError."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key, password="")  # without one OpenSSL would ask at the terminal
+    return context
 
 
 def _open(data: Path) -> tuple[engine.Engine, list[str]]:
@@ -57,17 +77,19 @@ def _open(data: Path) -> tuple[engine.Engine, list[str]]:
     return engine.Engine(f"{inside}/data", f"{inside}/config.xml"), walls
 
 
-async def _serve(opened: engine.Engine, listener: socket.socket, port: int, digests: dict[str, str]) -> None:
+async def _serve(
+    opened: engine.Engine, listener: socket.socket, port: int, digests: dict[str, str], tls: ssl.SSLContext | None
+) -> None:
     from aiohttp import web
 
     from deploy.stack.front.server import Front
 
-    application = Front(opened, port, digests, READER).application()
+    application = Front(opened, port, digests, READER, "https" if tls else "http").application()
     runner = web.AppRunner(
         application, auto_decompress=False, access_log=None, max_line_size=LONGEST_LINE, max_field_size=LONGEST_LINE
     )
     await runner.setup()
-    await web.SockSite(runner, listener, shutdown_timeout=10).start()
+    await web.SockSite(runner, listener, shutdown_timeout=10, ssl_context=tls).start()
     ended = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, ended.set)

@@ -11,13 +11,13 @@ from aiohttp import web
 from deploy.stack.front.engine import EngineError, refused
 
 
-def foreign(request: web.Request, port: int) -> str | None:
+def foreign(request: web.Request, port: int, scheme: str) -> str | None:
     """Return the header for which a request is refused: a name or an origin that is not this front (DNS rebinding)."""
     ours = {f"127.0.0.1:{port}", f"localhost:{port}"}
     if request.headers.get("Host", "").lower() not in ours:
         return "Host"
     origin = request.headers.get("Origin")
-    if origin is not None and origin.lower() not in {f"http://{one}" for one in ours}:
+    if origin is not None and origin.lower() not in {f"{scheme}://{one}" for one in ours}:
         return "Origin"
     return "Sec-Fetch-Site" if request.headers.get("Sec-Fetch-Site") == "cross-site" else None
 

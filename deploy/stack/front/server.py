@@ -32,8 +32,11 @@ TYPES |= {"TSV": "text/tab-separated-values; charset=UTF-8", "TabSeparated": "te
 class Front:
     """ClickHouse's HTTP interface over one engine."""
 
-    def __init__(self, opened: Engine, port: int, digests: Mapping[str, str], reader: str) -> None:
+    def __init__(
+        self, opened: Engine, port: int, digests: Mapping[str, str], reader: str, scheme: str = "http"
+    ) -> None:
         """`digests`: of the passwords, by user; `reader`: the one who may only read."""
+        self._scheme = scheme
         self._engine, self._port, self._digests, self._reader = opened, port, digests, reader
         self._pool = ThreadPoolExecutor(AT_ONCE, "engine")
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -54,7 +57,7 @@ class Front:
         self._engine.close()
 
     async def _ping(self, request: web.Request) -> web.Response:
-        if header := access.foreign(request, self._port):
+        if header := access.foreign(request, self._port, self._scheme):
             return errors.response(errors.foreign(header), {})
         return web.Response(text="Ok.\n")
 
@@ -62,7 +65,7 @@ class Front:
         headers = {"X-ClickHouse-Query-Id": request.query.get("query_id") or str(uuid.uuid4())}
         headers |= {"X-ClickHouse-Timezone": "UTC", "X-ClickHouse-Server-Display-Name": "sbiscope"}
         try:
-            if header := access.foreign(request, self._port):
+            if header := access.foreign(request, self._port, self._scheme):
                 raise errors.foreign(header)
             reading = access.user(request, self._digests) == self._reader
             if request.method not in {"GET", "POST"} or request.path != "/":
