@@ -2,6 +2,8 @@
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams import rollup
-from streams.clickhouse import rows
+from streams.clickhouse import connect, rows
 from streams.cookbook import PERIOD, recipes
+from streams.migrate import Form, migrate
 from streams.rollup import ROWS, SLOT_US, SLOTS, Rolling, runs
 from tests import engine, generate
+from tests.front import front
 
 POOL = list(generate.transactions(1_511, rate=2))  # some twelve minutes
 CUTS = ("fate", "peer", "connection", "heat")
@@ -128,7 +132,7 @@ def test_the_keeper_rolls_on_and_waits_for_a_server_that_is_away(
     monkeypatch.setattr(rollup, "EVERY_S", 0.01)
     ended, calls = threading.Event(), 0
 
-    def connect() -> Client:
+    def opened() -> Client:
         nonlocal calls
         calls += 1
         if calls < 4:
@@ -136,7 +140,7 @@ def test_the_keeper_rolls_on_and_waits_for_a_server_that_is_away(
         return client
 
     monkeypatch.setattr(Rolling, "roll", lambda self, roll=Rolling.roll: last(roll(self), ended))
-    rollup.keep_rolling(connect, ended)
+    rollup.keep_rolling(opened, ended)
     assert (calls, [record.getMessage() for record in caplog.records]) == (4, ["the rollups wait: away"])
     assert rows(client, LATE) == [(cut, len(POOL)) for cut in sorted(CUTS)]
 
@@ -146,3 +150,16 @@ def last(found: Iterator[rollup.Run], ended: threading.Event) -> list[rollup.Run
     taken = list(found)
     ended.set()
     return taken
+
+
+@pytest.mark.stack
+def test_the_local_stacks_engine_rolls_too(tmp_path: Path) -> None:
+    with front(tmp_path) as engine_over_http:
+        account = replace(engine_over_http.account(), database="rolled")
+        client = connect(account, "default")
+        migrate(client, Form(account.database), "test")
+        client = connect(account)
+        generate.insert(client, [generate.encode_batch(POOL)])
+        assert list(Rolling(client).roll())
+        reading = connect(replace(engine_over_http.account(reader=True), database="rolled"))
+        assert rows(reading, LATE) == [(cut, len(POOL)) for cut in sorted(CUTS)]

@@ -1,6 +1,6 @@
 """The cookbook on a day of Oracle's public mix: time of each query, of rolling up, and bytes a row; JSON lines.
 
-    python -m tests.bench.bench_cookbook [DIRECTORY]        ROWS=100000000 for the day of the issue (default 300,000)
+    python -m tests.bench.bench_cookbook [DIRECTORY]        ROWS=100000000 for the day of the issue (default 200,000)
 
 DIRECTORY: an engine's directory to fill, or to go on with where it holds rows already; default: a new one, removed.
 Bars: 200 ms for what reads KPIs from rollups, 1 s for the others. `cpu_ms` is what the engine's threads took: on a busy
@@ -25,7 +25,7 @@ from streams.rollup import Rolling
 from tests.bench import mix
 from tests.bench.line import show
 
-ROWS, ROUNDS = 300_000, 5
+ROWS, ROUNDS = 200_000, 5
 KPI_MS, OTHER_MS = 200, 1_000
 NO_KPIS = frozenset({"subscriber_day", "heartbeats_missed", "busiest_connections", "unusual_pairs", "access_refused"})
 STORED = """
