@@ -110,8 +110,7 @@ def limits(config: Collector) -> Limits:
 def confine(empty: str) -> tuple[str, ...]:
     """Give up every right for good, most system calls last; return what confines this process."""
     privilege.forbid_gain()
-    if os.geteuid() == 0:
-        privilege.become_nobody()
+    privilege.become_nobody()
     left = namespaces.leave(empty)
     privilege.drop()
     os.nice(NICENESS)

@@ -24,12 +24,10 @@ class _CapabilityHead(ctypes.Structure):
 
 
 def keep(*capabilities: int) -> None:
-    """Become nobody where that is allowed, with at most these capabilities; nothing that starts later gains a right."""
+    """Become nobody, with at most these capabilities, and let nothing that starts from here on gain a right."""
     mask = sum(1 << capability for capability in capabilities) & effective_capabilities()
     _prctl(PR_SET_KEEPCAPS, 1)
-    if os.geteuid() == 0:
-        with suppress(OSError):  # of a container without CAP_SETUID: the number stays, the rights go all the same
-            become_nobody()
+    become_nobody()
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _set_capabilities(mask)
 
@@ -51,10 +49,15 @@ def leave_no_core() -> None:
 
 
 def become_nobody() -> None:
-    """Take the user and group that own nothing; raises OSError in a user namespace without that user."""
-    os.setgroups([])
-    os.setresgid(NOBODY, NOBODY, NOBODY)
-    os.setresuid(NOBODY, NOBODY, NOBODY)
+    """Take the user and group that own nothing, where this is root and may: not in a user namespace without that user.
+
+    The root of a container without CAP_SETUID stays what it is: a user without rights once its capabilities are gone.
+    """
+    if os.geteuid() == 0:
+        with suppress(OSError):
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
 
 
 def drop() -> None:
@@ -62,13 +65,8 @@ def drop() -> None:
 
     Raises Refusal where a capability is left.
     """
-    if os.geteuid() == 0:
-        try:
-            become_nobody()
-        except OSError:
-            _drop_capabilities()
-    else:
-        _drop_capabilities()
+    become_nobody()
+    _drop_capabilities()
     leave_no_core()
     if effective_capabilities():
         seen = f"capabilities {effective_capabilities():#x} are left"

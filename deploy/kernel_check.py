@@ -6,6 +6,7 @@ from pathlib import Path
 
 from collector.btf import VMLINUX
 from collector.loader import DISTRIBUTION, HOOKS
+from collector.privilege import CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, effective_capabilities
 from collector.probes import Loaded, load, lockdown, missing_rights
 from deploy.findings import Finding
 from schemas.config import Collector
@@ -20,7 +21,8 @@ SPARE_MB = 256  # beside the ring: the loader's 130 MB for a second, the observe
 def kernel_findings(config: Collector | None = None) -> list[Finding]:
     """Look at everything that `sbiscope collect` needs of the kernel; loads every hook once, for a second or two."""
     config = config or Collector()
-    return [_kernel(), _btf(), _rights(), _lockdown(), _bcc(), _tracefs(), _memory(config), *_hooks(config)]
+    machine = [_kernel(), _btf(), _rights(), _sight(), _lockdown(), _bcc(), _tracefs(), _memory(config)]
+    return [*machine, *_hooks(config)]
 
 
 def _kernel() -> Finding:
@@ -43,6 +45,17 @@ def _rights() -> Finding:
         return Finding("rights", False, f"no {' and no '.join(lacking)}", "run as root, or grant these")
     who = "root" if os.geteuid() == 0 else f"uid {os.geteuid()}"
     return Finding("rights", True, f"{who} with CAP_BPF and CAP_PERFMON")
+
+
+def _sight() -> Finding:
+    """Whether other users' processes can be looked at: their libraries (TLS), containers and programs."""
+    held = effective_capabilities()
+    wanted = (("CAP_SYS_PTRACE", CAP_SYS_PTRACE), ("CAP_DAC_READ_SEARCH", CAP_DAC_READ_SEARCH))
+    lacking = [name for name, bit in wanted if not held >> bit & 1]
+    if lacking:
+        advice = "grant these, or do without TLS and without the names of other users' programs"
+        return Finding("sight of processes", False, f"no {' and no '.join(lacking)}", advice)
+    return Finding("sight of processes", True, "with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH")
 
 
 def _lockdown() -> Finding:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from collector.kernel_source import loaded
 from collector.probes import Probes
@@ -383,6 +384,43 @@ def test_two_capabilities_suffice_and_the_observer_has_none(unprivileged: list[s
         consumer.close()
         running.end()
     assert seen([one for one in running.events() if one["server_port"] == port], port) == each(1)
+
+
+AGENT = (ROOT / "deploy" / "manifests" / "sbiscope.yaml").read_text()
+POD = next(
+    one["spec"]["template"]["spec"]["containers"][0]["securityContext"]["capabilities"]["add"]
+    for one in yaml.safe_load_all(AGENT)
+    if one and one["kind"] == "DaemonSet"
+)
+
+
+def as_in_the_pod(*capabilities: str) -> list[str]:
+    """Return how a program is started with the rights of the chart's agent: a root that has these capabilities only."""
+    given = ",".join(f"+{name.lower()}" for name in capabilities)
+    return ["setpriv", f"--bounding-set=-all,{given}", "--no-new-privs", sys.executable]
+
+
+def test_the_rights_of_the_charts_pod_suffice_and_all_but_the_attacher_gives_them_up(tmp_path: Path) -> None:
+    with producers() as port, agent(tmp_path, start=as_in_the_pod(*POD)) as running:
+        assert "observing" in running.said
+        for process in (running.process.pid, observer_of(running.process.pid)):
+            assert {int(status(process)[name], 16) for name in ("CapPrm", "CapEff")} == {0}
+            assert status(process)["NoNewPrivs"] == "1"
+        consumer = Consumer(port)
+        consumer.exchange(0)
+        consumer.close()
+        running.end()
+    assert seen([one for one in running.events() if one["server_port"] == port], port) == each(1)
+
+
+@pytest.mark.parametrize("taken", POD)
+def test_doctor_names_the_right_that_was_taken_from_the_pod(taken: str) -> None:
+    start = as_in_the_pod(*(one for one in POD if one != taken))
+    done = subprocess.run([*start, "-m", "deploy.cli", "doctor"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    missing = [line for line in done.stdout.splitlines() if line.startswith("missing") and "hook" not in line]
+    (line,) = [line for line in missing if "CAP_" in line.partition(";")[0]]
+    assert f"no CAP_{taken};" in line
 
 
 def test_a_killed_observers_successor_reads_on_from_the_same_ring(unprivileged: list[str], open_place: Path) -> None:
