@@ -18,9 +18,8 @@ from deploy.stack.parts import ROOT, environment, pings
 from schemas.config import Stack
 from streams.clickhouse import Account, connect
 from tests.kubernetes.cluster import Cluster, until
+from tests.kubernetes.forward import LOOPBACK, forward
 from tests.kubernetes.settings import NODE_ADDRESS
-
-LOOPBACK = "127.0.0.1"
 
 
 class Beside:
@@ -55,7 +54,7 @@ class Beside:
         assert front.stdin is not None
         with front.stdin:
             front.stdin.write(json.dumps(passwords.digests(self.place)).encode())
-        self._let_in(cluster, port)
+        self.door = forward(port)
         until(self._answers, 90, "Kafka")
         until(lambda: pings(port), 60, "the ClickHouse front")
         return [broker, front]
@@ -67,12 +66,6 @@ class Beside:
             return False
         return True
 
-    def _let_in(self, cluster: Cluster, port: int) -> None:
-        """The front listens on loopback: what comes for the node's address goes there, from pods and from here."""
-        for chain in ("PREROUTING", "OUTPUT"):
-            words = f"iptables -t nat -A {chain} -d {NODE_ADDRESS} -p tcp --dport {port} -j DNAT --to {LOOPBACK}:{port}"
-            cluster.run(*words.split())
-
 
 @contextmanager
 def beside(cluster: Cluster, root: Path) -> Iterator[Beside]:
@@ -82,6 +75,7 @@ def beside(cluster: Cluster, root: Path) -> Iterator[Beside]:
     try:
         yield one
     finally:
+        one.door.close()
         for process in processes:
             process.terminate()
         for process in processes:

@@ -120,7 +120,6 @@ class Cluster:
             "ip route add default dev d0",
             f"ip addr add {API}/32 dev lo",  # the API's cluster address, without kube-proxy
             "sysctl -qw net.ipv4.ip_forward=1",
-            "sysctl -qw net.ipv4.conf.all.route_localnet=1",
         ):
             self.run(*words.split())
 

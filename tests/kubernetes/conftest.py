@@ -18,6 +18,7 @@ from tests.kubernetes.settings import PAUSE
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("SBISCOPE_KUBERNETES_CACHE", Path.home() / ".cache/sbiscope/kubernetes"))
+BUILT = os.environ.get("SBISCOPE_KUBERNETES_IMAGES")  # a directory of archives that are there already
 IMAGES = ("agent", "workers")
 PYTHON_IMAGE = "docker.io/library/sbiscope-workers:0.1.0"
 AMF, SMF = Nf("core-a", "amf", PYTHON), Nf("core-a", "smf", GO)
@@ -34,14 +35,16 @@ def root() -> Iterator[Path]:
 def kube(root: Path) -> Iterator[Cluster]:
     """The cluster with every image that is needed."""
     subprocess.run([HERE / "build.sh", CACHE], check=True)
-    subprocess.run([HERE.parent.parent / "deploy/images/build.sh", CACHE / "images", *IMAGES], check=True)
+    images = Path(BUILT or CACHE / "images")
+    if not BUILT:
+        subprocess.run([HERE.parent.parent / "deploy/images/build.sh", images, *IMAGES], check=True)
     jars.fetch(print)  # from the cluster's network there is no way out
     program = root / "nf"
     environment = {**os.environ, "CGO_ENABLED": "0"}
     subprocess.run(["go", "build", "-o", program, HERE / "nf.go"], check=True, env=environment)
     image(program, PAUSE.removeprefix("docker.io/"), root / "nf.tar", ["pause"])
     with cluster(CACHE / "bin", root / "cluster") as one:
-        for archive in (root / "nf.tar", *(CACHE / f"images/{name}.tar" for name in IMAGES)):
+        for archive in (root / "nf.tar", *(images / f"{name}.tar" for name in IMAGES)):
             one.load(archive)
         yield one
 
