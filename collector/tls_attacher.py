@@ -142,7 +142,8 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
     for descriptor in (control.fileno(), *events):
         poll.register(descriptor, select.EPOLLIN)
     attacher.scan()
-    control.send(b".")
+    with suppress(BrokenPipeError):  # the agent has ended meanwhile
+        control.send(b".")
     while True:
         for descriptor, _ in poll.poll(LOOK_S if attacher.is_probing else IDLE_S):
             if descriptor == control.fileno():

@@ -22,6 +22,7 @@ def client_settings(kafka: Kafka, bootstrap: str) -> dict[str, str | int]:
         settings["sasl.username"] = kafka.sasl_username
         settings["sasl.password"] = kafka.sasl_password
     if has_tls(kafka) and kafka.ssl_ca_location:
+        tls_context(kafka)  # librdkafka's own complaint would be an exception with less in it
         settings["ssl.ca.location"] = kafka.ssl_ca_location
     return settings
 

@@ -206,7 +206,7 @@ def test_a_dead_attacher_is_counted_and_another_one_goes_on(identity: tuple[str,
             os.kill(attacher, signal.SIGKILL)
             assert ended(attacher)
             next_one(keeper, attacher)
-        time.sleep(2)  # its first look at every process
+        waits(children(keeper)[-1])  # its first look at every process is over
         subprocess.run(python("call-blocking", port, COUNT), cwd=ROOT, check=True)
         said = running.end()
     assert seen(running.events(), port) == each(COUNT)
@@ -218,6 +218,13 @@ def next_one(keeper: int, before: int) -> None:
     while not set(children(keeper)) - {before}:
         assert time.monotonic() < until
         time.sleep(0.02)
+
+
+def waits(process_id: int) -> None:
+    until = time.monotonic() + 60
+    while Path(f"/proc/{process_id}/syscall").read_text().split()[0] not in {"232", "281"}:  # epoll_wait, epoll_pwait
+        assert time.monotonic() < until
+        time.sleep(0.05)
 
 
 def children(process_id: int) -> list[int]:
