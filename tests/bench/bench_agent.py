@@ -118,7 +118,8 @@ def tell(of: dict[str, list[float]]) -> None:
         show(f"{name}: of it in BPF programs", median[f"{word}_bpf_us"], "us")
         show(f"{name}: uprobe traps a message", median[f"{word}_traps"], "traps")
     wire = median["packets_us"]
-    show("agent, h2c: CPU a message", median["h2c_us"], "us", "tcpdump + tshark -T fields, a message once", wire)
+    both_ends = SEEN_TWICE * median["h2c_us"]  # the packet tools see an exchange once
+    show("agent, h2c: CPU an exchange, both ends", both_ends, "us", "tcpdump + tshark -T fields", 2 * wire)
     show(f"agent: memory of all processes above the ring, {MANY} connections", median["rss_mb"], "MB RSS")
     show("agent: the same, shared pages divided", median["pss_mb"], "MB PSS")
     show("agent: CPU when idle", median["idle"] * 100, "% of one CPU")
