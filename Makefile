@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: setup build demo demo-stop test check bench fuzz chaos test-chart manifests lock format clean
+.PHONY: setup build demo demo-stop test check bench fuzz chaos test-chart test-kubernetes manifests lock format clean
 
 setup: ## .venv with the locked packages, the compiled decoder, what the system lacks
 	@deploy/install.sh
@@ -48,6 +48,10 @@ test-chart: setup ## the Helm chart; builds Helm with Go if there is none (minut
 manifests: ## deploy/manifests/sbiscope.yaml anew, from the chart
 	@HELM=$$(deploy/helm/install.sh) deploy/manifests/render.sh > deploy/manifests/sbiscope.yaml.new
 	@mv deploy/manifests/sbiscope.yaml.new deploy/manifests/sbiscope.yaml
+
+test-kubernetes: setup ## images, a whole Kubernetes, the release on it; root, Go, Java, Debian's containerd and others
+	@deploy/install.sh kubernetes
+	@SBISCOPE_KUBERNETES=1 $(BIN)/python -m pytest -q -x tests/kubernetes
 
 lock: ## pin every dependency with hashes after a change of pyproject.toml
 	@$(BIN)/python -m pip install --quiet pip-tools
