@@ -13,6 +13,7 @@ from zlib import crc32
 import fastavro
 import msgspec
 
+from schemas.fields import document
 from schemas.topics import JSON_SUFFIX
 from streams.alert_row import OBJECT, encode, record
 from streams.alert_rules import Kpi, Rule, rules
@@ -27,6 +28,9 @@ FORM = 2
 NAMES = ("kpis", "kpis_repeated", "kpis_to_proxy", "raised", "cleared", "keys_evicted")
 SHOWN = 64  # windows remembered of a node and length
 Place = tuple[str, str, int]  # site, node, length of the windows
+
+
+_OURS = fastavro.parse_schema(without_logical_types(document("kpi")))
 
 
 class Key(msgspec.Struct, array_like=True):
@@ -66,7 +70,7 @@ class Alerts:
         self._keys: OrderedDict[str, Key] = OrderedDict()  # heard of longest ago first
         self._places: dict[Place, dict[str, Key]] = {}
         self._shown: dict[Place, list[int]] = {}  # starts of the newest windows, in order
-        self._schemas: dict[int, tuple[Mapping[str, Any], Any]] = {}
+        self._schemas: dict[int, tuple[Mapping[str, Any], Any, Any]] = {}
 
     def apply(self, append_time_ms: int, schema: Mapping[str, Any] | None, body: bytes) -> list[Rows]:  # noqa: ARG002
         """Take the next message (streams.fold.Fold)."""
@@ -104,11 +108,13 @@ class Alerts:
             self._places.setdefault(key.place, {})[kpi_id] = key
 
     def _read(self, schema: Mapping[str, Any], body: bytes) -> dict[str, Any]:
-        if id(schema) not in self._schemas:
-            self._schemas[id(schema)] = schema, fastavro.parse_schema(without_logical_types(dict(schema)))
         source = io.BytesIO(body)
         try:
-            kpi = fastavro.schemaless_reader(source, self._schemas[id(schema)][1], None)
+            if id(schema) not in self._schemas:
+                theirs = fastavro.parse_schema(without_logical_types(dict(schema)))
+                self._schemas[id(schema)] = schema, theirs, None if theirs == _OURS else _OURS
+            _, theirs, ours = self._schemas[id(schema)]
+            kpi = fastavro.schemaless_reader(source, theirs, ours)
         except Exception as error:
             raise Malformed(f"no Kpi: {type(error).__name__}") from error
         if source.tell() != len(body) or not isinstance(kpi, dict) or "kpi_id" not in kpi:
