@@ -166,14 +166,17 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     descriptors: dict[str, int] = json.loads(sys.argv[2])
     privilege.keep(privilege.CAP_SYS_PTRACE, privilege.CAP_DAC_READ_SEARCH)
-    events = {one: EventRing(one) for name, one in descriptors.items() if name.startswith("cpu")}
     counters = _words(descriptors["counters"], COUNTER_SLOTS)
 
     def count() -> None:
         counters[TLS_DEATHS] += 1
 
+    def run() -> None:  # perf's rings are not inherited: each attacher maps them itself
+        events = {one: EventRing(one) for name, one in descriptors.items() if name.startswith("cpu")}
+        follow(Attacher(descriptors), control, events)
+
     with suppress(KeyboardInterrupt):
-        kept(lambda: follow(Attacher(descriptors), control, events), control, count)
+        kept(run, control, count)
 
 
 if __name__ == "__main__":
