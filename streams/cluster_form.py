@@ -12,6 +12,10 @@ _KEY = re.compile(r"^ORDER BY \(?(?P<columns>[\w, ]+?)\)?$", re.MULTILINE)
 _COMMENT = re.compile(r"^COMMENT '(?:[^'\\]|\\.|'')*'\Z", re.MULTILINE)
 _ALTERED = re.compile(r"ALTER TABLE (?P<name>\w+\.\w+) ")
 _PASSING = ("_arriving", "_arrival")  # entrances and their views store nothing
+_OF_PARTS = re.compile(r"^\s*(?:ADD|DROP|MATERIALIZE) (?:INDEX|PROJECTION)|MODIFY (?:TTL|SETTING)", re.MULTILINE)
+_IN_OTHERS = re.compile(r"(?<!GLOBAL )\bIN(?=\s*\(\s*SELECT\b)")
+# What is moved goes to the shard where it belongs, and is there when the statement returns.
+_MOVING = "SETTINGS parallel_distributed_insert_select = 0, distributed_foreground_insert = 1"
 
 
 def spread(statement: str, cluster: str) -> list[str]:
@@ -24,8 +28,11 @@ def spread(statement: str, cluster: str) -> list[str]:
         return [_renamed(statement, created["name"]), _distributed(statement, created, cluster)]
     altered = _ALTERED.match(statement)
     if altered and not altered["name"].endswith(_PASSING):
-        return [_renamed(statement, altered["name"]), statement]
-    return [statement]
+        local = _renamed(statement, altered["name"])
+        return [local] if _OF_PARTS.search(statement) else [local, statement]
+    if statement.startswith("INSERT INTO "):
+        return [f"{statement}\n{_MOVING}"]
+    return [_IN_OTHERS.sub("GLOBAL IN", statement)]  # a shard has a part only of what stands in another table
 
 
 def _renamed(statement: str, name: str) -> str:
@@ -37,6 +44,7 @@ def _distributed(statement: str, created: re.Match[str], cluster: str) -> str:
     if key is None or comment is None:
         raise ValueError(f"no sorting key of plain columns, or no comment: {created['name']}")
     database, _, table = created["name"].partition(".")
-    engine = f"Distributed({cluster}, {database}, {table}{LOCAL}, cityHash64({key['columns']}))"
+    # A sharding key may not be null, a column of the sorting key may.
+    engine = f"Distributed({cluster}, {database}, {table}{LOCAL}, cityHash64(toString(({key['columns']},))))"
     head = f"CREATE TABLE IF NOT EXISTS {created['name']} {created['on']} AS {created['name']}{LOCAL}"
     return f"{head}\nENGINE = {engine}\n{comment[0]}"

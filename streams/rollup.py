@@ -48,6 +48,7 @@ FROM rolling_{table}(
     start = fromUnixTimestamp64Micro({{start:Int64}}), stop = fromUnixTimestamp64Micro({{stop:Int64}}),
     rolled_at = fromUnixTimestamp64Milli({{rolled_at:Int64}}))
 """
+SETTINGS = {"distributed_foreground_insert": 1}  # on a cluster: the ledger is not before the rows
 LEDGER = """
 INSERT INTO rollup_slots
 SELECT fromUnixTimestamp64Micro(arrayJoin(range({start:Int64}, {stop:Int64}, {slot:Int64}))),
@@ -104,8 +105,8 @@ def roll(client: Client, run: Run) -> None:
     ((rolled_at,),) = rows(client, NOW)
     period = {"start": run.start_us, "stop": run.stop_us, "rolled_at": rolled_at}
     for table in TABLES:
-        client.command(INSERT.format(table=table), parameters=period)
-    client.command(LEDGER, parameters=period | {"slot": SLOT_US})
+        client.command(INSERT.format(table=table), parameters=period, settings=SETTINGS)
+    client.command(LEDGER, parameters=period | {"slot": SLOT_US}, settings=SETTINGS)
 
 
 def keep_rolling(connect: Callable[[], Client], ended: Event) -> None:
