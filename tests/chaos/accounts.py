@@ -1,11 +1,13 @@
 """Squares the accounts after chaos: every exchange once, every KPI cell right, quarantine as planted."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from schemas.fields import document
 from streams.clickhouse import connect
 from tests.chaos.field import DATABASE, PARTITIONS, Field
+from tests.chaos.replay import FOLLOWERS, Follower, compare, replayed
 from tests.chaos.truth import Planted, journal, logged, outcomes, quarantined
 from tests.kpis import KEY, check, counted
 
@@ -22,6 +24,7 @@ class Squared:
     kpi_cells: int
     quarantined: int
     incarnations: int
+    followed: dict[str, int] = field(compare=False)  # rows by view; more may come as time passes
 
 
 def square(field: Field, planted: Planted) -> Squared:
@@ -42,7 +45,10 @@ def square(field: Field, planted: Planted) -> Squared:
     check(kpis, counted(told))
     aside = quarantined(field.kafka.bootstrap)
     assert aside == planted, (len(aside), len(planted), {one: aside[one] for one in aside.keys() - planted.keys()})
-    return Squared(len(told), dict(Counter(row["outcome"] for row in told)), len(kpis), len(aside), len(log))
+    bootstrap = field.kafka.bootstrap
+    followed = {one.view: compare(replayed(bootstrap, PARTITIONS, one), _rows(field, one), one) for one in FOLLOWERS}
+    outcomes_told = dict(Counter(row["outcome"] for row in told))
+    return Squared(len(told), outcomes_told, len(kpis), len(aside), len(log), followed)
 
 
 def _transactions(field: Field) -> list[Row]:
@@ -57,6 +63,14 @@ def _kpis(field: Field) -> dict[tuple[Any, ...], Row]:
     told = {(row["window_s"], row["window_start_us"], *(row[name] for name in KEY)): row for row in found}
     assert len(told) == len(found), "KPIs that are there twice"
     return told
+
+
+def _rows(field: Field, one: Follower) -> list[Row]:
+    """Return what ClickHouse has of a follower, times as Kafka has them."""
+    names = [entry["name"] for entry in document(one.written_schema)["fields"] if "timestamp" in str(entry["type"])]
+    times = ", ".join(f"toUnixTimestamp64Micro({name}) AS {name}" for name in names)
+    rows = _asked(field, f"SELECT * REPLACE ({times}) FROM {one.view}")
+    return [{name: list(value) if isinstance(value, tuple) else value for name, value in row.items()} for row in rows]
 
 
 def _asked(field: Field, sql: str) -> list[Row]:

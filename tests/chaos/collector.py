@@ -23,7 +23,8 @@ MAX_RSP_MS = (400, 1_500, None)
 TOOK_S = (0.001, 0.02, 0.3, 0.9)
 STATUS = (200, 201, 204, 404, 403, 503)
 UNANSWERED = 0.05
-OPERATIONS = ("Nnrf_NFDiscovery_Request", "Nudm_SDM_Get", "Nsmf_PDUSession_CreateSMContext", None)
+SESSION = "Nsmf_PDUSession_CreateSMContext"  # it begins a procedure
+OPERATIONS = ("Nnrf_NFDiscovery_Request", "Nudm_SDM_Get", SESSION, None)
 
 
 class Load:
@@ -56,6 +57,8 @@ class Load:
             "server_address": f"10.1.0.{sum(self.node.encode()) % 250}",
             "producer_nf": "UDM",
         }
+        if said["operation"] == SESSION:
+            said |= {"consumer_nf": "AMF", "producer_nf": "SMF", "pdu_session_id": stream % 3 + 1}
         if chance.random() >= UNANSWERED:
             then_us = at_us + round(chance.choice(TOOK_S) * chance.uniform(0.5, 1.5) * 1e6)
             told = response(stream, then_us, connection, status=chance.choice(STATUS), **said)

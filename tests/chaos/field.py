@@ -19,7 +19,7 @@ from tests.front import Front, front
 
 ROOT = Path(__file__).parent.parent.parent
 PARTITIONS = 4
-STAGES = ("pairing", "kpis", "sink")
+STAGES = ("pairing", "kpis", "procedures", "alerts", "sink")
 DIED = {1, 3}  # what a supervisor restarts: brokers away at the start, or going on would have been wrong
 DATABASE = "sbiscope"
 

@@ -14,7 +14,7 @@ from tests.chaos.accounts import Squared, square
 from tests.chaos.field import PARTITIONS, STAGES, Field, running
 from tests.chaos.truth import Planted
 
-ACTIONS = ("pairing", "kpis", "sink", "broker", "front", "collector", "add", "remove")
+ACTIONS = (*STAGES, "broker", "front", "collector", "add", "remove")
 EACH_ROUND = 3
 SETTLE_S = 150.0
 GARBAGE = {
@@ -22,6 +22,8 @@ GARBAGE = {
     "sbi.kpi-deltas": frame("kpi_delta_batch", b"\xff\xff"),
     "sbi.transactions": b"no frame at all",
     "sbi.kpis": frame("kpi", b"\x02"),
+    "sbi.procedures": frame("procedure", b"\x02"),
+    "sbi.alerts": b"\xc3\x01garbage",
 }
 
 

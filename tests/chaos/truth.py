@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import fastavro
-from confluent_kafka import Consumer, TopicPartition
 
 from schemas.fields import document
 from schemas.framing import Unframed, unframe
 from schemas.identity import transaction_id
 from streams.plain import without_logical_types
+from tests.chaos.log import log
 from tests.kpis import read
 
 DEFAULT_MS = 10_000
@@ -34,18 +34,9 @@ class Incarnation:
 
 def messages(bootstrap: str, topic: str, partitions: int) -> Iterable[tuple[int, int, bytes | None, bytes]]:
     """Yield (partition, offset, key, value) of a topic, ticks left out."""
-    reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "truth", "log_level": 0})
-    for partition in range(partitions):
-        end = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
-        reader.assign([TopicPartition(topic, partition, 0)])
-        at = 0
-        while at < end:
-            message: Any = reader.poll(10)
-            assert message is not None and not message.error()
-            at = message.offset() + 1
-            if message.value():
-                yield partition, message.offset(), message.key(), message.value()
-    reader.close()
+    for one in log(bootstrap, topic, partitions):
+        if one.value:
+            yield one.partition, one.offset, one.key, one.value
 
 
 def logged(bootstrap: str, partitions: int, planted: Planted) -> dict[tuple[str, str], Incarnation]:
