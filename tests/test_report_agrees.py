@@ -1,29 +1,32 @@
 """streams/report on the suite capture: its figures and counters are those of the stream's KPIs."""
 
+import json
 from collections import Counter
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from deploy.cli import main
 from streams.report.content import Report
 from streams.report.measure import measure
 from streams.report.measured import Reading, readings
 from streams.report.measurement_file import NAMESPACE, as_measurement_file
 from tests import engine, generate, tshark
-from tests.kpis import Stages, of_capture
+from tests.kpis import Stages, check, counted, of_capture
 
 pytestmark = pytest.mark.stack
 SUMS = (
     "requests", "answered", "succeeded", "failed", "unknown", "client_errors", "server_errors", "hidden_failures",
     "unanswered", "late", "resets", "retransmitted",
 )  # fmt: skip
+SUITE = tshark.CAPTURES / "open5gs-suite-scp.pcapng"
 HOUR_US = 3_600_000_000
 
 
 @pytest.fixture(scope="module")
 def suite() -> Stages:
-    return of_capture(tshark.CAPTURES / "open5gs-suite-scp.pcapng")
+    return of_capture(SUITE)
 
 
 @pytest.fixture(scope="module")
@@ -85,3 +88,10 @@ def test_the_measurement_file_adds_up_to_the_same(suite: Stages, told: Any) -> N
         assert values[name] == sum(one.get(name, 0) for one in kpis) > 0
     by_slice = sum(many for name, many in values.items() if name.startswith("SM.PduSessionCreationReq."))
     assert 0 < by_slice <= values["SM.PduSessionCreationReq"] == 48
+
+
+def test_every_kpi_equals_a_count_of_what_decode_tells(suite: Stages, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["decode", "--transactions", str(SUITE)]) == 0
+    told = {row["transaction_id"]: row for row in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert len(told) == 4_636
+    check(suite.kpis, counted(told.values()))
