@@ -60,8 +60,9 @@ class Observer:
         first = BatchHeader(setup.site, setup.node, 0, self.source.incarnation, 1, 0, KERNEL, final=False, loss={})
         rules = BatchRules(max_events=config.batch_events, interval_ms=config.batch_ms)
         pseudonyms = Pseudonyms(setup.pseudonym_key, config.pseudonym_key_id, plmns_of(config.plmns))
-        meaning = Meaning(pseudonyms, config.capture_bodies)
-        self._pipeline = Pipeline(self._connections, meaning.event, Batcher(first, rules), self._take)
+        self._meaning = meaning = Meaning(pseudonyms, config.capture_bodies)
+        batcher = Batcher(first, rules)
+        self._pipeline = Pipeline(self._connections, meaning.event, batcher, self._take, meaning.losses)
         self._events = self._batches = self._watermark_us = self._told_ns = 0
 
     def run(self) -> None:
@@ -97,7 +98,8 @@ class Observer:
     def _tell(self) -> None:
         if self._workloads.unanswered:
             self._connections.traffic.by_reason["workloads_unanswered"] = self._workloads.unanswered
-        loss, traffic = self._connections.counters.by_reason, self._connections.traffic.by_reason
+        loss = {**self._connections.counters.by_reason, **self._meaning.losses()}
+        traffic = self._connections.traffic.by_reason
         open_now = len(self._connections)
         self._channel.send(Figures(loss, traffic, open_now, self._events, self._batches, self._watermark_us))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO
 
 from schemas.config import Config, load
 from schemas.refusal import Refusal
@@ -108,10 +109,10 @@ def _agent(steps: Steps) -> Iterator[None]:
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": path}) as agent:
         assert agent.stderr is not None
         try:
-            first = agent.stderr.readline().strip()
-            if "observing" not in first:
-                raise Refusal("the agent did not start", first, "see: sbiscope doctor")
-            steps.say(first.removeprefix("sbiscope collect: "))
+            said = observing_line(agent.stderr).strip()
+            if "observing" not in said:
+                raise Refusal("the agent did not start", said, "see: sbiscope doctor")
+            steps.say(said.removeprefix("sbiscope collect: "))
             yield
         finally:
             agent.send_signal(signal.SIGTERM)
@@ -119,6 +120,18 @@ def _agent(steps: Steps) -> Iterator[None]:
     if agent.returncode != 0:
         raise Refusal("the agent did not end in order", rest)
     steps.say(f"agent {rest.rpartition('sbiscope collect: ')[2]}")
+
+
+def observing_line(said: IO[str]) -> str:
+    """Return the line in which a starting agent says that it observes, or its last where it ends before.
+
+    Others may come first: of programs whose TLS it cannot follow.
+    """
+    last = ""
+    for last in iter(said.readline, ""):
+        if "observing" in last:
+            break
+    return last
 
 
 @dataclass(frozen=True, slots=True)

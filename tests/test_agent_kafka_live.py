@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy.demo import observing_line
 from deploy.demo_peers import Consumer, producers
 from tests.local_stack import EPOCH
 from tests.mock_broker import mock_broker, published
@@ -32,7 +33,7 @@ def seen() -> dict[str, list[dict[str, Any]]]:
         command = [sys.executable, "-m", "deploy.cli", "collect"]
         running = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
         assert running.stderr is not None
-        assert "observing" in running.stderr.readline()
+        assert "observing" in observing_line(running.stderr)
         time.sleep(1.2)  # flows are told from the first second on
         with producers() as port:
             consumer = Consumer(port)

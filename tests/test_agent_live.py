@@ -24,6 +24,7 @@ import yaml
 
 from collector.kernel_source import loaded
 from collector.probes import Probes
+from deploy.demo import observing_line
 from deploy.demo_peers import Consumer, producers, serve_connection, talk
 from deploy.kernel_check import kernel_findings
 from schemas.config import Collector
@@ -61,7 +62,7 @@ class Agent:
         command = [*start, "-m", "deploy.cli", "collect", "--to", str(lines), *options]
         self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         assert self.process.stderr is not None
-        self.said = self.process.stderr.readline()
+        self.said = observing_line(self.process.stderr)
 
     def end(self) -> str:
         """End it in order; return what it said last."""

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from deploy.demo import observing_line
+
 ROOT = Path(__file__).parent.parent
 BTF = Path("/sys/kernel/btf/vmlinux")
 HOOKS = ("sock", "fexit", "kprobe", "syscall")
@@ -130,7 +132,7 @@ def observes(hook: str) -> str:
     command = [sys.executable, "-m", "deploy.cli", "collect", "--to", "/dev/null", "--hook", hook]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as agent:
         assert agent.stderr is not None
-        line = agent.stderr.readline()
+        line = observing_line(agent.stderr)
         agent.terminate()
     found = re.search(r"observing .*\((hook \w+)\)", line)
     return found[1] if found else ""

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.demo import live_hindrance
+from deploy.demo import live_hindrance, observing_line
 from deploy.demo_peers import talk
 from schemas.config import load
 from schemas.fields import fields_of
@@ -118,7 +118,7 @@ def test_live_exchanges_are_seen_from_each_end_once(stack: LocalStack) -> None:
         pytest.skip(f"no live capture here: {why}")
     with stack.start("collect", "--node", "live") as agent:
         assert agent.stderr is not None
-        assert "observing" in agent.stderr.readline()
+        assert "observing" in observing_line(agent.stderr)
         said = talk(LIVE)
         agent.send_signal(signal.SIGTERM)
         assert agent.wait(30) == 0

@@ -11,7 +11,7 @@ import pytest
 from confluent_kafka import Consumer, TopicPartition
 
 from deploy.commands.trace import FORMATS
-from deploy.demo import live_hindrance
+from deploy.demo import live_hindrance, observing_line
 from schemas.config import load
 from tests import planted
 from tests.broker import free_ports
@@ -53,11 +53,8 @@ def observe(stack: LocalStack, port: int) -> None:
     """Let the agent see all that is planted; keep its metrics and what it says beside its logs."""
     with stack.start("collect", "--node", "live") as agent:
         assert agent.stderr is not None
-        said = ""
-        while "observing" not in said:  # it may say first of which programs here it cannot follow the TLS
-            line = agent.stderr.readline()
-            assert line, said
-            said += line
+        said = observing_line(agent.stderr)
+        assert "observing" in said
         ports = spoken()
         seen = f"FROM transactions FINAL WHERE node = 'live' AND client_port = {ports}"
         until(lambda: stack.count(f"SELECT count() {seen} AND vantage = 'client'") == EXCHANGES)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from deploy.demo import observing_line
 from tests.traffic_maker.exchanges import Exchange, mixed, of_capture
 from tests.traffic_maker.maker import NoGo, Played, program, serving
 
@@ -40,7 +41,7 @@ def watched(exchanges: list[Exchange], lines: Path) -> tuple[int, list[Played], 
     with serving(exchanges) as server:
         agent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
         assert agent.stderr is not None
-        assert "observing" in agent.stderr.readline()
+        assert "observing" in observing_line(agent.stderr)
         played = server.play(CONNECTIONS, COUNT, RATE)
         time.sleep(0.3)
         agent.send_signal(signal.SIGTERM)

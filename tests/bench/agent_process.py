@@ -12,6 +12,7 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
+from deploy.demo import observing_line
 from tests.bench.peers import cpu_s_of
 
 ROOT = Path(__file__).parent.parent.parent
@@ -36,9 +37,7 @@ class Agent:
         command = [sys.executable, "-m", "deploy.cli", "collect"]
         self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment)
         assert self.process.stderr is not None
-        said = ""
-        while "observing" not in said and self.process.poll() is None:
-            said = self.process.stderr.readline()
+        observing_line(self.process.stderr)
         self.started_s = time.monotonic() - self._began_s
 
     def processes(self) -> list[int]:

@@ -16,7 +16,7 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import Producer
 
 from deploy.accounts import reader
-from deploy.demo import live_hindrance
+from deploy.demo import live_hindrance, observing_line
 from deploy.demo_peers import talk
 from deploy.stack.endpoints import endpoints
 from schemas.config import load
@@ -81,7 +81,7 @@ def live(stack: LocalStack, for_s: float) -> int:
     exchanges = int(LIVE_RATE * for_s)
     with stack.start("collect", "--node", "live") as agent:
         assert agent.stderr is not None
-        assert "observing" in agent.stderr.readline()
+        assert "observing" in observing_line(agent.stderr)
         talk(exchanges, LIVE_RATE)
         agent.send_signal(signal.SIGTERM)
         assert agent.wait(30) == 0
