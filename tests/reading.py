@@ -1,6 +1,7 @@
-"""Reads all that a topic holds, framing taken off."""
+"""Reads all that a topic holds: its log with append times, or the bodies alone."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
@@ -8,8 +9,19 @@ from confluent_kafka import Consumer, TopicPartition
 MARK_BYTES = 10  # Avro single-object encoding: C3 01 and the fingerprint
 
 
-def bodies(bootstrap: str, topic: str, partitions: int) -> Iterator[bytes]:
-    """Yield the body of each message."""
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """One message; an empty value is a tick."""
+
+    partition: int
+    offset: int
+    append_ms: int
+    key: bytes | None
+    value: bytes
+
+
+def log(bootstrap: str, topic: str, partitions: int) -> Iterator[Logged]:
+    """Yield all that a topic holds now, partition by partition."""
     reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "reading", "log_level": 0})
     for partition in range(partitions):
         end = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
@@ -20,6 +32,10 @@ def bodies(bootstrap: str, topic: str, partitions: int) -> Iterator[bytes]:
             assert message is not None
             assert not message.error()
             at = message.offset() + 1
-            if message.value():
-                yield message.value()[MARK_BYTES:]
+            yield Logged(partition, message.offset(), message.timestamp()[1], message.key(), message.value() or b"")
     reader.close()
+
+
+def bodies(bootstrap: str, topic: str, partitions: int) -> Iterator[bytes]:
+    """Yield the body of each message, framing taken off."""
+    return (one.value[MARK_BYTES:] for one in log(bootstrap, topic, partitions) if one.value)

@@ -16,8 +16,8 @@ from streams.pairing import TRANSACTIONS
 from streams.plain import without_logical_types
 from streams.procedures import PROCEDURES, Procedures
 from streams.reframe import Malformed
-from tests.chaos.log import log
 from tests.kpis import read
+from tests.reading import log
 
 LAG_MS = 15_000  # of append time, within which a row reaches ClickHouse once all is up
 Row = dict[str, Any]

@@ -12,8 +12,8 @@ from schemas.fields import document
 from schemas.framing import Unframed, unframe
 from schemas.identity import transaction_id
 from streams.plain import without_logical_types
-from tests.chaos.log import log
 from tests.kpis import read
+from tests.reading import log
 
 DEFAULT_MS = 10_000
 EVENTS = fastavro.parse_schema(without_logical_types(document("sbi_event_batch")))
