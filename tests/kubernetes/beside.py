@@ -1,10 +1,12 @@
 """What an operator has beside the cluster: our Kafka and our ClickHouse engine, reachable from its pods."""
 
+import asyncio
+import itertools
 import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,21 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
+from deploy.following import following
 from deploy.stack import jars, kafka, passwords
 from deploy.stack.layout import Layout
 from deploy.stack.parts import ROOT, environment, pings
-from schemas.config import Stack
+from schemas.config import Config, Kafka, Stack
 from streams.clickhouse import Account, connect
 from tests.kubernetes.cluster import Cluster, until
-from tests.kubernetes.forward import LOOPBACK, forward
+from tests.kubernetes.forward import LOOPBACK
 from tests.kubernetes.settings import NODE_ADDRESS
+
+PATIENCE = 20  # idle moments, a fifth of a second each
+
+
+class Quiet(Exception):  # noqa: N818 (of a topic)
+    """Nothing comes any more."""
 
 
 class Beside:
@@ -38,8 +47,25 @@ class Beside:
         """Return a client of the migrated database."""
         return connect(Account(self.url, "sbiscope", passwords.WRITER, self.password))
 
+    def told(self, topic: str, schema: str) -> list[dict[str, Any]]:
+        """Return all records of a topic of batches, until nothing comes for a while, as a consumer of its own reads."""
+        records: list[dict[str, Any]] = []
+        waited = itertools.count(1)
+
+        def idle() -> None:
+            if next(waited) > PATIENCE:
+                raise Quiet
+
+        config = Config(kafka=Kafka(bootstrap=self.bootstrap))
+        with following(config, topic, schema, True) as one, asyncio.Runner() as runner, suppress(Quiet):
+            for record in one.rows(runner, idle):
+                records.append(record)
+                waited = itertools.count(1)
+        assert one.unreadable == 0
+        return records
+
     def start(self, cluster: Cluster) -> list[subprocess.Popen[bytes]]:
-        """Start both; return their processes."""
+        """Start both, and what lets pods in; return their processes."""
         command = kafka.command(self.stack, self.place, jars.fetch(print))
         settings = self.place.kafka / "server.properties"
         settings.write_text(settings.read_text().replace(f"PLAINTEXT://{LOOPBACK}", f"PLAINTEXT://{NODE_ADDRESS}"))
@@ -54,10 +80,10 @@ class Beside:
         assert front.stdin is not None
         with front.stdin:
             front.stdin.write(json.dumps(passwords.digests(self.place)).encode())
-        self.door = forward(port)
+        door = subprocess.Popen([sys.executable, "-m", "tests.kubernetes.forward", str(port)], cwd=ROOT)
         until(self._answers, 90, "Kafka")
         until(lambda: pings(port), 60, "the ClickHouse front")
-        return [broker, front]
+        return [door, front, broker]
 
     def _answers(self) -> bool:
         try:
@@ -75,7 +101,6 @@ def beside(cluster: Cluster, root: Path) -> Iterator[Beside]:
     try:
         yield one
     finally:
-        one.door.close()
         for process in processes:
             process.terminate()
         for process in processes:

@@ -64,8 +64,9 @@ def nfs(kube: Cluster) -> dict[str, Running]:
 
 
 @pytest.fixture(scope="session")
-def release(kube: Cluster, operator: Beside, nfs: dict[str, Running]) -> Release:
+def release(kube: Cluster, operator: Beside, nfs: dict[str, Running]) -> Iterator[Release]:
     """The chart, installed beside them."""
     one = Release(kube, operator)
     one.install()
-    return one
+    yield one
+    one.close()

@@ -1,6 +1,10 @@
-"""Lets pods reach the engine's front, which listens on loopback and answers those only who call it by that name."""
+"""Lets pods reach the engine's front, which listens on loopback and answers those only who call it by that name.
+
+`python -m tests.kubernetes.forward PORT`: takes connections at the node's address until it is ended.
+"""
 
 import socket
+import sys
 import threading
 from contextlib import suppress
 
@@ -10,19 +14,13 @@ LOOPBACK = "127.0.0.1"  # as long as the node's address: a name for the other ch
 PIECE = 65_536
 
 
-def forward(port: int) -> socket.socket:
-    """Take connections at the node's address until what is returned is closed."""
-    listener = socket.create_server((NODE_ADDRESS, port), backlog=64)
-    threading.Thread(target=_accept, args=(listener, port), daemon=True).start()
-    return listener
-
-
-def _accept(listener: socket.socket, port: int) -> None:
-    with suppress(OSError):
+def forward(port: int) -> None:
+    """Serve for ever."""
+    ours, theirs = f"Host: {LOOPBACK}:{port}".encode(), f"Host: {NODE_ADDRESS}:{port}".encode()
+    with socket.create_server((NODE_ADDRESS, port), backlog=64) as listener:
         while True:
             client, _ = listener.accept()
             server = socket.create_connection((LOOPBACK, port))
-            ours, theirs = f"Host: {LOOPBACK}:{port}".encode(), f"Host: {NODE_ADDRESS}:{port}".encode()
             threading.Thread(target=_pump, args=(client, server, theirs, ours), daemon=True).start()
             threading.Thread(target=_pump, args=(server, client, b"", b""), daemon=True).start()
 
@@ -35,3 +33,7 @@ def _pump(source: socket.socket, target: socket.socket, old: bytes, new: bytes) 
     for one in (source, target):
         with suppress(OSError):
             one.shutdown(socket.SHUT_RDWR)
+
+
+if __name__ == "__main__":
+    forward(int(sys.argv[1]))

@@ -11,7 +11,6 @@ from tests.kubernetes.cluster import Cluster, until
 NAME = NAMESPACE = "sbiscope"
 CHART = Path(__file__).parent.parent.parent / "deploy/helm/sbiscope"
 COMMON = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
-STAGES = ("pairing", "kpis", "procedures", "alerts", "sink")
 
 
 def values(beside: Beside) -> dict[str, Any]:
@@ -22,7 +21,8 @@ def values(beside: Beside) -> dict[str, Any]:
         "kafka": {"bootstrap": beside.bootstrap, "replication": 1},
         "clickhouse": {"url": beside.url, "secret": "clickhouse"},
         "agent": {"resources": COMMON, "podLabels": ["app"], "cpuPercent": 0},
-        "streams": {"stages": {stage: {"replicas": 1, "resources": COMMON} for stage in STAGES}},
+        "streams": {"resources": COMMON},
+        "report": {"enabled": False},
     }
 
 
@@ -45,6 +45,11 @@ class Release:
         file = self._beside.place.root / "values.json"
         file.write_text(json.dumps(values(self._beside)))
         self.helm("install", NAME, CHART, f"--values={file}", "--wait", "--timeout=6m")
+
+    def close(self) -> None:
+        """Let go of ClickHouse."""
+        if self._client is not None:
+            self._client.close()
 
     def helm(self, *words: str | Path) -> str:
         """Run helm for the release's namespace."""

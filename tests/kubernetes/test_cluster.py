@@ -16,7 +16,6 @@ from tests.kubernetes.cluster import Cluster, until
 from tests.kubernetes.conftest import AMF, NRF, PYTHON_IMAGE, SMF, UDM
 from tests.kubernetes.nfs import GO, Nf, Running, gone, running, started, talk
 from tests.kubernetes.release import NAMESPACE, Release
-from tests.mock_broker import published
 
 MISSING = [
     one for one in ("containerd", "runc", "etcd", "go", "buildah", "debootstrap", "java") if not shutil.which(one)
@@ -58,8 +57,7 @@ def test_pods_older_than_the_agent(
 
 
 def test_kafka_has_each_half_once(nfs: dict[str, Running], operator: Beside, release: Release) -> None:
-    batches = published(operator.bootstrap, "sbi.events", "sbi_event_batch", 10)
-    events = [event for batch in batches for event in batch["events"]]
+    events = operator.told("sbi.events", "sbi_event_batch")
     asked = [one for one in events if (one["path"] or "").startswith("/nnrf-nfm/v1/nf-instances/00000011-")]
     exchanges = {(one["connection_id"], one["stream_id"]) for one in asked}
     halves = [one for one in events if (one["connection_id"], one["stream_id"]) in exchanges]
