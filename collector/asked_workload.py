@@ -10,7 +10,8 @@ from collector.workload import Caller, Workload
 
 MOST_CALLERS = 16_384
 FRESH_S = 30.0
-WAIT_S = 0.2  # then the connection stays without; the ring goes on filling meanwhile
+WAIT_S = 1.0  # then the connection stays without; the ring goes on filling meanwhile
+SHORT_WAIT_S = 0.05  # while the supervisor does not answer at all
 
 
 class AskedWorkload:
@@ -23,24 +24,28 @@ class AskedWorkload:
         self._known: OrderedDict[Caller, tuple[float, Workload]] = OrderedDict()
         self._number = 0
         self.unanswered = 0
+        self._wait_s = WAIT_S
 
     def of(self, caller: Caller) -> Workload:
         """Return what `caller` is part of; nothing known where the supervisor is too busy to say. Raises Closed."""
         until_s, workload = self._known.get(caller, (0.0, NOWHERE))
         if until_s < self._clock_s():
-            workload = self._ask(caller)
+            answer = self._ask(caller)
+            if answer is None:  # not to be remembered: the next connection asks again
+                return NOWHERE
+            workload = answer
             self._known[caller] = (self._clock_s() + FRESH_S, workload)
             self._known.move_to_end(caller)
             if len(self._known) > MOST_CALLERS:
                 self._known.popitem(last=False)
         return workload
 
-    def _ask(self, caller: Caller) -> Workload:
+    def _ask(self, caller: Caller) -> Workload | None:
         self._number += 1
         self._channel.send(Ask(self._number, caller))
-        until_s = self._clock_s() + WAIT_S
+        until_s = self._clock_s() + self._wait_s
         others = []
-        answer = NOWHERE
+        answer: Workload | None = None
         while (left_s := until_s - self._clock_s()) > 0:
             message = self._channel.receive(left_s)
             if isinstance(message, Answer) and message.number == self._number:
@@ -50,6 +55,7 @@ class AskedWorkload:
                 others.append(message)
         else:
             self.unanswered += 1
+        self._wait_s = SHORT_WAIT_S if answer is None else WAIT_S
         for message in others:
             self._channel.push_back(message)
         return answer
