@@ -26,6 +26,7 @@ from collector.supervisor import Supervisor
 from collector.watch import About, Watch
 from deploy.sinks import kafka_sink, lines_descriptor
 from schemas.config import Config
+from schemas.loss import HIDES_NO_MESSAGE
 from schemas.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -130,6 +131,8 @@ def say(text: str) -> None:
 
 
 def summary(loss: dict[str, int]) -> str:
-    """Return what was lost, in one line."""
-    lost = ", ".join(f"{amount} {reason}" for reason, amount in sorted(loss.items()) if amount)
-    return f"lost: {lost}" if lost else "nothing lost"
+    """Return what was lost, and of what less is known, in one line."""
+    counted = sorted((reason, f"{amount} {reason}") for reason, amount in loss.items() if amount)
+    lost = ", ".join(text for reason, text in counted if reason not in HIDES_NO_MESSAGE)
+    less = ", ".join(text for reason, text in counted if reason in HIDES_NO_MESSAGE)
+    return (f"lost: {lost}" if lost else "nothing lost") + (f"; less is known: {less}" if less else "")

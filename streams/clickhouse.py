@@ -21,6 +21,8 @@ FAILURES = (Error, HTTPError, OSError)
 # The client also logs what it raises; without a handler Python would print that beside our one line.
 logging.getLogger("clickhouse_connect").addHandler(logging.NullHandler())
 
+PLACE = re.compile(r"\{\w+:[^}]+\}")  # where the server binds a parameter
+
 # What a reader may use. readonly=1 also denies the table functions that read files or the network.
 READER_LIMITS = {
     "max_execution_time": 60,
@@ -157,4 +159,12 @@ def said(error: BaseException) -> str:
 
 def rows(client: Client, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
     """Return the rows of one query, `parameters` bound to its {name:Type} places."""
-    return [tuple(row) for row in client.query(sql, parameters=parameters).result_rows]
+    return [tuple(row) for row in client.query(sql, parameters=placed(sql, parameters)).result_rows]
+
+
+def placed(sql: str, parameters: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return the parameters for a query with {name:Type} places, None for one without.
+
+    Given any, the client would take the percent signs of a query without places (LIKE '%…') for places of Python.
+    """
+    return parameters if PLACE.search(sql) else None

@@ -95,6 +95,15 @@ def test_values_are_bound_never_pasted(ask: object) -> None:
 
 
 @pytest.mark.stack
+def test_percent_signs_are_sqls_own(ask: object) -> None:
+    assert callable(ask)
+    sql = "SELECT 'imsi-k2-x' LIKE '%-k2-%' AS a, formatDateTime(toDate('2026-11-27'), '%Y') AS b, 7 % 4 AS c"
+    assert json.loads(ask(sql, "--format", "json")[1]) == [{"a": 1, "b": "2026", "c": 3}]
+    with_place = sql + ", {x:String} LIKE '%s' AS d"
+    assert json.loads(ask(with_place, "--param", "x=ws", "--format", "json")[1])[0]["d"] == 1
+
+
+@pytest.mark.stack
 def test_the_cookbook_runs_by_name_and_says_what_it_does_not_count_yet(ask: object, database: str) -> None:
     assert callable(ask)
     assert "traffic_by_nf_pair" in ask("--cookbook", "list")[1]

@@ -34,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Run the query and print its rows."""
     from deploy.accounts import reader
     from schemas.config import load
-    from streams.clickhouse import FAILURES, connect, said
+    from streams.clickhouse import FAILURES, connect, placed, said
     from streams.cookbook import PERIOD
 
     if options.cookbook == "list":
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     parameters = PERIOD | dict(_bound(text) for text in options.param)
     client = connect(reader(load(options.config)))
     try:
-        with client.query_rows_stream(sql, parameters=parameters) as stream:
+        with client.query_rows_stream(sql, parameters=placed(sql, parameters)) as stream:
             names = stream.source.column_names or _described(client, sql, parameters)
             write(options.format, names, stream, sys.stdout)
         if options.cookbook is not None and (left := unrolled(client, sql)):
