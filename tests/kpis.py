@@ -181,7 +181,8 @@ def failure(row: Row) -> str:
 def check(kpis: dict[tuple[Any, ...], Row], wanted: dict[tuple[Any, ...], Row]) -> None:
     """Compare all; quantiles within the sketch's error. What was taken back wholly may stand as nothing."""
     kpis = {place: row for place, row in kpis.items() if row["requests"] or row["in_flight"] or place in wanted}
-    assert set(kpis) == set(wanted)
+    missing, extra = wanted.keys() - kpis.keys(), kpis.keys() - wanted.keys()
+    assert not missing and not extra, (len(missing), len(extra), [*missing][:3], [*extra][:3])
     for place, row in kpis.items():
         told = wanted[place]
         for name, value in told.items():
