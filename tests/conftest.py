@@ -6,21 +6,28 @@ from pathlib import Path
 
 import pytest
 
-# Files whose agents see all that is spoken on this host: one process runs them, one after another.
-WATCHERS = ("test_end_to_end", "test_privacy_stack", "test_demo", "test_bad_input", "test_doctor")
-FIRST = ("test_end_to_end", "test_demo", "test_agent_live", "test_stage", "test_chaos", "test_kpis_on_kafka")
+# What watches the kernel sees all that is spoken on this host, and what kills the parts of a whole stack counts on its
+# time: one process runs these files, one after another; all others run beside them.
+ALONE = (
+    *("test_end_to_end", "test_demo", "test_noc", "test_privacy_stack", "test_stage", "test_chaos", "test_operate"),
+    *("test_kpis_on_kafka", "test_bad_input", "test_doctor", "test_stack_restart", "test_webhook"),
+)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the tests of one file to one process, so that they share its broker and engine; the longest files first."""
+    """Give the tests of one file to one process, so that they share its broker and engine."""
     if not config.pluginmanager.hasplugin("xdist"):
         return
     for item in items:
         name = item.path.stem
-        watches = name in WATCHERS or name.endswith("_live")
-        item.add_marker(pytest.mark.xdist_group("watchers" if watches else name))
-    items.sort(key=lambda item: FIRST.index(item.path.stem) if item.path.stem in FIRST else len(FIRST))
+        item.add_marker(pytest.mark.xdist_group("alone" if runs_alone(name) else name))
+    items.sort(key=lambda item: not runs_alone(item.path.stem))
+
+
+def runs_alone(name: str) -> bool:
+    """Tell whether a file of tests shares its process with those that need the machine."""
+    return name in ALONE or name.endswith("_live")
 
 
 @pytest.fixture(scope="session", autouse=True)
