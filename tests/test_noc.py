@@ -169,7 +169,7 @@ def filled(stack: LocalStack) -> dict[str, Rows]:
         found.update({topic: stored(stack, topic) for topic in TOPICS})
         return before == found and all(found.values()) and len(found["sbi.kpis"]) > 1_200
 
-    until(is_settled, pause_s=4.0)
+    until(is_settled, 240, pause_s=4.0)
     return found
 
 
