@@ -2,15 +2,15 @@
 
 import re
 import shutil
-import socket
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from tests.answering import listening
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--virtual-time-budget=3000")
@@ -46,16 +46,5 @@ def texts(document: str, css_class: str) -> list[str]:
 def trap() -> Iterator[tuple[str, list[bytes]]]:
     """Listen where a page's resources may be asked for; yield the address and what was asked."""
     asked: list[bytes] = []
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def listen() -> None:
-            while True:
-                try:
-                    link, _ = server.accept()
-                except OSError:
-                    return
-                with link:
-                    asked.append(link.recv(1_000))
-
-        threading.Thread(target=listen, daemon=True).start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/", asked
+    with listening(lambda link: asked.append(link.recv(1_000))) as place:
+        yield f"http://{place}/", asked

@@ -21,7 +21,7 @@ from deploy.stack.passwords import READER, WRITER, passwords
 from schemas.framing import frame
 from streams.clickhouse import connect, rows
 from tests import under_unit
-from tests.broker import broker, free_ports
+from tests.broker import Broker, broker, free_ports
 from tests.front import Front, front
 from tests.local_stack import until
 from tests.test_agent_status import STATUS
@@ -81,6 +81,21 @@ def done(environment: dict[str, str], log: Path, *words: str) -> None:
     assert sbiscope(environment, log, *words).wait(120) == 0, log.read_text()
 
 
+def surroundings(kafka: Broker, engine: Front, metrics_port: int) -> dict[str, str]:
+    """Return the environment of commands that use this broker and this engine."""
+    secrets = passwords(engine.place)
+    return os.environ | {
+        "SBISCOPE_KAFKA_BOOTSTRAP": kafka.bootstrap,
+        "SBISCOPE_KAFKA_PARTITIONS": "2",
+        "SBISCOPE_CLICKHOUSE_URL": f"http://127.0.0.1:{engine.port}",
+        "SBISCOPE_CLICKHOUSE_USER": WRITER,
+        "SBISCOPE_CLICKHOUSE_PASSWORD": secrets[WRITER],
+        "SBISCOPE_CLICKHOUSE_READER_USER": READER,
+        "SBISCOPE_CLICKHOUSE_READER_PASSWORD": secrets[READER],
+        "SBISCOPE_STREAMS_METRICS_PORT": str(metrics_port),
+    }
+
+
 @contextmanager
 def installation(directory: Path) -> Iterator[Installation]:
     """Have the suite of a whole core stored, seven tellings of two agents and eleven flows; nothing is left of it."""
@@ -89,17 +104,7 @@ def installation(directory: Path) -> Iterator[Installation]:
         kafka = ending.enter_context(broker())
         engine = ending.enter_context(front(directory))
         (port,) = free_ports(1)
-        secrets = passwords(engine.place)
-        environment = os.environ | {
-            "SBISCOPE_KAFKA_BOOTSTRAP": kafka.bootstrap,
-            "SBISCOPE_KAFKA_PARTITIONS": "2",
-            "SBISCOPE_CLICKHOUSE_URL": f"http://127.0.0.1:{engine.port}",
-            "SBISCOPE_CLICKHOUSE_USER": WRITER,
-            "SBISCOPE_CLICKHOUSE_PASSWORD": secrets[WRITER],
-            "SBISCOPE_CLICKHOUSE_READER_USER": READER,
-            "SBISCOPE_CLICKHOUSE_READER_PASSWORD": secrets[READER],
-            "SBISCOPE_STREAMS_METRICS_PORT": str(port),
-        }
+        environment = surroundings(kafka, engine, port)
         done(environment, log, "schema")
         worker = sbiscope(environment, log, "streams", "--instance", "w1", under=confinement())
         ending.callback(worker.wait, 40)

@@ -6,8 +6,6 @@ import shutil
 import subprocess
 import tarfile
 import threading
-import time
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -16,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from deploy.stack.jars import FETCH_S, cache
+from tests.answering import answering
 from tests.broker import free_ports
 
 APICURIO = "apicurio-registry-app-2.5.11.Final"
@@ -102,22 +101,5 @@ def apicurio(directory: Path) -> Iterator[str]:
     words = ["java", "-Xmx400m", "-Dquarkus.http.host=127.0.0.1", f"-Dquarkus.http.port={port}"]
     words += ["-jar", str(place / f"{APICURIO}-runner.jar")]
     url = f"http://127.0.0.1:{port}/apis/ccompat/v7"
-    with (directory / "apicurio.log").open("wb") as log:
-        process = subprocess.Popen(words, stdout=log, stderr=log, cwd=directory)
-    try:
-        end = time.monotonic() + 120
-        while not _answers(f"{url}/subjects"):
-            assert process.poll() is None and time.monotonic() < end, (directory / "apicurio.log").read_text()[-2000:]
-            time.sleep(0.3)
+    with answering(words, directory / "apicurio.log", f"{url}/subjects", 120):
         yield url
-    finally:
-        process.kill()
-        process.wait(10)
-
-
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False

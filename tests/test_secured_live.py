@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -38,6 +38,7 @@ from deploy.stack.passwords import READER, WRITER, passwords
 from schemas.config import load
 from schemas.kafka import client_settings
 from schemas.topics import declared
+from tests.answering import listening
 from tests.certificates import Authority, Pair
 from tests.front import Front, front
 from tests.local_stack import until
@@ -320,23 +321,13 @@ def listener(pair: Pair) -> Iterator[str]:
     """Show a certificate to whoever comes; none of those that come for this goes on."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(pair.certificate, pair.key)
-    with socket.create_server(("127.0.0.1", 0)) as server:
 
-        def show() -> None:
-            while True:
-                try:
-                    link, _ = server.accept()
-                except OSError:
-                    return
-                with link:
-                    try:
-                        context.wrap_socket(link, server_side=True).close()
-                    except OSError:
-                        pass
+    def show(link: socket.socket) -> None:
+        with suppress(OSError):
+            context.wrap_socket(link, server_side=True).close()
 
-        threading.Thread(target=show, daemon=True).start()
-        yield f"https://127.0.0.1:{server.getsockname()[1]}"
-        server.shutdown(socket.SHUT_RDWR)
+    with listening(show) as place:
+        yield f"https://{place}"
 
 
 def test_no_secret_was_ever_said(site: Site) -> None:

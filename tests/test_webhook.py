@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import json
 import shutil
-import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ from streams.sink import Gathering, Poisoned
 from streams.stages import WEBHOOK
 from streams.store import insist
 from streams.webhook import Webhook
+from tests.answering import answering
 from tests.broker import free_ports
 from tests.receiver import receiver
 from tests.test_alerts import QUIET, Row, counts, run, window
@@ -153,25 +153,8 @@ def manager(directory: Path) -> Iterator[str]:
     url = f"http://127.0.0.1:{port}"
     command = [MANAGER, f"--config.file={settings}", f"--storage.path={directory / 'data'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
-    with (directory / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    try:
-        end = time.monotonic() + 30
-        while not _ready(url):
-            assert process.poll() is None and time.monotonic() < end, (directory / "log").read_text()
-            time.sleep(0.1)
+    with answering(command, directory / "log", f"{url}/-/ready", 30):
         yield url
-    finally:
-        process.kill()
-        process.wait(10)
-
-
-def _ready(url: str) -> bool:
-    try:
-        with urllib.request.urlopen(f"{url}/-/ready", timeout=1) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
 
 
 def active(url: str) -> list[Any]:

@@ -6,7 +6,6 @@ The recording is one of all procedures through an SCP; LOADS nodes tell of it. O
 Repeated content packs better in ClickHouse than a core's would; ids and times, the greater part, are never repeated.
 """
 
-import os
 import re
 import struct
 import sys
@@ -15,13 +14,12 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from deploy.stack.passwords import READER, WRITER, passwords
 from streams.clickhouse import connect, rows
 from tests.bench.line import show
 from tests.broker import Broker, broker, free_ports
 from tests.front import Front, front
 from tests.local_stack import until
-from tests.operated import EXCHANGES, STORED_S, SUITE, Installation, done, sbiscope, settled
+from tests.operated import EXCHANGES, STORED_S, SUITE, Installation, done, sbiscope, settled, surroundings
 
 LOADS, IDLE_S = 2, 5.0
 MILLION = 1_000_000
@@ -63,17 +61,7 @@ def run(loads: int) -> None:
         directory = Path(ending.enter_context(tempfile.TemporaryDirectory()))
         kafka, engine = ending.enter_context(broker()), ending.enter_context(front(directory))
         (port,) = free_ports(1)
-        secrets = passwords(engine.place)
-        environment = os.environ | {
-            "SBISCOPE_KAFKA_BOOTSTRAP": kafka.bootstrap,
-            "SBISCOPE_KAFKA_PARTITIONS": "2",
-            "SBISCOPE_CLICKHOUSE_URL": f"http://127.0.0.1:{engine.port}",
-            "SBISCOPE_CLICKHOUSE_USER": WRITER,
-            "SBISCOPE_CLICKHOUSE_PASSWORD": secrets[WRITER],
-            "SBISCOPE_CLICKHOUSE_READER_USER": READER,
-            "SBISCOPE_CLICKHOUSE_READER_PASSWORD": secrets[READER],
-            "SBISCOPE_STREAMS_METRICS_PORT": str(port),
-        }
+        environment = surroundings(kafka, engine, port)
         log = directory / "commands.log"
         done(environment, log, "schema")
         worker = sbiscope(environment, log, "streams")
