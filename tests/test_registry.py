@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +92,6 @@ def test_a_registry_that_is_away_or_refuses_is_told_in_one_line() -> None:
     with registry.small() as where:
         taken = Kafka(registry_url=where)
         request = json.dumps({"schema": json.dumps({"type": "record", "name": "Other", "fields": []})}).encode()
-        registry.urllib.request.urlopen(f"{where}/subjects/sbi.kpis-value/versions", request).close()
+        urllib.request.urlopen(f"{where}/subjects/sbi.kpis-value/versions", request).close()
         with pytest.raises(Refusal, match=r"the schema registry refuses.*409"):
             marks(taken)
