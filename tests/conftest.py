@@ -3,8 +3,10 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 # What watches the kernel sees all that is spoken on this host, and what kills the parts of a whole stack counts on its
 # time: one process runs these files, one after another; all others run beside them.
@@ -14,14 +16,25 @@ ALONE = (
 )
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give the tests of one file to one process, so that they share its broker and engine."""
-    if not config.pluginmanager.hasplugin("xdist"):
-        return
-    for item in items:
-        name = item.path.stem
-        item.add_marker(pytest.mark.xdist_group("alone" if runs_alone(name) else name))
+class ByFile(LoadScopeScheduling):
+    """Gives the tests of one file to one process, so that they share its broker and engine.
+
+    xdist's own `--dist=loadgroup` writes its groups where pytest 9.2 does not read them, and spreads all tests.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        name = Path(nodeid.partition("::")[0]).stem
+        return "alone" if runs_alone(name) else name
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    """Schedule by file where there are several processes."""
+    return ByFile(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
     items.sort(key=lambda item: not runs_alone(item.path.stem))
 
 
