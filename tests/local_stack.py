@@ -14,7 +14,7 @@ from typing import Any
 
 from deploy.accounts import reader
 from deploy.stack.layout import Layout
-from deploy.stack.state import holder, running
+from deploy.stack.state import PartState, holder, running
 from schemas.config import Config, load
 from streams.clickhouse import connect
 from tests.broker import free_ports
@@ -69,11 +69,20 @@ class LocalStack:
         assert code == 0, out + complaints
         assert holder(self.place) is None
 
-    def kill(self, part: str) -> None:
-        """Kill -9 a part's process; the supervisor starts it again."""
+    def part(self, name: str) -> PartState:
+        """Return a part as the supervisor sees it."""
         state = running(self.place)
         assert state is not None
-        (pid,) = (one.pid for one in state.parts if one.name == part)
+        return next(one for one in state.parts if one.name == name)
+
+    def is_up(self, name: str) -> bool:
+        """Tell whether a part answers."""
+        return self.part(name).state == "up"
+
+    def kill(self, name: str) -> None:
+        """Kill -9 a part's process; the supervisor starts it again."""
+        pid = self.part(name).pid
+        assert pid, f"{name} has no process just now"  # 0 would be every process of ours
         os.kill(pid, signal.SIGKILL)
 
     def rows(self, sql: str) -> list[Row]:

@@ -22,7 +22,6 @@ from collector.message import Counters
 from collector.record import Moved
 from collector.workload import Workload
 from deploy.sinks import kafka_sink
-from deploy.stack.state import running
 from schemas.fields import document
 from schemas.framing import frame
 from streams.alertmanager import postable
@@ -74,16 +73,9 @@ def bootstrap(stack: LocalStack) -> str:
     return f"127.0.0.1:{stack.config.stack.kafka_port}"
 
 
-def part(stack: LocalStack, name: str) -> int:
-    """Return the process id of a part, 0 while it is not there."""
-    state = running(stack.place)
-    assert state is not None
-    return next(one.pid for one in state.parts if one.name == name)
-
-
 def kill(stack: LocalStack, name: str) -> None:
     """Kill a part once it is there again."""
-    until(lambda: part(stack, name) > 0)
+    until(lambda: stack.part(name).pid > 0)
     stack.kill(name)
 
 
@@ -169,7 +161,7 @@ def filled(stack: LocalStack) -> dict[str, Rows]:
         found.update({topic: stored(stack, topic) for topic in TOPICS})
         return before == found and all(found.values()) and len(found["sbi.kpis"]) > 1_200
 
-    until(is_settled, 240, pause_s=4.0)
+    until(is_settled, pause_s=4.0)
     return found
 
 
