@@ -182,7 +182,8 @@ def check(kpis: dict[tuple[Any, ...], Row], wanted: dict[tuple[Any, ...], Row]) 
     """Compare all; quantiles within the sketch's error. What was taken back wholly may stand as nothing."""
     kpis = {place: row for place, row in kpis.items() if row["requests"] or row["in_flight"] or place in wanted}
     missing, extra = wanted.keys() - kpis.keys(), kpis.keys() - wanted.keys()
-    assert not missing and not extra, (len(missing), len(extra), [*missing][:3], [*extra][:3])
+    seen = [(place, wanted[place]) for place in missing][:3], [(place, kpis[place]) for place in extra][:3]
+    assert not missing and not extra, (len(missing), len(extra), *seen)
     for place, row in kpis.items():
         told = wanted[place]
         for name, value in told.items():
