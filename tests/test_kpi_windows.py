@@ -16,7 +16,7 @@ from streams.reframe import Layout, Malformed
 from streams.store import Table
 from tests import engine, generate, kpis, tshark
 from tests.events import batch, request, response
-from tests.kpis import DELTAS, Row, Stages, check, counted
+from tests.kpis import DELTAS, Row, Stages, check, counted, says_something
 
 S = 1_000_000
 T0 = 1_795_302_000 * S  # a full hour
@@ -150,6 +150,27 @@ def test_the_stream_and_the_recomputed_kpis_agree(suite: Stages) -> None:
         "SELECT sum(value) FROM measurements_3gpp WHERE window_s = 3600 AND name = 'SM.PduSessionCreationReq'"
     ).result_rows == [(48,)]
     assert client.query("SELECT sum(asked) FROM success_by_operation WHERE window_s = 10").result_rows[0][0] < 4_636
+
+
+@pytest.mark.stack
+def test_the_view_has_a_window_with_answers_alone_only_where_a_measurement_counts_them() -> None:
+    nodes = Nodes()
+    session = "Nsmf_PDUSession_CreateSMContext"
+    nodes.append(*exchange(1, 9.9, 0.3), *exchange(3, 9.8, 0.4, operation=session), upto=10.4, final=True)
+    nodes.settle()
+    _, client = engine.migrated()
+    layout = Layout(document("kpi"))
+    octets = [kpis_record(row) for row in nodes.stages.published]
+    Table(client, "kpis_arriving").store(layout, layout.container(layout.rows(one) for one in octets))
+    sql = "SELECT toUnixTimestamp64Micro(window_start_us), operation FROM kpi_windows WHERE window_s = 10"
+    assert sorted(client.query(sql).result_rows) == [
+        (at(0), session),
+        (at(0), "Nudm_SDM_Get"),
+        (at(10), session),
+    ]
+    wanted = counted(nodes.stages.transactions.values())
+    shown = {place for place, row in wanted.items() if place[0] == 10 and says_something(place, row)}
+    assert sorted(place[1:3] for place in shown) == sorted(client.query(sql).result_rows)
 
 
 def kpis_record(row: Row) -> bytes:
