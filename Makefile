@@ -18,7 +18,7 @@ demo-stop: ## end the stack that the demo left up
 	@$(BIN)/sbiscope down
 
 test: setup ## the whole suite, as CI runs it: files side by side, those that watch the kernel one after another
-	@$(BIN)/python -m pytest -q --numprocesses=auto --no-loadscope-reorder
+	@$(BIN)/python -m pytest -q --numprocesses=3 --no-loadscope-reorder
 
 check: setup ## style, types, import rules, shell and C formatting, compiled hot paths
 	@$(BIN)/ruff check .

@@ -10,10 +10,8 @@ from xdist.scheduler import LoadScopeScheduling
 
 # What watches the kernel sees all that is spoken on this host, and what kills the parts of a whole stack counts on its
 # time: one process runs these files, one after another; all others run beside them.
-ALONE = (
-    *("test_end_to_end", "test_demo", "test_noc", "test_privacy_stack", "test_stage", "test_chaos", "test_operate"),
-    *("test_kpis_on_kafka", "test_bad_input", "test_doctor", "test_stack_restart", "test_webhook"),
-)
+ALONE = ("test_end_to_end", "test_demo", "test_chaos", "test_operate", "test_doctor")
+LONG = ("test_noc", "test_stage", "test_privacy_stack", "test_bad_input")  # mostly waiting
 
 
 class ByFile(LoadScopeScheduling):
@@ -35,7 +33,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
-    items.sort(key=lambda item: not runs_alone(item.path.stem))
+    items.sort(key=lambda item: 0 if runs_alone(item.path.stem) else 1 if item.path.stem in LONG else 2)
 
 
 def runs_alone(name: str) -> bool:
