@@ -6,7 +6,7 @@ from enum import Enum
 import msgspec
 
 from schemas.identity import content_id
-from streams.procedure_kinds import Kind, Step, kinds
+from streams.procedure_kinds import Key, Kind, Step, kinds
 from streams.procedure_step import Seen
 
 MAX_STEPS = 256  # requests of one procedure; the others are counted as left out
@@ -50,6 +50,11 @@ class Instance(msgspec.Struct):
     def procedure_id(self) -> str:
         """The same for the same procedure, whoever sees it."""
         return content_id(self.kind, str(self.session), self.first.logical)
+
+    @property
+    def is_unnamed(self) -> bool:
+        """Whether none of its requests told which subscriber it is about, where it is one's."""
+        return self.definition.key is not Key.REQUEST and all(seen.supi is None for _, seen in self.steps.values())
 
     @property
     def begin_us(self) -> int:

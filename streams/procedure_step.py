@@ -36,6 +36,12 @@ class Seen(msgspec.Struct, array_like=True, frozen=True):
     node: str
     incarnation: str
     is_hop_without_key: bool  # to a proxy, and nothing tells which onward request it became
+    reference: str | None = None  # what names the subscriber where his SUPI is not known
+
+    @property
+    def whose(self) -> str | None:
+        """Who it is about: his SUPI, else the SUCI, GUTI or GPSI that this end could not resolve."""
+        return self.supi or (self.reference if self.reference and "/" not in self.reference else None)
 
     @property
     def is_good(self) -> bool:
@@ -68,7 +74,9 @@ class Seen(msgspec.Struct, array_like=True, frozen=True):
 
 # The fields that a transaction has under the same names.
 COPIED = tuple(
-    name for name in Seen.__struct_fields__ if name not in ("logical", "rank", "end_us", "is_hop_without_key")
+    name
+    for name in Seen.__struct_fields__
+    if name not in ("logical", "rank", "end_us", "is_hop_without_key", "reference")
 )
 
 
@@ -82,6 +90,7 @@ def seen(row: Mapping[str, Any]) -> Seen | None:
         rank=_rank(row),
         end_us=row["response_us"] or row["request_us"] + row["deadline_ms"] * 1_000,
         is_hop_without_key=row["to_proxy"] and row["request_key"] is None,
+        reference=row["subscriber_reference"],
     )
 
 

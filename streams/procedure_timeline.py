@@ -9,6 +9,7 @@ from streams.procedure_kinds import Key, Kind, Step, steps_by_operation
 from streams.procedure_step import Seen, together
 
 MAX_RECENT = 32
+LONGEST_DEADLINE_US = 61_000_000  # so long after its beginning any request is told (DESIGN 6: at most 60 s)
 
 
 class Ended(msgspec.Struct, frozen=True):
@@ -23,7 +24,8 @@ class Timeline(msgspec.Struct):
 
     `last_us`: the latest event time heard of; `last_ms`: the append time of that message. `capture`: the incarnation of
     the capture that it comes from, empty where it is live. `next_ms`: when it is looked at next.
-    `deadline_ms`: the longest that one of its requests was waited for.
+    `deadline_ms`: the longest that one of its requests was waited for. `given_up`: procedures whose guard time passed
+    without a failure: a request begun in time may still be waited for, then that is why nothing followed.
     """
 
     waiting: dict[str, Seen] = {}
@@ -35,6 +37,18 @@ class Timeline(msgspec.Struct):
     capture: str = ""
     next_ms: int = 0
     deadline_ms: int = 0
+    given_up: list[Instance] = []
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is waited for."""
+        return not (self.waiting or self.open or self.given_up)
+
+    @property
+    def next_us(self) -> int:
+        """When the next procedure is over if nothing more comes."""
+        late = [one.due_us() + LONGEST_DEADLINE_US for one in self.given_up]
+        return min([one.due_us() for one in self.open] + late)
 
     def add(self, seen: Seen, append_time_ms: int) -> None:
         """Note a request; `run` looks at it."""
@@ -63,8 +77,19 @@ class Timeline(msgspec.Struct):
     def close_due(self, now_us: int, closed: Closed) -> list[Ended]:
         """Close what is over by `now_us`."""
         due = sorted((one.due_us(), one.kind, place) for place, one in enumerate(self.open) if one.due_us() <= now_us)
-        instances = [self.open[place] for _, _, place in due]
-        return [ended for one in instances for ended in self.close(one, closed)]
+        ended: list[Ended] = []
+        for one in [self.open[place] for _, _, place in due]:
+            if one.outcome(closed) is Outcome.ABANDONED:
+                self.open.remove(one)
+                self.given_up.append(one)
+            else:
+                ended += self.close(one, closed)
+        return ended + self._close_given_up(now_us)
+
+    def _close_given_up(self, now_us: int) -> list[Ended]:
+        """Close what was given up so long before `now_us` that nothing of it can still be waited for."""
+        over = [one for one in self.given_up if one.due_us() + LONGEST_DEADLINE_US <= now_us]
+        return [ended for one in over for ended in self.close(one, Closed.OVER)]
 
     def _close_ended_by(self, seen: Seen) -> list[Ended]:
         """Close what a request says is over: the life of a session or of a registration begins or ends by it."""
@@ -79,7 +104,7 @@ class Timeline(msgspec.Struct):
 
     def close(self, instance: Instance, closed: Closed) -> list[Ended]:
         """Close one procedure."""
-        self.open.remove(instance)
+        (self.open if instance in self.open else self.given_up).remove(instance)
         return [Ended(instance, instance.outcome(closed))]
 
     def _meet(self, kind: Kind, step: Step, seen: Seen) -> Iterator[Ended]:
@@ -90,6 +115,13 @@ class Timeline(msgspec.Struct):
                 instance.take(step.name, seen)
                 yield Ended(instance, instance.outcome(Closed.OVER))
             return
+        if seen.whose is None:
+            return
+        if (late := self._given_up(kind, seen)) is not None:
+            late.take(step.name, seen)
+            if late.outcome(Closed.OVER) is not Outcome.ABANDONED:
+                yield from self.close(late, Closed.OVER)
+            return
         instance_or_none = self._open(kind, seen)
         if step.name in kind.begins and _begins(kind, instance_or_none, step.name, seen):
             if instance_or_none is not None:
@@ -98,12 +130,14 @@ class Timeline(msgspec.Struct):
         if instance_or_none is not None:
             instance_or_none.take(step.name, seen)
 
+    def _given_up(self, kind: Kind, seen: Seen) -> Instance | None:
+        """Return the procedure given up that a request belongs to which began in its time and was told after it."""
+        found = [one for one in self.given_up if one.begin_us <= seen.request_us <= one.due_us()]
+        return _own(found, kind, seen)
+
     def _open(self, kind: Kind, seen: Seen) -> Instance | None:
-        """Return the open procedure that a request belongs to: without a session id, the only one there is."""
-        found = [one for one in self.open if one.kind == kind.name]
-        if kind.key is Key.SESSION and seen.pdu_session_id is not None:
-            found = [one for one in found if one.session == seen.pdu_session_id]
-        return found[0] if len(found) == 1 else None
+        """Return the open procedure that a request belongs to."""
+        return _own(self.open, kind, seen)
 
     def _begin(self, kind: Kind, step: Step, seen: Seen) -> Instance:
         session = seen.pdu_session_id if kind.key is Key.SESSION else None
@@ -115,6 +149,14 @@ class Timeline(msgspec.Struct):
                         instance.take(before.name, earlier)
         self.open.append(instance)
         return instance
+
+
+def _own(instances: list[Instance], kind: Kind, seen: Seen) -> Instance | None:
+    """Return which of these a request belongs to: without a session id, the only one of its kind."""
+    found = [one for one in instances if one.kind == kind.name]
+    if kind.key is Key.SESSION and seen.pdu_session_id is not None:
+        found = [one for one in found if one.session == seen.pdu_session_id]
+    return found[0] if len(found) == 1 else None
 
 
 def _once(requests: list[Seen]) -> Iterator[Seen]:

@@ -19,7 +19,7 @@ import msgspec
 
 from streams.fold import Facts, Held, Numbering, Rows, Taken
 from streams.plain import without_logical_types
-from streams.procedure_instance import Closed
+from streams.procedure_instance import Closed, Outcome
 from streams.procedure_kinds import steps_by_operation
 from streams.procedure_row import encode, record
 from streams.procedure_step import Seen, seen
@@ -34,7 +34,7 @@ PAUSE_MS = 5_000  # of append time, that a capture's requests wait: two loads of
 EDGE_MS = 30_000  # of append time without anything of a capture: it has ended
 MAX_WAITING, MAX_SUBSCRIBERS, MAX_CAPTURES = 200_000, 100_000, 64
 FORM = 1
-NAMES = ("rows", "rows_repeated", "steps", "procedures", "subscribers_evicted")
+NAMES = ("rows", "rows_repeated", "steps", "procedures", "procedures_unnamed", "subscribers_evicted")
 OUTCOMES = ("success", "partial", "failed", "abandoned", "superseded", "incomplete")
 
 
@@ -84,9 +84,7 @@ class Procedures:
         """Close everything, where nothing more can come: a capture without Kafka."""
         ended = []
         for timeline in self._subscribers.values():
-            ended += timeline.run()
-            while timeline.open:
-                ended += self._close_next(timeline)
+            ended += timeline.run() + self._close_all(timeline)
         self._subscribers.clear()
         return self._rows(ended)
 
@@ -142,7 +140,7 @@ class Procedures:
         if step is None:
             return
         self.counts["steps"] += 1
-        name = step.supi or f"/{step.operation}"  # without subscriber only requests that stand alone
+        name = step.whose or f"/{step.operation}"  # without subscriber only requests that stand alone
         timeline = self._subscribers.get(name)
         if timeline is None:
             timeline = self._subscribers[name] = Timeline()
@@ -169,10 +167,10 @@ class Procedures:
             timeline = self._subscribers.get(name)
             if timeline is not None:
                 ended += self._look(timeline, append_time_ms)
-                if timeline.waiting or timeline.open:
-                    self._wake_again(name, timeline, append_time_ms)
-                else:
+                if timeline.is_idle:
                     del self._subscribers[name]
+                else:
+                    self._wake_again(name, timeline, append_time_ms)
         return ended
 
     def _look(self, timeline: Timeline, append_time_ms: int) -> list[Ended]:
@@ -185,8 +183,7 @@ class Procedures:
         if timeline.waiting and (quiet_ms >= settle_ms or is_at_edge or has_waited):
             ended += self._run(timeline)
         if is_at_edge:
-            while timeline.open:
-                ended += self._close_next(timeline)
+            ended += self._close_all(timeline)
         elif quiet_ms >= settle_ms:
             ended += timeline.close_due(timeline.last_us + quiet_ms * 1_000, Closed.OVER)
         return ended
@@ -204,8 +201,7 @@ class Procedures:
     def _wake_again(self, name: str, timeline: Timeline, append_time_ms: int) -> None:
         ahead_ms = PAUSE_MS
         if not timeline.capture and not timeline.waiting:
-            due_us = min(one.due_us() for one in timeline.open)
-            ahead_ms = max((due_us - timeline.last_us) // 1_000 - (append_time_ms - timeline.last_ms), 1_000)
+            ahead_ms = max((timeline.next_us - timeline.last_us) // 1_000 - (append_time_ms - timeline.last_ms), 1_000)
         self._set_wake(name, timeline, append_time_ms + ahead_ms)
 
     def _set_wake(self, name: str, timeline: Timeline, at_ms: int) -> None:
@@ -216,9 +212,12 @@ class Procedures:
         self._waiting -= len(timeline.waiting)
         return timeline.run()
 
-    def _close_next(self, timeline: Timeline) -> list[Ended]:
-        one = min(timeline.open, key=lambda one: (one.due_us(), one.kind))
-        return timeline.close(one, Closed.EDGE if self._is_at_edge(one.first, one.due_us()) else Closed.OVER)
+    def _close_all(self, timeline: Timeline) -> list[Ended]:
+        ended: list[Ended] = []
+        for one in sorted([*timeline.given_up, *timeline.open], key=lambda one: (one.due_us(), one.kind)):
+            is_at_edge = self._is_at_edge(one.first, one.due_us())
+            ended += timeline.close(one, Closed.EDGE if is_at_edge else Closed.OVER)
+        return ended
 
     def _is_at_edge(self, first: Seen, due_us: int) -> bool:
         return first.is_captured and self._reached.get(first.incarnation, (due_us, 0))[0] < due_us
@@ -230,7 +229,7 @@ class Procedures:
             _, timeline = self._subscribers.popitem(last=False)
             self.counts["subscribers_evicted"] += 1
             ended += self._run(timeline)
-            for one in list(timeline.open):
+            for one in [*timeline.given_up, *timeline.open]:
                 ended += timeline.close(one, Closed.EDGE)
         return ended
 
@@ -239,6 +238,9 @@ class Procedures:
     def _rows(self, ended: list[Ended]) -> list[Rows]:
         found: dict[tuple[str, int], tuple[list[bytes], list[bytes]]] = {}
         for one in ended:
+            if one.instance.is_unnamed and one.outcome is not Outcome.FAILED:
+                self.counts["procedures_unnamed"] += 1  # the end that knows the subscriber tells it
+                continue
             row = record(one)
             self.counts["procedures"] += 1
             self.counts[f"ended_{row['outcome']}"] += 1

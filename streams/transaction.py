@@ -70,7 +70,7 @@ class Row:
         self.cause: bytes | None = None
 
     def spread_over(self, partitions: int) -> int:
-        """Return the output partition: by subscriber, else by logical request, else by exchange: all its sightings."""
+        """Return the output partition: by SUPI or what stands for it, else by logical request, else by exchange."""
         return crc32(self.spread) % partitions
 
 
@@ -82,6 +82,7 @@ _AT = cython.declare(Offsets, Offsets())
 _CELL_FIELDS = bytes(NAMES.index(name) for name in CELL)
 _SUPI = cython.declare(cython.int, NAMES.index("supi"))
 _TARGET_API_ROOT = cython.declare(cython.int, NAMES.index("target_api_root"))
+_REFERENCE = cython.declare(cython.int, NAMES.index("subscriber_reference"))
 _REQUEST_KEY = cython.declare(cython.int, NAMES.index("request_key"))
 _EXCHANGE_KEY = cython.declare(cython.int, NAMES.index("exchange_key"))
 _RETRANSMISSION = cython.declare(cython.int, NAMES.index("retransmission"))
@@ -332,8 +333,13 @@ def _describe(row: Row) -> cython.int:
         field = fields[i]
         _CELL.copy(row.octets, _AT.at[field], _AT.at[field + 1])
     row.cell = _CELL.since(0)
-    field = _SUPI if p[_AT.at[_SUPI]] else _REQUEST_KEY if p[_AT.at[_REQUEST_KEY]] else _EXCHANGE_KEY
-    row.spread = row.octets[_AT.at[field] : _AT.at[field + 1]]
+    if p[_AT.at[_SUPI]]:
+        row.spread = _field(row, _SUPI)
+    else:
+        named: bytes = _field(row, _REFERENCE) if p[_AT.at[_REFERENCE]] else b"/"
+        if b"/" in named:  # a place, which may be spelled otherwise on another hop
+            named = _field(row, _REQUEST_KEY if p[_AT.at[_REQUEST_KEY]] else _EXCHANGE_KEY)
+        row.spread = named
     row.retransmission = p[_AT.at[_RETRANSMISSION]] != 0
     row.status = number(p, _AT.at[_STATUS] + 1) if p[_AT.at[_STATUS]] else -1
     row.cause = row.octets[_behind(p, _AT.at[_CAUSE] + 1) : _AT.at[_CAUSE + 1]] if p[_AT.at[_CAUSE]] else None
@@ -341,6 +347,11 @@ def _describe(row: Row) -> cython.int:
     row.request_body_bytes = _counted(p, numbers[2])
     row.response_body_bytes = _counted(p, numbers[3])
     return 0
+
+
+@cython.cfunc
+def _field(row: Row, field: cython.int) -> bytes:
+    return row.octets[_AT.at[field] : _AT.at[field + 1]]
 
 
 @cython.cfunc

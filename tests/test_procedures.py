@@ -130,7 +130,7 @@ def told(rows: list[dict[str, Any]], of: str = "") -> list[str]:
     """Return the procedures as words: outcome, and the step where it failed; `of`: of one kind alone."""
     stage = Stage()
     stage.give(rows, 1_000)
-    for second in range(1, 90):
+    for second in range(1, 120):
         stage.tick(1_000 + second * 1_000)
     assert sorted(map(json.loads, stage.texts), key=str) == sorted(stage.rows, key=str)
     assert not stage.fold._subscribers
@@ -276,6 +276,64 @@ def test_who_waits_longer_for_answers_is_waited_for_longer() -> None:
     for second in range(31, 120):
         stage.tick(second * 1_000)
     assert [(one["outcome"], one["failed_step"]) for one in stage.rows] == [("failed", "set_up")]
+
+
+def test_a_request_waited_for_longer_than_all_others_is_why_nothing_followed() -> None:
+    """It is told a minute after it began, when the guard time is long over: nobody gave up, it was not answered."""
+    stage = Stage()
+    stage.give(said("create n1n2"), 0)
+    for second in range(1, 61):
+        stage.tick(second * 1_000)
+    stage.restart()
+    stage.give([row("1:setup=none", 2, deadline_ms=60_000)], 61_000)
+    stage.give([row("30:create", 3)], 62_000)
+    for second in range(62, 180):
+        stage.tick(second * 1_000)
+    told_in_order = sorted(stage.rows, key=lambda one: one["begin_us"])
+    assert [(one["outcome"], one["failed_step"]) for one in told_in_order] == [
+        ("failed", "set_up"),
+        ("abandoned", None),
+    ]
+
+
+SUCI = {"supi": None, "subscriber_reference": "suci-001-k1-concealed"}
+
+
+def seen_by_the_amf(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the client's sightings: of the first request only the SUCI is known there (TS 33.501 6.1.2)."""
+    changed = [one | {"vantage": "client", "transaction_id": f"c{one['transaction_id']}"} for one in rows]
+    return [changed[0] | SUCI, *changed[1:]]
+
+
+def test_who_is_known_at_one_end_alone_is_told_once() -> None:
+    rows = said("auth confirm uecm sdm")
+    for kind in ("ue_initial_registration", "authentication"):
+        assert told([*seen_by_the_amf(rows), *rows], kind) == ["success"]
+        assert told([*rows, *seen_by_the_amf(rows)], kind) == ["success"]
+
+
+def test_with_the_amfs_end_alone_what_follows_names_the_subscriber() -> None:
+    rows = seen_by_the_amf(said("auth confirm uecm sdm"))
+    stage = Stage()
+    stage.give(rows, 0)
+    stage.tick(120_000)
+    assert stage.fold.counts["procedures_unnamed"] == 2
+    kinds_told = {one["kind"]: (one["outcome"], one["begun_by"], one["supi"]) for one in stage.rows}
+    assert kinds_told == {
+        "ue_initial_registration": ("success", "register", "imsi-1"),
+        "authentication": ("success", "confirm", "imsi-1"),
+    }
+
+
+def test_a_failure_is_told_also_of_whom_nobody_knows() -> None:
+    unknown = [row("auth=404", number, **SUCI | {"subscriber_reference": f"suci-{number}"}) for number in (1, 2)]
+    assert told(unknown, "authentication") == ["failed authenticate", "failed authenticate"]
+
+
+def test_requests_of_unknown_subscribers_are_never_put_together() -> None:
+    places = [{"supi": None, "subscriber_reference": f"smf:80/nsmf-pdusession/v1/sm-contexts/{n}"} for n in (1, 2)]
+    rows = [row("preparing", 1, **places[0]), row("completed", 2, **places[1])]
+    assert told(rows, "n2_handover") == []
 
 
 def test_a_busy_subscriber_waits_no_longer_than_the_bound() -> None:
