@@ -86,6 +86,7 @@ _REFERENCE = cython.declare(cython.int, NAMES.index("subscriber_reference"))
 _REQUEST_KEY = cython.declare(cython.int, NAMES.index("request_key"))
 _EXCHANGE_KEY = cython.declare(cython.int, NAMES.index("exchange_key"))
 _RETRANSMISSION = cython.declare(cython.int, NAMES.index("retransmission"))
+_RESULT = cython.declare(cython.int, NAMES.index("result"))
 _STATUS = cython.declare(cython.int, NAMES.index("status"))
 _CAUSE = cython.declare(cython.int, NAMES.index("cause"))
 _NUMBERS = bytes(
@@ -204,7 +205,7 @@ def _pass_on(
             return out.number(0)
         out.number(1)
         return _copy(out, half, place, half is request)
-    if operation != RESPONSE_FIRST:
+    if operation != RESPONSE_FIRST or (i == _RESULT and _tells_failure(request)):
         half = request
         other = response
     place = _place(half, i)
@@ -214,6 +215,17 @@ def _pass_on(
         if place == ABSENT:
             return out.number(0)
     return _copy(out, half, place, half is request)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _tells_failure(request: Half | None) -> cython.bint:
+    """Tell whether a request reports a failure (TS 29.502, N2SmInfoType …_FAIL), whatever its answer then tells."""
+    place: cython.int = _place(request, _RESULT)
+    if place == ABSENT:
+        return False
+    assert request is not None
+    return request.octets[_REQUEST.at[place] : _REQUEST.at[place + 1]].endswith(b"_FAIL")
 
 
 @cython.cfunc

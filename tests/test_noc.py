@@ -37,6 +37,7 @@ from tests.reading import bodies
 from tests.receiver import Receiver, receiver
 from tests.test_agent_status import STATUS
 from tests.test_alerts import Row, counts, others, run, window
+from tests.test_decode import lines, sbiscope
 from tests.test_flows import CLOSE, SEER, head
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
@@ -155,11 +156,13 @@ def filled(stack: LocalStack) -> dict[str, Rows]:
         sink.deliver(flow_of(SEER, head(), moved, Workload("/usr/bin/postgres")))
     sink.close()
     found: dict[str, Rows] = {}
+    over = lines(sbiscope("decode", "--procedures", CAPTURE))  # some come 30 s after its end
 
     def is_settled() -> bool:
         before = dict(found)
         found.update({topic: stored(stack, topic) for topic in TOPICS})
-        return before == found and all(found.values()) and len(found["sbi.kpis"]) > 1_200
+        has_all = len(found["sbi.kpis"]) > 1_200 and len(found["sbi.procedures"]) == len(over)
+        return before == found and all(found.values()) and has_all
 
     until(is_settled, pause_s=4.0)
     return found
