@@ -88,6 +88,27 @@ def test_hops_of_one_request_are_one_request_and_the_same_key_later_is_another()
 
 
 @pytest.mark.stack
+def test_a_request_that_comes_back_to_a_proxy_is_a_loop() -> None:
+    _, client = engine.emptied()
+    first = next(row for row in POOL if row["duration_us"]) | {"server_port": 7777, "deadline_ms": 1_000}
+    start, end = first["request_us"], first["response_end_us"]
+
+    def hop(name: str, server: str, begins: int, ends: int) -> dict[str, Any]:
+        names = {"transaction_id": name, "exchange_key": name, "server_address": server}
+        return first | names | {"request_us": begins, "response_end_us": ends}
+
+    log = [
+        hop("a", "10.0.0.1", start, end),
+        hop("b", "10.0.0.2", start + 10, end - 10),
+        hop("c", "10.0.0.1", start + 20, end - 20),  # the second proxy sent it back
+        hop("later", "10.0.0.1", end + 5, end + 500),  # the same key, afterwards: another request
+    ]
+    generate.insert(client, [generate.encode_batch(log)])
+    (found,) = run(client, "loops")
+    assert (found["server_address"], found["requests"], found["times_again"]) == ("10.0.0.1", 1, 1)
+
+
+@pytest.mark.stack
 def test_a_missed_heartbeat_is_found() -> None:
     _, client = engine.emptied()
     beat = next(row for row in POOL if row["service"] == "nnrf-nfm") | {"request_key": None}

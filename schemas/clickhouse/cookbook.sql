@@ -180,3 +180,21 @@ FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime6
 WHERE cut = 'connection'
 GROUP BY connection_id, client_address, client_port, server_address, server_port
 ORDER BY requests DESC, client_address, client_port, server_address, server_port LIMIT 50;
+
+-- loops: requests that came to one server again before it had answered them, as on a circle of proxies (TS 29.500 6.10.10)
+SELECT consumer_nf, producer_nf, operation, server_address, server_port, uniqExact(request_key) AS requests,
+    count() AS times_again, min(request_us) AS first_request, max(request_us) AS last_request
+FROM
+(
+    SELECT *, max(ifNull(response_end_us, request_us + toIntervalMillisecond(deadline_ms))) OVER before AS open_until
+    FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+    WHERE request_key IS NOT NULL AND request_event_id IS NOT NULL
+    WINDOW before AS
+    (
+        PARTITION BY request_key, server_address, server_port
+        ORDER BY request_us, transaction_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    )
+)
+WHERE request_us <= open_until
+GROUP BY consumer_nf, producer_nf, operation, server_address, server_port
+ORDER BY times_again DESC, server_address, server_port, operation, consumer_nf, producer_nf;
