@@ -367,4 +367,5 @@ class Meaning:
             ends.image,
             ends.pod_uid,
             ends.labels,
+            fields.authorization_scheme,
         )

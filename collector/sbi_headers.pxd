@@ -12,6 +12,7 @@ cdef class Fields:
     cdef readonly str location
     cdef readonly str location_plain
     cdef readonly str retry_after
+    cdef readonly str authorization_scheme
     cdef readonly object priority
     cdef readonly object max_rsp_time_ms
     cdef readonly object sender_timestamp_us

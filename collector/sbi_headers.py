@@ -11,6 +11,7 @@ import cython
 from collector.redaction import SECRET_HEADERS, Redaction
 
 CUSTOM = b"3gpp-sbi-"
+ACCESS_TOKEN = b"3gpp-sbi-access-token"  # TS 29.500 5.2.3.2.13: authorization, handed on by a proxy
 DISCOVERY = "3gpp-sbi-discovery-"
 PRODUCER_ID = "3gpp-sbi-producer-id"
 # What tells nothing of UE, session, slice, network or instance.
@@ -36,15 +37,16 @@ SERVER = cython.declare(cython.int, 8)
 VIA = cython.declare(cython.int, 9)
 LOCATION = cython.declare(cython.int, 10)
 RETRY_AFTER = cython.declare(cython.int, 11)
-PRIORITY = cython.declare(cython.int, 12)
-MAX_RSP_TIME = cython.declare(cython.int, 13)
-SENDER_TIMESTAMP = cython.declare(cython.int, 14)
-CORRELATION_INFO = cython.declare(cython.int, 15)
-TARGET_API_ROOT = cython.declare(cython.int, 16)
-CALLBACK = cython.declare(cython.int, 17)
-REQUEST_INFO = cython.declare(cython.int, 18)
-OTHER = cython.declare(cython.int, 19)
-IGNORED = cython.declare(cython.int, 20)
+AUTHORIZATION = cython.declare(cython.int, 12)
+PRIORITY = cython.declare(cython.int, 13)
+MAX_RSP_TIME = cython.declare(cython.int, 14)
+SENDER_TIMESTAMP = cython.declare(cython.int, 15)
+CORRELATION_INFO = cython.declare(cython.int, 16)
+TARGET_API_ROOT = cython.declare(cython.int, 17)
+CALLBACK = cython.declare(cython.int, 18)
+REQUEST_INFO = cython.declare(cython.int, 19)
+OTHER = cython.declare(cython.int, 20)
+IGNORED = cython.declare(cython.int, 21)
 
 NAMED = (
     b":method",
@@ -59,6 +61,7 @@ NAMED = (
     b"via",
     b"location",
     b"retry-after",
+    b"authorization",
     b"3gpp-sbi-message-priority",
     b"3gpp-sbi-max-rsp-time",
     b"3gpp-sbi-sender-timestamp",
@@ -96,6 +99,7 @@ class Fields:
         self.location: str | None = None
         self.location_plain: str | None = None
         self.retry_after: str | None = None
+        self.authorization_scheme: str | None = None
         self.priority: int | None = None
         self.max_rsp_time_ms: int | None = None
         self.sender_timestamp_us: int | None = None
@@ -136,6 +140,7 @@ class HeaderReader:
         self._redact = redaction.text
         self._redact_header = redaction.header
         self._slots: dict[bytes, int] = {name: slot for slot, name in enumerate(NAMED)}
+        self._slots[ACCESS_TOKEN] = AUTHORIZATION
         self._texts: dict[bytes, str] = {}
         self._numbers: dict[bytes, int | None] = {}
         self._kinds: dict[bytes, tuple[str, str]] = {}
@@ -199,6 +204,8 @@ class HeaderReader:
             fields.location = self.uri(value)
         elif slot == RETRY_AFTER:
             fields.retry_after = self._text(value)
+        elif slot == AUTHORIZATION:
+            fields.authorization_scheme = scheme_of(value)
 
     def _take_sbi(self, fields: Fields, slot: cython.int, name: bytes, value: bytes) -> None:
         if slot == PRIORITY:
@@ -310,6 +317,11 @@ class HeaderReader:
             number = int(digits) if digits.isdigit() and len(digits) <= 9 else None
             remember(self._numbers, value, number)
         return number if number is not None and number <= most else None
+
+
+def scheme_of(value: bytes) -> str:
+    """Return how a request proves that it may ask: `bearer` (RFC 6750) or `other`; nothing else of it is kept."""
+    return "bearer" if value[:7].lower() == b"bearer " else "other"
 
 
 def plain_text(value: bytes) -> str:

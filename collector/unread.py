@@ -19,6 +19,7 @@ OF_REQUEST = OF_BOTH | {
     "3gpp-sbi-max-rsp-time": "max_rsp_time_ms",
     "3gpp-sbi-callback": "callback",
     "3gpp-sbi-request-info": "retransmission",
+    "authorization": "authorization_scheme",
 }
 OF_RESPONSE = OF_BOTH | {
     ":status": "status",

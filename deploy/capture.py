@@ -98,6 +98,13 @@ def procedures_of_capture(config: Config, path: str) -> int:
     return _write_lines(config, path, ProcedureLines(sys.stdout.buffer.write, config.streams))
 
 
+def alerts_of_capture(config: Config, path: str) -> int:
+    """Write the alerts that a capture raises and clears as JSON lines; raises Refusal as `collect_capture` does."""
+    from deploy.alerts import AlertLines
+
+    return _write_lines(config, path, AlertLines(sys.stdout.buffer.write, config.streams))
+
+
 class Lines(Protocol):
     """What makes lines of batches."""
 

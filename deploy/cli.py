@@ -14,7 +14,7 @@ from schemas.refusal import Refusal
 # imported only when asked for: a node needs the collector's dependencies alone.
 COMMANDS = {
     "collect": "the agent: capture SBI messages from the kernel or a file and publish them",
-    "decode": "capture file to JSON lines of events, transactions or procedures, without Kafka",
+    "decode": "capture file to JSON lines of events, transactions, procedures or alerts, without Kafka",
     "streams": "run the stream stages (Faust workers)",
     "up": "start the local stack: Kafka, ClickHouse, workers",
     "down": "stop the local stack",

@@ -46,6 +46,7 @@ COMPILED = (
     "collector.capture_file",
     "streams.half",
     "streams.scratch",
+    "streams.transaction_row",
     "streams.transaction",
     "streams.kpi_cells",
     "collector.ring",

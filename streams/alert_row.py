@@ -15,7 +15,8 @@ from streams.plain import without_logical_types
 OBJECT = ("operation", "consumer_nf", "producer_nf", "producer_nf_instance", "snssai", "dnn", "plmn", "site", "node")
 # By which of X.733's words for what changed: TS 28.532 11.2.1.1.
 NEW, CLEARED = "notifyNewAlarm", "notifyClearedAlarm"
-_NAMES = {"site": "Site", "node": "Node", "producer_nf": "NF", "producer_nf_instance": "Instance"}
+_PRODUCER = {"site": "Site", "node": "Node", "producer_nf": "NF", "producer_nf_instance": "Instance"}
+_CONSUMER = {"site": "Site", "node": "Node", "consumer_nf": "NF"}
 _SCHEMA = fastavro.parse_schema(without_logical_types(document("alert")))
 
 
@@ -38,7 +39,7 @@ def record(
         "perceived_severity": watch.severity if watch.is_raised else "cleared",
         "raised_severity": watch.severity,
         "specific_problem": rule.name,
-        "object_instance": _instance(fields),
+        "object_instance": _instance(fields, _CONSUMER if rule.of_consumer else _PRODUCER),
         "additional_text": why or _text(rule, fields, verdict),
         "window_start_us": start_us,
         "window_s": rule.window_s,
@@ -58,9 +59,9 @@ def encode(row: dict[str, Any]) -> bytes:
     return out.getvalue()
 
 
-def _instance(fields: Mapping[str, str | None]) -> str:
+def _instance(fields: Mapping[str, str | None], names: Mapping[str, str]) -> str:
     """Return the object as a distinguished name (TS 32.300): what would end a value is escaped."""
-    named = ((name, fields[field]) for field, name in _NAMES.items())
+    named = ((name, fields[field]) for field, name in names.items())
     return ",".join(f"{name}={_escaped(value)}" for name, value in named if value)
 
 

@@ -33,6 +33,8 @@ class Rule:
     volume: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
     outside_roles: bool = False
+    where_tokens_are: bool = False
+    of_consumer: bool = False
     baseline: int = 0
     seasonal: bool = False
     absent_after: int = 0
@@ -84,5 +86,7 @@ def measured(names: Sequence[str], kpi: Kpi) -> float:
 
 def observed(rule: Rule, kpi: Kpi) -> float:
     """Return the value that is judged: a share where the rule has `per`."""
+    if rule.where_tokens_are and not kpi["token_expected"]:
+        return 0.0
     value = measured(rule.value, kpi)
     return value / max(measured(rule.per, kpi), 1) if rule.per else value

@@ -127,12 +127,16 @@ class Watch(msgspec.Struct, array_like=True):
     def turn(self, rule: Rule, end_us: int) -> Change:
         """Raise what was clear, clear what was raised. The version is a time, so it rises though we forget a key."""
         self.streak = 0
-        after = 2 * (end_us // VERSION_US) + (not self.is_raised)
-        self.version = max(after, self.version + 1)
+        self.version = max(version_at(end_us, not self.is_raised), self.version + 1)
         if not self.is_raised:
             return Change.CLEARED
         self.raised_us, self.severity = end_us, rule.severity
         return Change.RAISED
+
+
+def version_at(event_us: int, is_raised: bool) -> int:
+    """Return the version of an alert that is raised or cleared at a time: higher than any before it."""
+    return 2 * (event_us // VERSION_US) + is_raised
 
 
 def _judged(rule: Rule, kpi: Kpi, value: float, threshold: float) -> Verdict:

@@ -105,6 +105,9 @@ class Alerts:
         self._shown = dict(found.shown)
         self._places = {}
         for kpi_id, key in found.keys:
+            of = {"window_s": key.window_s} | dict(zip(OBJECT, key.fields, strict=True))
+            new = (rule for rule in self._rules.values() if rule.name not in key.watches and rule.concerns(of))
+            key.watches.update((rule.name, Watch()) for rule in new)  # rules that came with a later release
             self._places.setdefault(key.place, {})[kpi_id] = key
 
     def _read(self, schema: Mapping[str, Any], body: bytes) -> dict[str, Any]:

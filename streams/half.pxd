@@ -19,6 +19,7 @@ cdef class Half:
 cdef class Layout:
     cdef readonly object schema
     cdef readonly tuple names
+    cdef readonly dict places
     cdef public bytes plan
     cdef readonly int sbi_headers
     cdef bytes _kinds
@@ -32,3 +33,4 @@ cdef class Layout:
     cpdef Half half(self, bytes octets)
 
 cdef long long number(const unsigned char* p, Py_ssize_t at) noexcept
+cpdef str text_of(Half half, str name)

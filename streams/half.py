@@ -138,6 +138,7 @@ class Layout:
             self._status = self.names.index("status")
             self._max_rsp_time_ms = self.names.index("max_rsp_time_ms")
             self.sbi_headers = self.names.index("sbi_headers") if "sbi_headers" in self.names else -1
+            self.places = {name: place for place, name in enumerate(self.names)}
             self.plan = b""
         except (KeyError, ValueError) as error:
             raise Malformed(f"its schema is no SbiEventBatch that can be read: {error}") from error
@@ -326,6 +327,23 @@ def _after_blocks(
             if at < 0:
                 return -1
             count -= 1
+
+
+@cython.ccall
+def text_of(half: Half | None, name: str) -> str | None:
+    """Return an optional text of an event, decoded; None where it is null, or not there."""
+    if half is None:
+        return None
+    place: cython.Py_ssize_t = half.layout.places.get(name, -1)
+    if place < 0:
+        return None
+    half.layout.locate(half.octets, 0, _OFFSETS)
+    p: cython.p_const_uchar = half.octets
+    at: cython.Py_ssize_t = _OFFSETS.at[place]
+    if p[at] == 0:
+        return None
+    end: cython.Py_ssize_t = _OFFSETS.at[place + 1]
+    return half.octets[_after(p, at + 1, end, VARINT) : end].decode(errors="replace")
 
 
 def _decoded(body: bytes, at: cython.Py_ssize_t, kind: cython.int) -> tuple[Any, int]:

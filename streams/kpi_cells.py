@@ -11,14 +11,20 @@ from streams.collectors import Collector, Collectors
 from streams.fold import Facts, Numbering, Rows, zigzag
 from streams.kpi_counts import (
     ANSWERED,
+    CONSUMER_OVERLOAD_PERCENT_SUM,
+    CONSUMER_OVERLOAD_REPORTS,
     DURATION_US_SUM,
     DURATIONS,
     HEADER_BYTES,
     IN_FLIGHT,
+    OVERLOAD_PERCENT_SUM,
+    OVERLOAD_REPORTS,
     REQUEST_BODY_BYTES,
     RESPONSE_BODY_BYTES,
     RESPONSE_SUCCESS,
     RETRANSMITTED,
+    WITH_TOKEN,
+    WITHOUT_TOKEN,
     Counts,
     add_named,
 )
@@ -26,9 +32,9 @@ from streams.outcome import Outcome
 from streams.sketch import MULTIPLIER, NOTHING
 
 if cython.compiled:
-    from cython.cimports.streams.transaction import Row
+    from cython.cimports.streams.transaction_row import Row
 else:
-    from streams.transaction import Row
+    from streams.transaction_row import Row
 
 DELTAS = "sbi.kpi-deltas"
 WINDOW_US = cython.declare(cython.longlong, 10_000_000)
@@ -41,12 +47,13 @@ _MULTIPLIER = cython.declare(cython.double, MULTIPLIER)
 
 def record(window: int, cell: bytes, counts: Counts) -> bytes:
     """Return the record KpiCell; `cell` = its key as Avro."""
-    parts = [zigzag(window * 10_000_000), cell, *map(zigzag, counts.counters), zigzag(counts.maximum_us)]
+    first, since = counts.counters[:WITH_TOKEN], counts.counters[WITH_TOKEN:]  # fields that came later stand at the end
+    parts = [zigzag(window * 10_000_000), cell, *map(zigzag, first), zigzag(counts.maximum_us)]
     bins = [(index, count) for index, count in counts.latencies.items() if count]
     if bins:
         parts.append(zigzag(len(bins)))
         parts += [zigzag(index) + zigzag(count) for index, count in bins]
-    parts += [b"\0", _map(counts.failures), _map(counts.response_failures)]
+    parts += [b"\0", _map(counts.failures), _map(counts.response_failures), *map(zigzag, since)]
     return b"".join(parts)
 
 
@@ -79,6 +86,14 @@ def count(cells: dict[Any, Any], row: Row, sign: int) -> None:
         counters[ANSWERED] += sign
     if row.retransmission:
         counters[RETRANSMITTED] += sign
+    if row.token >= 0:
+        counters[WITH_TOKEN if row.token else WITHOUT_TOKEN] += sign
+    if row.overload > 0:
+        counters[OVERLOAD_REPORTS] += sign
+        counters[OVERLOAD_PERCENT_SUM] += sign * row.overload
+    if row.consumer_overload > 0:
+        counters[CONSUMER_OVERLOAD_REPORTS] += sign
+        counters[CONSUMER_OVERLOAD_PERCENT_SUM] += sign * row.consumer_overload
     counters[HEADER_BYTES] += sign * row.header_bytes
     counters[REQUEST_BODY_BYTES] += sign * row.request_body_bytes
     counters[RESPONSE_BODY_BYTES] += sign * row.response_body_bytes

@@ -14,7 +14,13 @@ RESPONSE_BODY_BYTES = 15
 DURATIONS = 16
 DURATION_US_SUM = 17
 RESPONSE_SUCCESS = 18
-COUNTERS = 19
+WITH_TOKEN = 19
+WITHOUT_TOKEN = 20
+OVERLOAD_REPORTS = 21
+OVERLOAD_PERCENT_SUM = 22
+CONSUMER_OVERLOAD_REPORTS = 23
+CONSUMER_OVERLOAD_PERCENT_SUM = 24
+COUNTERS = 25
 
 NO_MAXIMUM = -(1 << 62)
 MAX_FAILURES = 64  # different failures kept apart; the rest counts as other
@@ -29,6 +35,11 @@ class Counts(msgspec.Struct, array_like=True):
     latencies: dict[int, int] = msgspec.field(default_factory=dict)
     failures: dict[str, int] = msgspec.field(default_factory=dict)
     response_failures: dict[str, int] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Complete what an older release kept: of what is counted since there was nothing."""
+        if len(self.counters) < COUNTERS:
+            self.counters += [0] * (COUNTERS - len(self.counters))
 
     @property
     def requests(self) -> int:

@@ -25,6 +25,12 @@ COUNTERS = (
     "durations",
     "duration_us_sum",
     "response_success",
+    "with_token",
+    "without_token",
+    "overload_reports",
+    "overload_percent_sum",
+    "consumer_overload_reports",
+    "consumer_overload_percent_sum",
 )
 
 

@@ -9,14 +9,20 @@ from schemas.fields import document
 from schemas.identity import content_id
 from streams.kpi_counts import (
     ANSWERED,
+    CONSUMER_OVERLOAD_PERCENT_SUM,
+    CONSUMER_OVERLOAD_REPORTS,
     DURATION_US_SUM,
     DURATIONS,
     HEADER_BYTES,
     IN_FLIGHT,
     OTHER,
+    OVERLOAD_PERCENT_SUM,
+    OVERLOAD_REPORTS,
     REQUEST_BODY_BYTES,
     RESPONSE_BODY_BYTES,
     RETRANSMITTED,
+    WITH_TOKEN,
+    WITHOUT_TOKEN,
     Counts,
 )
 from streams.measurements import measured
@@ -57,7 +63,7 @@ def kpi_id(width_s: int, key: Key, node: Node) -> str:
 
 def kpi(
     width_s: int, start_us: int, version: int, key: Key, node: Node, vantage: str,
-    counts: Counts, client: dict[int, int], blind_us: int,
+    counts: Counts, client: dict[int, int], blind_us: int, token_expected: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the record Kpi; `client`: durations by bin at the client end of what the server end counts."""
     by = counts.counters
@@ -109,6 +115,13 @@ def kpi(
         "blind_us": blind_us,
         "failures": _top(counts.failures),
         "measurements": {} if key.to_proxy else measured(key.operation, counts),
+        "with_token": by[WITH_TOKEN],
+        "without_token": by[WITHOUT_TOKEN],
+        "token_expected": token_expected,
+        "overload_reports": by[OVERLOAD_REPORTS],
+        "overload_percent_sum": by[OVERLOAD_PERCENT_SUM],
+        "consumer_overload_reports": by[CONSUMER_OVERLOAD_REPORTS],
+        "consumer_overload_percent_sum": by[CONSUMER_OVERLOAD_PERCENT_SUM],
     }
 
 

@@ -7,6 +7,7 @@ import msgspec
 from streams.kpi_counts import Counts
 from streams.kpi_row import Key, Node
 from streams.kpi_sight import Closed, Sight
+from streams.kpi_tokens import Custom
 
 if TYPE_CHECKING:
     from streams.kpi_windows import KpiWindows
@@ -29,6 +30,7 @@ class KpiState(msgspec.Struct, array_like=True, frozen=True):
     windows: list[tuple[int, int, list[tuple[int, int, Counts, dict[int, int], dict[str, int], int]], dict[int, int]]]
     published: list[tuple[int, int, int]]
     closed: list[tuple[int, int, Closed]]
+    tokens: list[tuple[str | None, str | None, Custom]] = []
 
 
 def dump(fold: "KpiWindows") -> bytes:
@@ -79,6 +81,7 @@ def dump(fold: "KpiWindows") -> bytes:
         closed=closed,
         nodes=list(nodes),
         keys=list(keys),
+        tokens=[(*operation, custom) for operation, custom in fold.tokens.of.items()],
     )
     return msgspec.msgpack.encode(state)
 
@@ -97,6 +100,7 @@ def load(fold: "KpiWindows", octets: bytes) -> None:
     fold.sights = {nodes[one]: sight for one, sight in state.sights}
     fold.closed = {(nodes[one], width_s): runs for one, width_s, runs in state.closed}
     fold.published = {(width_s, start_us): when for width_s, start_us, when in state.published}
+    fold.tokens.of = {(operation, producer_nf): custom for operation, producer_nf, custom in state.tokens}
     for slot, many in state.groups:
         groups = fold.groups[slot] = {}
         for key, address, port, sources, chosen in many:

@@ -20,6 +20,7 @@ from streams.kpi_delta import Cell, Delta, DeltaReader
 from streams.kpi_group import Endpoint, Group, Source, most_trusted
 from streams.kpi_row import Key, Node, encode, kpi
 from streams.kpi_sight import SLOT_US, Closed, Sight
+from streams.kpi_tokens import Tokens
 
 KPIS = "sbi.kpis"
 KPIS_JSON = "sbi.kpis.json"
@@ -74,6 +75,7 @@ class KpiWindows:
         self.windows: dict[tuple[int, int], Window] = {}
         self.published: dict[tuple[int, int], int] = {}  # when last, in that order
         self.closed: dict[tuple[Node, int], Closed] = {}
+        self.tokens = Tokens()
         self.counts = dict.fromkeys(NAMES, 0)
         self._reader = DeltaReader()
         self._dirty: dict[tuple[int, int, Key, Node], None] = {}
@@ -137,6 +139,7 @@ class KpiWindows:
         if slot in self._closed(node, 10):
             self.counts["cells_too_late"] += 1
             return
+        self.tokens.count(cell.key, cell.window_start_us, cell.counts)
         groups = self.groups.setdefault(slot, {})
         endpoint = cell.key, cell.server_address, cell.server_port
         if endpoint not in groups and len(groups) >= MAX_KEYS:
@@ -255,7 +258,8 @@ class KpiWindows:
         seen = [vantage for vantage, requests in row.vantages.items() if requests]
         vantage = seen[0] if len(seen) == 1 else "mixed" if seen else next(iter(row.vantages), "wire")
         blind_us = self.sights[node].blind_us(width_s, start_us)
-        return kpi(width_s, start_us, row.version, key, node, vantage, row.counts, row.client, blind_us)
+        counts, expected = row.counts, self.tokens.are_expected(key)
+        return kpi(width_s, start_us, row.version, key, node, vantage, counts, row.client, blind_us, expected)
 
     def _close(self, append_time_ms: int) -> None:
         """Close for ever what was published long enough ago, and what exceeds the bound."""

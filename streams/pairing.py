@@ -13,11 +13,12 @@ from schemas.config import Streams
 from schemas.identity import orphan_transaction_id, transaction_id
 from streams.collectors import Collector, Collectors
 from streams.fold import Facts, Held, Numbering, Rows, zigzag
-from streams.half import Half, Header, Layout
+from streams.half import Half, Header, Layout, text_of
 from streams.kpi_cells import Deltas
 from streams.outcome import BROKEN_OFF, CUT_OFF, WITHOUT_ANSWER, Asked, Ended, Outcome, of_answer, version_of
 from streams.pairing_state import dump, load
-from streams.transaction import Row, compose, text_of
+from streams.transaction import compose
+from streams.transaction_row import Row
 from streams.transaction_table import prepare
 
 TRANSACTIONS = "sbi.transactions"

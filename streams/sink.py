@@ -173,6 +173,7 @@ class Block:
     def _poisoned(self, one: Arrived, reason: str) -> Poisoned:
         self.gathering.poisoned_in_a_row += 1
         if self.gathering.poisoned_in_a_row > POISON_LIMIT:
+            self.gathering.poisoned_in_a_row = 0  # whoever tries again begins anew
             seen = f"{POISON_LIMIT + 1} messages of {self.gathering.target.topic} in a row, the last: {reason}"
             advice = "compare the table with the writer's schema"
             raise Refusal("the sink stops: no message can be stored", seen, advice)

@@ -22,6 +22,7 @@ from streams.webhook import Webhook
 
 EVENTS, TRANSACTIONS, DELTAS = "sbi.events", "sbi.transactions", "sbi.kpi-deltas"
 NAMES = ("pairing", "kpis", "procedures", "alerts", "sink")
+ALARMED = ALERTS, ALERTS_JSON  # where a sink says that it stopped
 WEBHOOK = Target("webhook", ALERTS, "", numbered=False)
 
 
@@ -99,10 +100,11 @@ def _sink(config: Config, target: Target, store: Store, marks: Mapping[str, byte
     def stage(around: Surroundings) -> Measured:
         rows, seconds = config.streams.insert_rows, config.streams.insert_ms / 1_000
         quarantine = around.partitions[QUARANTINE], _mark(QUARANTINE, marks)
-        plan = SinkPlan(target, store, rows, seconds, *quarantine, server)
+        alerts = {one: around.partitions[one] for one in ALARMED}
+        plan = SinkPlan(target, store, rows, seconds, *quarantine, alerts, _mark(ALERTS, marks), server)
         return Sinking(plan, around.reader, around.writers, around.fail)
 
-    return Job(target.stage, target.topic, (), stage)
+    return Job(target.stage, target.topic, ALARMED, stage)
 
 
 def table(account: Account, name: str) -> Store:

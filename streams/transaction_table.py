@@ -30,6 +30,9 @@ class From(enum.IntEnum):
     DURATION_US = 13
     DEADLINE_MS = 14
     TO_PROXY = 15
+    ACCESS_TOKEN = 16
+    OVERLOAD = 17  # of the answer
+    CONSUMER_OVERLOAD = 18  # of the request
 
 
 # What is not here is REQUEST_FIRST where it may be null, else COPY, from the event's field of the same name.
@@ -70,6 +73,9 @@ SOURCES: dict[str, tuple[From, str]] = {
     "server": (From.RESPONSE_FIRST, "server"),
     "location": (From.RESPONSE_FIRST, "location"),
     "retry_after": (From.RESPONSE_FIRST, "retry_after"),
+    "access_token": (From.ACCESS_TOKEN, "authorization_scheme"),
+    "overload_reduction_percent": (From.OVERLOAD, "sbi_headers"),
+    "consumer_overload_reduction_percent": (From.CONSUMER_OVERLOAD, "sbi_headers"),
 }
 ORIGINS = bytes(SOURCES.get(name, (int(kind.startswith("null|")), ""))[0] for name, kind in FIELDS)
 

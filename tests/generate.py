@@ -141,6 +141,9 @@ def _exchange(chance: random.Random, kind: Kind, key: str, stream: int) -> dict[
         "user_agent": kind.consumer,
         "to_proxy": False,
         "retransmission": chance.random() < 0.003,
+        "access_token": (True, False, None)[stream // 2 % 3],
+        "overload_reduction_percent": {1: 0, 2: 40}.get(stream // 2 % 11),
+        "consumer_overload_reduction_percent": {3: 5}.get(stream // 2 % 13),
     }
 
 

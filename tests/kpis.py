@@ -157,6 +157,12 @@ def _kpi(rows: list[Row], answers: list[Row], in_flight: int) -> Row:
         "header_bytes_sum": sum(
             (row["request_header_bytes"] or 0) + (row["response_header_bytes"] or 0) for row in rows
         ),
+        "with_token": sum(row["access_token"] is True for row in rows),
+        "without_token": sum(row["access_token"] is False for row in rows),
+        "overload_reports": sum(bool(row["overload_reduction_percent"]) for row in rows),
+        "overload_percent_sum": sum(row["overload_reduction_percent"] or 0 for row in rows),
+        "consumer_overload_reports": sum(bool(row["consumer_overload_reduction_percent"]) for row in rows),
+        "consumer_overload_percent_sum": sum(row["consumer_overload_reduction_percent"] or 0 for row in rows),
         "exact": {name: durations[int(q * len(durations))] if durations else None for name, q in QUANTILES.items()},
         "answers": answers,
     }

@@ -111,6 +111,27 @@ TABLE: dict[str, tuple[str, list[Row], list[tuple[str, int]]]] = {
         [THIN, counts(100, failures={"client_error 403": 15, "client_error 401 X": 6}), QUIET, QUIET],
         [("warning", 1), ("cleared", 3)],
     ),
+    "requests_without_token": (
+        "A",
+        [
+            counts(100, without_token=100),  # no one bears any there
+            counts(100, without_token=2, token_expected=True),
+            counts(100, without_token=3, token_expected=True),
+            counts(100, with_token=100, token_expected=True),
+            counts(100, without_token=100),
+        ],
+        [("major", 2), ("cleared", 4)],
+    ),
+    "overload_told": (
+        "A",
+        [counts(100, overload_reports=2, overload_percent_sum=60)] + [QUIET] * 3,
+        [("major", 0), ("cleared", 3)],
+    ),
+    "consumer_overload_told": (
+        "A",
+        [counts(100, consumer_overload_reports=1, consumer_overload_percent_sum=5)] + [QUIET] * 3,
+        [("major", 0), ("cleared", 3)],
+    ),
     "session_deletion_burst": (
         "Nsmf_PDUSession_ReleaseSMContext",
         [counts(6)] * 18 + [counts(61)] + [counts(6)] * 3,
@@ -211,6 +232,24 @@ def test_the_record_says_what_was_measured_of_what() -> None:
         "unanswered / requests = 0.5, threshold 0.05, in 60 s: Nudm_SDM_Get, AMF to UDM"
     )
     assert alert["event_us"] == alert["raised_us"] == 120_000_000
+
+
+def test_overload_is_told_of_the_end_that_asks_for_less() -> None:
+    both = {"overload_reports": 2, "overload_percent_sum": 60, "consumer_overload_reports": 1}
+    alerts = run(Alerts(FACTS), [window(1, 10, **counts(9, **both), consumer_overload_percent_sum=7)])
+    told_of = {one["specific_problem"]: (one["object_instance"], one["observed"]) for one in alerts}
+    assert told_of == {
+        "overload_told": ("Site=lab,Node=n1,NF=UDM", 30),
+        "consumer_overload_told": ("Site=lab,Node=n1,NF=AMF", 7),
+    }
+
+
+def test_rules_of_a_later_release_judge_keys_that_are_known_already() -> None:
+    before = Alerts(FACTS, tuple(one for one in rules() if one.name != "unanswered_ratio"))
+    run(before, [window(0, **QUIET)])
+    fold = Alerts(FACTS)
+    fold.load(before.dump())
+    assert told(run(fold, [window(1, **counts(100, unanswered=50))]), "unanswered_ratio") == [("major", 1)]
 
 
 def test_repeats_corrections_and_proxies_raise_nothing_twice() -> None:

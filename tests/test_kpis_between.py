@@ -42,5 +42,11 @@ def test_each_window_equals_a_count_by_hand(width: int) -> None:
         assert row["requests"] == len(many) == row["succeeded"] + row["failed"] + row["unknown"]
         assert row["unanswered"] == sum(one["outcome"] == "unanswered" for one in many)
         assert (row["durations"], row["duration_us_sum"] or 0) == (len(durations), sum(durations))
+        assert row["with_token"] == sum(one["access_token"] is True for one in many)
+        assert row["without_token"] == sum(one["access_token"] is False for one in many)
+        for end in ("", "consumer_"):
+            asked = [one[f"{end}overload_reduction_percent"] or 0 for one in many]
+            told = row[f"{end}overload_reports"], row[f"{end}overload_percent_sum"]
+            assert told == (sum(map(bool, asked)), sum(asked))
         assert row["max_us"] == (durations[-1] if durations else None)
         assert row["p50_us"] == (durations[len(durations) // 2] if durations else None)

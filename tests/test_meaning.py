@@ -214,7 +214,7 @@ def test_a_name_that_was_not_read_may_be_any_field() -> None:
     assert event["operation"] == "Nudm_SDM_Get"
     assert list(event["missing"]) == [
         "content_type", "via", "priority", "sender_timestamp_us", "correlation_info", "target_api_root", "authority",
-        "user_agent", "max_rsp_time_ms", "callback", "retransmission", "sbi_headers",
+        "user_agent", "max_rsp_time_ms", "callback", "retransmission", "authorization_scheme", "sbi_headers",
     ]  # fmt: skip
 
 

@@ -221,3 +221,14 @@ def test_the_command_says_what_it_did() -> None:
     assert list(schema.clickhouse(account, wanted)) == [f"clickhouse: {account.database} is up to date"]
     written = rows(connect(account), module.CREATED_AS, {"database": account.database, "table": "transactions"})
     assert "toIntervalDay(5)" in str(written)
+
+
+@pytest.mark.stack
+def test_columns_that_came_later_are_in_the_views() -> None:
+    _, client = engine.migrated()
+    for view, column in (
+        ("kpi_windows", "token_expected"),
+        ("exchanges", "access_token"),
+        ("requests", "access_token"),
+    ):
+        assert client.query(f"SELECT {column} FROM {view} LIMIT 1").result_rows == []

@@ -1,4 +1,4 @@
-"""`sbiscope decode FILE`: a capture to JSON lines of events, transactions or procedures, without any server."""
+"""`sbiscope decode FILE`: a capture to JSON lines of events, transactions, procedures or alerts, without any server."""
 
 import argparse
 
@@ -16,6 +16,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     told.add_argument(
         "--procedures", action="store_true", help="registrations, sessions and the like, with their steps"
     )
+    told.add_argument("--alerts", action="store_true", help="alerts that its KPIs raise and clear, by the rules")
     parser.add_argument("--site", help="site in every record (default: as configured)")
     parser.add_argument("--node", help="node in every record (default: as configured)")
 
@@ -24,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     """Decode the file to standard output."""
     from dataclasses import replace
 
-    from deploy.capture import collect_capture, pair_capture, procedures_of_capture
+    from deploy.capture import alerts_of_capture, collect_capture, pair_capture, procedures_of_capture
     from schemas.config import load
 
     config = load(options.config)
@@ -37,4 +38,6 @@ def run(options: argparse.Namespace) -> int:
         return pair_capture(config, options.file)
     if options.procedures:
         return procedures_of_capture(config, options.file)
+    if options.alerts:
+        return alerts_of_capture(config, options.file)
     return collect_capture(config, options.file, "-", speed=0.0)

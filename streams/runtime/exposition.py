@@ -44,6 +44,7 @@ METRICS = (
     Metric("checkpoints", "checkpoints_total", "counter", "Checkpoints committed."),
     Metric("commits_refused", "commits_refused_total", "counter", "Commits that the group did not take."),
     Metric("store_failures", "store_failures_total", "counter", "Inserts that ClickHouse did not take, tried again."),
+    Metric("stopped", "stopped", "gauge", "1 while the sink can store nothing of what comes and waits to be mended."),
     Metric("started_ms", "start_time_seconds", "gauge", "When the stage was made.", per_ms=True),
     Metric("checkpoint_ms", "last_checkpoint_time_seconds", "gauge", "When a checkpoint was last committed.", True),
     Metric(

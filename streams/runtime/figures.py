@@ -22,6 +22,7 @@ class Figures:
     checkpoints: int = 0
     commits_refused: int = 0
     store_failures: int = 0  # inserts that ClickHouse did not take; each is tried again
+    stopped: int = 0  # 1: a sink that can store nothing waits for its table to be mended
     checkpoint_ms: int = 0  # when the last one was committed
     checkpoint_age_ms: int = 0  # of the oldest checkpoint that messages were taken after
     state_bytes: int = 0  # of all partitions held, as of their last checkpoints

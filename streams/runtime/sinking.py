@@ -1,7 +1,8 @@
 """How the sink runs as a stage: messages gathered over all partitions, stored as one block, committed behind it.
 
 One block is being stored while the next one gathers, and nothing more is taken: however long ClickHouse is away, the
-rows wait in Kafka.
+rows wait in Kafka. Where nothing of a block can be stored, though ClickHouse is there, the sink stops and says so by an
+alert; it tries again each minute, and all other stages go on.
 """
 
 import asyncio
@@ -10,7 +11,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+from schemas.refusal import Refusal
 from streams.runtime.admission import admit
+from streams.runtime.alarms import Alarms
 from streams.runtime.figures import Figures, add, now_ms
 from streams.runtime.keeper import Keeper
 from streams.runtime.link import Broken, Link, Message
@@ -23,6 +26,7 @@ from streams.store import insist
 
 LOOK_S = 0.05
 BLOCK_BYTES = 67_108_864
+AGAIN_S = 60.0  # a sink that stopped tries again
 FRESH_S = 3_600.0  # a state is written anew long before retention takes it
 LOG = logging.getLogger("sbiscope")
 
@@ -31,7 +35,8 @@ LOG = logging.getLogger("sbiscope")
 class SinkPlan:
     """What a sink is: a block leaves at `rows`, or `seconds` after its first message.
 
-    `server`: whom it stores at, as an outage names it.
+    `server`: whom it stores at, as an outage names it. `alerts`, `alert_mark`: partitions of the topics of alerts, and
+    what stands before an alert in Avro.
     """
 
     target: Target
@@ -40,6 +45,8 @@ class SinkPlan:
     seconds: float
     quarantine_partitions: int
     quarantine_mark: bytes
+    alerts: Mapping[str, int]
+    alert_mark: bytes
     server: str = "ClickHouse"
 
 
@@ -70,6 +77,7 @@ class Sinking:
         self._kept_at: dict[int, float] = {}
         self._since: float | None = None  # when the first message of the block came
         self._storing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._gone = asyncio.Event()
         self._epoch = 0
         self._ending = False
@@ -78,11 +86,14 @@ class Sinking:
         """Store blocks when they are due."""
         self._link = link
         self._keeper = Keeper(self._plan.target.stage, {}, link, self._reader)
+        self._alarms = Alarms(self._plan.target.stage, self._plan.alerts, self._plan.alert_mark, link)
         while not self._ending:
             await asyncio.sleep(LOOK_S)
-            if self._since is not None and self._due(time.monotonic() - self._since):
-                await self._store()
-            await self._refresh()
+            if not self._storing.locked():
+                if self._since is not None and self._due(time.monotonic() - self._since):
+                    self._begin_storing()
+                else:
+                    await self._refresh()
             self._measure()
 
     async def take(self, message: Message) -> None:
@@ -120,6 +131,7 @@ class Sinking:
         self._epoch += 1
         self._gathering.revoke()
         self._bad, self._since = [], None
+        self.figures.stopped = 0
         for one in (self._append_ms, self._next, self._kept, self._kept_at):
             one.clear()
         self._gone.set()
@@ -155,6 +167,16 @@ class Sinking:
         self._gathering.advance(partition, offset)
         return Poisoned(partition, offset, message.value, bad) if bad else None
 
+    def _begin_storing(self) -> None:
+        task = asyncio.ensure_future(self._store())
+        self._tasks.add(task)
+        task.add_done_callback(self._stored)
+
+    def _stored(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
     async def _store(self) -> None:
         """Store what is gathered, however long it takes, set its bad messages aside, commit behind both.
 
@@ -169,11 +191,45 @@ class Sinking:
         self._bad, self._since = [], None
         self._gone.set()
         rows = sum(one.rows.count for one in leaving.block.messages)
-        told = LOG.warning, self._failed, self._plan.server
-        bad = leaving.bad + await insist(leaving.block, self._plan.store, *told)
+        poisoned = await self._insist(leaving)
+        if poisoned is None:
+            return
+        bad = leaving.bad + poisoned
         await self._set_aside(bad, append_ms)
         await self._commit(leaving, bad)
         add(self.figures.counts, {"rows_stored": rows, "blocks": 1})
+
+    async def _insist(self, leaving: Leaving) -> list[Poisoned] | None:
+        """Store a block; None where it never could be, and is no longer ours: it comes again."""
+        told = LOG.warning, self._failed, self._plan.server
+        while True:
+            try:
+                return await insist(leaving.block, self._plan.store, *told)
+            except Refusal as refusal:
+                await self._stop(leaving, refusal)
+            if not await self._pause(leaving):
+                return None
+
+    async def _stop(self, leaving: Leaving, refusal: Refusal) -> None:
+        """Tell that nothing can be stored, once in our hands, and keep that it was told: another may clear it."""
+        LOG.error("%s: %s", self._plan.target.stage, refusal)
+        self.figures.stopped = 1
+        if self._epoch != leaving.epoch:
+            return
+        held = {one: self._kept[one] for one in leaving.block.offsets}
+        raised = self._alarms.raised(held, now_ms() * 1_000)
+        if raised:
+            await self._keep(raised, leaving.epoch)
+            await self._alarms.tell(raised, str(refusal), now_ms() * 1_000)
+
+    async def _pause(self, leaving: Leaving) -> bool:
+        """Wait for the next attempt; false where there is none."""
+        until = time.monotonic() + AGAIN_S
+        while time.monotonic() < until:
+            if self._ending or self._epoch != leaving.epoch:
+                return False
+            await asyncio.sleep(LOOK_S)
+        return True
 
     async def _set_aside(self, bad: list[Poisoned], append_ms: Mapping[tuple[int, int], int]) -> None:
         target, partitions = self._plan.target, self._plan.quarantine_partitions
@@ -200,7 +256,11 @@ class Sinking:
             snapshots[partition] = replace(
                 kept, offset=offset, state=leaving.block.states[partition], quarantined=aside
             )
-        await self._keep(snapshots, leaving.epoch)
+        cleared = self._alarms.cleared(snapshots, now_ms() * 1_000) if leaving.block.messages else {}
+        if cleared:
+            await self._alarms.tell(cleared, "what comes can be stored again", now_ms() * 1_000)
+        self.figures.stopped = 0
+        await self._keep(snapshots | cleared, leaving.epoch)
 
     async def _keep(self, snapshots: Mapping[int, Snapshot], epoch: int) -> None:
         done = await self._keeper.keep(snapshots, lambda _: self._epoch == epoch)

@@ -17,7 +17,8 @@ class Snapshot:
     """A partition's state as of `offset`, the next to be taken; every row before it has been delivered.
 
     `quarantined`, `lost`: messages so far that could not be read, and that retention took before they were read.
-    `outputs`: how many partitions each output topic had. `state`: what the stage itself gave.
+    `outputs`: how many partitions each output topic had. `state`: what the stage itself gave. `alarm`: the version of
+    the alert that a sink stopped, `raised_us`: since when it stands.
     """
 
     offset: int
@@ -25,6 +26,8 @@ class Snapshot:
     quarantined: int = 0
     lost: int = 0
     outputs: dict[str, int] = field(default_factory=dict)
+    alarm: int = 0
+    raised_us: int = 0
 
 
 def parts(snapshot: Snapshot) -> tuple[list[bytes], Callable[[Sequence[int]], bytes]]:
@@ -39,6 +42,8 @@ def parts(snapshot: Snapshot) -> tuple[list[bytes], Callable[[Sequence[int]], by
             "quarantined": snapshot.quarantined,
             "lost": snapshot.lost,
             "outputs": snapshot.outputs,
+            "alarm": snapshot.alarm,
+            "raised_us": snapshot.raised_us,
             "parts": list(offsets),
         }
         return HEAD + json.dumps(said).encode() + b"\n" + state[cut:]
@@ -59,4 +64,5 @@ async def gathered(head: bytes, read: Callable[[int], Awaitable[bytes]]) -> Snap
             raise Torn
         before.append(part[1:])
     state = b"".join([*before, last])
-    return Snapshot(facts["offset"], state, facts["quarantined"], facts["lost"], facts["outputs"])
+    alarm = facts.get("alarm", 0), facts.get("raised_us", 0)
+    return Snapshot(facts["offset"], state, facts["quarantined"], facts["lost"], facts["outputs"], *alarm)
