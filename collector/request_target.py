@@ -15,7 +15,7 @@ CACHED = 8_192
 LONGEST_CACHED = 1_024
 MOST_METHODS = 9
 REQUESTER = re.compile(r"[?&]requester-nf-type=([A-Z0-9_]{2,20})(?:&|$)")
-
+NSSF_CONSUMER = re.compile(r"[?&]nf-type=([A-Z0-9_]{2,20})(?:&|$)")  # TS 29.531 6.1.3.2.3.1
 
 NRF_SERVICES = frozenset({"nnrf-nfm", "nnrf-disc"})
 
@@ -53,7 +53,7 @@ class RequestTarget:
         self.tail = tail
         self.path = plain.partition("?")[0].rstrip("/")
         self.segments = segments_of(plain)
-        found = REQUESTER.search(plain)
+        found = (NSSF_CONSUMER if "/nnssf-nsselection/" in plain else REQUESTER).search(plain)
         self.requester = found[1] if found else None
         self.matches: dict[str, Matched] = {}
 

@@ -10,6 +10,8 @@ from streams.clickhouse import rows
 from streams.cookbook import PERIOD, recipes
 from streams.rollup import Rolling
 from tests import engine, generate
+from tests.test_decode import lines, sbiscope
+from tests.test_meaning import SUITE
 
 BOOK = recipes()
 POOL = list(generate.transactions(1_009, rate=50))
@@ -106,6 +108,21 @@ def test_a_request_that_comes_back_to_a_proxy_is_a_loop() -> None:
     generate.insert(client, [generate.encode_batch(log)])
     (found,) = run(client, "loops")
     assert (found["server_address"], found["requests"], found["times_again"]) == ("10.0.0.1", 1, 1)
+
+
+@pytest.mark.stack
+def test_the_inventory_holds_the_instances_of_the_suite() -> None:
+    """Nine NFs registered, served and left; the NRF itself never registers; each where its profile says."""
+    _, client = engine.emptied()
+    told = [row for row in lines(sbiscope("decode", "--transactions", SUITE)) if row["request_us"] is not None]
+    generate.insert(client, [generate.encode_batch(told)])
+    found = {row["nf_type"]: row for row in run(client, "nf_inventory")}
+    registered = {"AMF", "AUSF", "BSF", "NSSF", "PCF", "SCP", "SMF", "UDM", "UDR"}
+    assert {name for name, row in found.items() if row["status"] == "deregistered"} == registered
+    assert found["NRF"]["status"] == "not seen at the NRF"
+    assert found["UDM"]["addresses"] == ["127.0.0.12:7777"]
+    assert found["UDM"]["services"] == ["nudm-sdm", "nudm-ueau", "nudm-uecm"]
+    assert len(found) == len(run(client, "nf_inventory")) == 10
 
 
 @pytest.mark.stack

@@ -172,6 +172,13 @@ def test_discovery_answers_fill_the_inventory() -> None:
     assert [one.profile.instance_id for one in meaning.inventory.known()] == [SMF]
 
 
+def test_who_asks_the_nssf_says_so_and_a_filter_of_the_nrf_says_nothing() -> None:
+    asked = request("GET", "/nnssf-nsselection/v2/network-slice-information?nf-type=AMF&nf-id=x")
+    event = told(plain(), asked)
+    assert (event["consumer_nf"], event["consumer_nf_source"], event["producer_nf"]) == ("AMF", "discovery", "NSSF")
+    assert told(plain(), request("GET", "/nnrf-nfm/v1/nf-instances?nf-type=AMF"))["consumer_nf"] is None
+
+
 def test_a_document_that_looks_like_a_profile_elsewhere_is_not_believed() -> None:
     meaning = plain()
     told(meaning, request("POST", "/nudm-ee/v1/x/ee-subscriptions", [JSON], registration(SMF, "NRF", "10.1.1.4")))

@@ -75,6 +75,26 @@ FROM request_counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:D
 GROUP BY operation, consumer_nf HAVING marked_as_retransmission + with_same_key > 0
 ORDER BY marked_as_retransmission + with_same_key DESC, operation, consumer_nf;
 
+-- nf_inventory: NF instances by what they said to the NRF and served: where, what, for which slices, when heard of last
+SELECT instance, argMaxIf(nf_type, at, nf_type IS NOT NULL) AS nf_type, arraySort(groupUniqArrayIf(address, address != '')) AS addresses,
+    arraySort(groupUniqArray(service_served)) AS services, arraySort(groupUniqArray(slice)) AS slices,
+    coalesce(argMaxIf(said, at, said IN ('PUT', 'PATCH', 'DELETE')), '') AS last_word,
+    multiIf(last_word = '', 'not seen at the NRF', last_word = 'DELETE', 'deregistered', 'registered') AS status,
+    maxIf(at, said = 'PATCH') AS last_heartbeat, max(at) AS last_seen
+FROM
+(
+    SELECT request_us AS at, assumeNotNull(producer_nf_instance) AS instance, producer_nf AS nf_type, if(verdict = 'success', service, NULL) AS service_served,
+        snssai AS slice, concat(server_address, ':', toString(server_port)) AS address, NULL AS said
+    FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+    WHERE producer_nf_instance IS NOT NULL AND NOT to_proxy AND callback IS NULL
+    UNION ALL
+    SELECT request_us, assumeNotNull(consumer_nf_instance), consumer_nf, NULL, NULL, '',
+        if(service = 'nnrf-nfm' AND verdict = 'success' AND resource LIKE '/nf-instances/%', method, NULL)
+    FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+    WHERE consumer_nf_instance IS NOT NULL
+)
+GROUP BY instance ORDER BY nf_type, instance;
+
 -- heartbeats_missed: NF instances whose heartbeat at the NRF paused for more than twice its usual interval
 SELECT path AS nf_instance, arraySort(groupArray(toUnixTimestamp64Milli(request_us))) AS beats_ms,
     arrayFilter(wait -> wait > 1000, arrayDifference(beats_ms)) AS waits_ms, -- what both ends or a proxy saw too is nearer
