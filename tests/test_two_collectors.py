@@ -2,6 +2,7 @@
 
 import heapq
 import json
+import os
 import struct
 from collections import Counter
 from dataclasses import replace
@@ -22,6 +23,7 @@ from streams.fold import Facts, Rows, batch_body
 from streams.pairing import TRANSACTIONS, Pairing
 from streams.procedures import PROCEDURES_JSON, Procedures
 from tests import tshark
+from tests.local_stack import local_stack, until
 from tests.test_decode import lines, sbiscope
 from tests.test_pcap_source import packets_of
 from tests.wire import Timed, pcap
@@ -191,3 +193,18 @@ def test_halves_give_the_same_verdicts_and_lack_a_step_where_it_names_nobody(
     assert told(found, VERDICT) == told(wanted, VERDICT)
     right, own = told(wanted, SEEN), told(found, SEEN)
     assert sum(own[name] != row for name, row in right.items()) <= 0.01 * len(right)
+
+
+@pytest.mark.stack
+@pytest.mark.skipif(not os.environ.get("SBISCOPE_LONG"), reason="SBISCOPE_LONG is not set: a minute, and a stack")
+def test_so_does_the_real_kafka(wanted: list[Row], ends: list[Path], tmp_path: Path) -> None:
+    """Both captures are loaded at once, each as its node's."""
+    with local_stack(tmp_path, SBISCOPE_COLLECTOR_PLAIN_IDENTIFIERS="true") as stack:
+        loads = [
+            stack.start("collect", "--source", str(path), "--node", f"n{number}") for number, path in enumerate(ends)
+        ]
+        assert [(one.communicate()[1], one.returncode)[1] for one in loads] == [0, 0]
+        until(lambda: stack.count("SELECT count() FROM procedures_once") >= len(wanted))
+        assert told(stack.rows("SELECT * FROM procedures_once"), SEEN) == told(wanted, SEEN)
+        (spread,) = stack.rows("SELECT uniqExact(node) AS nodes, count() AS many FROM transactions FINAL")
+        assert spread["nodes"] == 2
