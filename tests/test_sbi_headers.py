@@ -88,6 +88,65 @@ def test_further_fields_are_kept_and_lists_joined() -> None:
     assert others((b"server", b"x")) is None
 
 
+# TS 29.500 5.2.3 and, for single services, 29.502, 29.504, 29.573; behind 3gpp-Sbi-.
+HEADERS = [
+    "Message-Priority",
+    "Callback",
+    "Target-apiRoot",
+    "Scp-apiRoot",
+    "Routing-Binding",
+    "Binding",
+    "Discovery-snssais",
+    "Producer-Id",
+    "Oci",
+    "Lci",
+    "Client-Credentials",
+    "Source-NF-Client-Credentials",
+    "Nrf-Uri",
+    "Nrf-Uri-Callback",
+    "Target-Nf-Id",
+    "Max-Forward-Hops",
+    "Originating-Network-Id",
+    "Access-Scope",
+    "Other-Access-Scopes",
+    "Access-Token",
+    "Target-Nf-Group-Id",
+    "NF-Peer-Info",
+    "Sender-",
+    "Timestamp",
+    "Max-Rsp-Time",
+    "Correlation-Info",
+    "Alternate-Chf-Id",
+    "Notif-Accepted-Encoding",
+    "Consumer-Info",
+    "Response-Info",
+    "Selection-Info",
+    "Interplmn-Purpose",
+    "Request-Info",
+    "Retry-Info",
+    "Binding-Indication-Notify-Restricted",
+    "Origination-",
+    "Timestamp",
+    "Notification-Correlation",
+    "Etags",
+    "N32-Handshake-Id",
+]
+SECRET = {"Client-Credentials", "Source-NF-Client-Credentials", "Access-Token"}
+VALUES = {"Message-Priority": b"7", "Max-Rsp-Time": b"900", "Request-Info": b"retrans=true",
+          "Sender-Timestamp": b"Sun, 22 Nov 2026 20:58:15.866 GMT"}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_each_header_of_3gpp_is_in_the_event_or_is_a_secret(name: str) -> None:
+    nothing, read = reader().read([]), reader().read([(f"3gpp-sbi-{name}".lower().encode(), VALUES.get(name, b"x"))])
+    own = name.lower().replace("-", "_").replace("apiroot", "api_root")
+    places = {"message_priority": "priority", "max_rsp_time": "max_rsp_time_ms", "request_info": "retransmission",
+              "sender_timestamp": "sender_timestamp_us"}  # fmt: skip
+    place = places.get(own, own)
+    is_told = getattr(read, place, None) != getattr(nothing, place, None)
+    assert (is_told or f"3gpp-sbi-{name}".lower() in (read.others or {})) is (name not in SECRET)
+
+
 @pytest.mark.parametrize(
     "name",
     [
