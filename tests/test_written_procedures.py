@@ -9,6 +9,8 @@ import h2.config
 import h2.connection
 import pytest
 
+from deploy.cli import main
+from tests import engine, generate
 from tests.test_decode import lines, sbiscope
 from tests.wire import ACK, SYN, ethernet, pcap, segment
 
@@ -268,3 +270,36 @@ def test_from_octets_to_procedures(written: Any, kind: str, wanted: list[str], t
     assert {row["supi"] for row in rows if row["kind"] != "slice_selection"} <= {SUPI}
     own = sorted((row for row in rows if row["kind"] == kind), key=lambda row: row["begin_us"])
     assert [" ".join(filter(None, (row["outcome"], row["failed_step"]))) for row in own] == wanted
+
+
+def concealed(wire: Wire) -> None:
+    """What the AMF's node alone sees of a registration with a concealed SUCI (TS 33.501 6.1.2, 6.12)."""
+    at = "/nausf-auth/v1/ue-authentications"
+    suci = "suci-0-001-01-0-1-1-9f1c3a7755aa04e1b2c3d4e5f60718293a4b5c6d7e8f90a1"
+    body = json.dumps({"supiOrSuci": suci, "servingNetworkName": "5G:mnc001.mcc001.3gppnetwork.org"})
+    wire.exchange(f"AMF POST {at} 201", body, '{"authType":"5G_AKA"}', location=f"{at}/7")
+    result = json.dumps({"authResult": "AUTHENTICATION_SUCCESS", "supi": SUPI})
+    wire.exchange(f"AMF PUT {at}/7/5g-aka-confirmation 200", '{"resStar":"0"}', result)
+
+
+@pytest.mark.stack
+def test_the_ladder_holds_what_came_before_the_subscriber_was_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wire, path = Wire(), tmp_path / "written.pcap"
+    concealed(wire)
+    path.write_bytes(pcap(wire.packets))
+    account, client = engine.emptied()
+    rows = lines(sbiscope("decode", "--transactions", path))
+    assert [row["supi"] is None for row in sorted(rows, key=lambda row: row["request_us"])] == [True, False]
+    generate.insert(client, [generate.encode_batch(rows)])
+    monkeypatch.setenv("SBISCOPE_CLICKHOUSE_URL", engine.url())
+    monkeypatch.setenv("SBISCOPE_CLICKHOUSE_DATABASE", account.database)
+    drawn = []
+    for words in (("--capture", str(path)), ("--from", "2020-01-01", "--to", "2030-01-01")):
+        assert main(["trace", SUPI, "--format", "json", *words]) == 0
+        drawn.append(json.loads(capsys.readouterr().out)["arrows"])
+    assert [arrow["label"] for arrow in drawn[0]] == [
+        "Nausf_UEAuthentication_Authenticate", "Nausf_UEAuthentication_Authenticate(5G-AKA confirmation)",
+    ]  # fmt: skip
+    assert drawn[0] == drawn[1]

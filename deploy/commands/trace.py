@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     Rows = tuple[list[Mapping[str, Any]], list[Mapping[str, Any]]]
 
+OWN = "supi IN {names:Array(String)}"
+CONCEALED = "supi IS NULL AND subscriber_reference IN {names:Array(String)}"
 FORMATS = ("terminal", "html", "mermaid", "plantuml", "json")
 
 
@@ -90,7 +92,18 @@ def _of_capture(config: "Config", path: str, names: list[str]) -> "Rows":
         raise source.problem
     both = [[json.loads(line) for line in b"".join(many).splitlines()] for many in (told, over)]
     transactions, found = ([row for row in rows if row["supi"] in names] for rows in both)
+    sucis = _sucis(transactions)
+    transactions += [row for row in both[0] if row["supi"] is None and row["subscriber_reference"] in sucis]
     return transactions, found
+
+
+def _sucis(rows: "list[Mapping[str, Any]]") -> list[str]:
+    """Return the SUCIs that were resolved in a subscriber's own requests.
+
+    Where only the AMF's end is seen, the first request of an authentication names no more; each is used but once.
+    """
+    references = {row["subscriber_reference"] for row in rows} - {None}
+    return sorted(one for one in references if one.startswith("suci-"))
 
 
 def _of_clickhouse(config: "Config", options: argparse.Namespace, names: list[str]) -> "Rows":
@@ -105,19 +118,19 @@ def _of_clickhouse(config: "Config", options: argparse.Namespace, names: list[st
     places = {"names": names, "start": start_us / 1e6, "stop": (now_us if stop is None else stop) / 1e6}
     client = connect(reader(config))
     try:
-        return (
-            _asked(client, "transactions FINAL", "request_us", places),
-            _asked(client, "procedures_once", "begin_us", places),
-        )
+        transactions = _asked(client, "transactions FINAL", "request_us", OWN, places)
+        if sucis := _sucis(transactions):
+            transactions += _asked(client, "transactions FINAL", "request_us", CONCEALED, places | {"names": sucis})
+        return transactions, _asked(client, "procedures_once", "begin_us", OWN, places)
     except FAILURES as error:
         raise Refusal("the query failed", said(error), "has the schema been applied? (sbiscope schema)") from error
     finally:
         client.close()
 
 
-def _asked(client: Any, table: str, begin: str, places: dict[str, Any]) -> list[Mapping[str, Any]]:
+def _asked(client: Any, table: str, begin: str, whose: str, places: dict[str, Any]) -> list[Mapping[str, Any]]:
     """Return rows with their times as microseconds since the epoch."""
     period = f"{begin} >= {{start:DateTime64(6)}} AND {begin} < {{stop:DateTime64(6)}}"
-    sql = f"SELECT * FROM {table} WHERE supi IN {{names:Array(String)}} AND {period} ORDER BY {begin} LIMIT 20000"  # noqa: S608
+    sql = f"SELECT * FROM {table} WHERE {whose} AND {period} ORDER BY {begin} LIMIT 20000"  # noqa: S608
     found = client.query(sql, parameters=places, query_formats={"DateTime64*": "int"})
     return [dict(zip(found.column_names, row, strict=True)) for row in found.result_rows]
