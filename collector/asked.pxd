@@ -26,6 +26,11 @@ cdef class Ends:
     cdef readonly object pod
     cdef readonly object namespace
     cdef readonly object labels
+    cdef str agent
+    cdef str requester
+    cdef str sender
+    cdef long long version
+    cdef object consumer
 
 cdef class Asked:
     cdef public Fields fields
@@ -39,3 +44,5 @@ cdef class Asked:
     cdef public str place
     cdef public str exchange_key
     cdef public str request_key
+
+cdef Asked new_asked()

@@ -47,8 +47,15 @@ class Ends:
         self.pod = endpoints.workload.pod
         self.namespace = endpoints.workload.namespace
         self.labels = endpoints.workload.labels
+        self.agent: str | None = None  # by what the consumer was concluded last, and who it is
+        self.requester: str | None = None
+        self.sender: str | None = None
+        self.version = -1
+        self.consumer: End = NOBODY
 
 
+@cython.no_gc  # makes no circles
+@cython.freelist(64)
 @cython.final
 @cython.cclass
 class Asked:
@@ -66,3 +73,18 @@ class Asked:
         self.place = ""
         self.exchange_key = ""
         self.request_key: str | None = None
+
+
+@cython.cfunc
+def new_asked() -> Asked:
+    """Return what `Asked()` is, in a third of its time."""
+    if not cython.compiled:
+        return Asked()
+    asked: Asked = Asked.__new__(Asked)
+    asked.fields = NO_FIELDS
+    asked.matched = NO_MATCH
+    asked.consumer = NOBODY
+    asked.producer = NOBODY
+    asked.place = ""
+    asked.exchange_key = ""
+    return asked

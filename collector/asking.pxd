@@ -1,4 +1,5 @@
 from collector.asked cimport Asked, Ends
+from collector.body cimport BodyFacts
 from collector.halves cimport Message
 from collector.hop cimport RequestKeys
 from collector.network_function cimport NetworkFunctions
@@ -21,6 +22,6 @@ cdef class Asking:
     cdef void _find_callback(self, Asked asked, RequestTarget target, long long now_us)
     cdef void _find_ends(self, Asked asked, Ends ends)
     cdef str _place(self, Fields fields, Ends ends)
-    cpdef void learn(self, Asked asked, object body, long long now_us)
-    cpdef void learn_answer(self, Asked asked, object body, long long now_us)
+    cpdef void learn(self, Asked asked, BodyFacts body, long long now_us)
+    cpdef void learn_answer(self, Asked asked, BodyFacts body, long long now_us)
     cdef void _hear(self, Asked asked, str status, long long now_us)

@@ -3,7 +3,6 @@
 
 import cython
 
-from collector.body import BodyFacts
 from collector.callbacks import Callbacks
 from collector.catalogue import Catalogue
 from collector.inventory import DEREGISTERED, Inventory
@@ -13,14 +12,16 @@ from collector.redaction import Redaction
 from collector.uri import authority_of
 
 if cython.compiled:
-    from cython.cimports.collector.asked import Asked, Ends
+    from cython.cimports.collector.asked import Asked, Ends, new_asked
+    from cython.cimports.collector.body import BodyFacts
     from cython.cimports.collector.halves import Message
     from cython.cimports.collector.hop import RequestKeys, exchange_key
     from cython.cimports.collector.network_function import NetworkFunctions
     from cython.cimports.collector.request_target import Matched, RequestTarget, RequestTargets
     from cython.cimports.collector.sbi_headers import Fields
 else:
-    from collector.asked import Asked, Ends
+    from collector.asked import Asked, Ends, new_asked
+    from collector.body import BodyFacts
     from collector.halves import Message
     from collector.hop import RequestKeys, exchange_key
     from collector.network_function import NetworkFunctions
@@ -49,7 +50,7 @@ class Asking:
 
     def ask(self, ends: Ends, message: Message, fields: Fields, now_us: cython.longlong) -> Asked:
         """Work out what the header block of a request says of its exchange."""
-        asked: Asked = Asked()
+        asked: Asked = new_asked()
         asked.fields = fields
         asked.place = self._place(fields, ends)
         if fields.path is not None:
@@ -87,13 +88,41 @@ class Asking:
         if requester is None and asked.target is not None:
             requester = asked.target.requester
         sender = match.producer_nf if match.is_callback else None
+        version: cython.longlong = self.inventory.version
+        if (
+            ends.version != version
+            or ends.agent is not fields.user_agent
+            or ends.requester is not requester
+            or ends.sender is not sender
+        ):
+            ends.consumer = self._functions.consumer(
+                fields.user_agent, requester, sender, ends.client_address, ends.client_process
+            )
+            ends.agent = fields.user_agent
+            ends.requester = requester
+            ends.sender = sender
+            ends.version = version
+        asked.consumer = ends.consumer
+        target: RequestTarget | None = asked.target
+        if (
+            target is not None
+            and target.version == version
+            and target.asked is match
+            and target.place is asked.place
+            and target.target_nf is target_nf
+            and target.receiver is asked.receiver
+            and target.process is ends.server_process
+        ):
+            asked.producer = target.producer
+            return
         service_nf = None if match.is_callback else match.producer_nf
-        asked.consumer = self._functions.consumer(
-            fields.user_agent, requester, sender, ends.client_address, ends.client_process
-        )
         asked.producer = self._functions.producer(
             service_nf, target_nf, asked.receiver, asked.place, match.service, ends.server_process
         )
+        if target is not None:
+            target.asked, target.place, target.target_nf = match, asked.place, target_nf
+            target.receiver, target.process = asked.receiver, ends.server_process
+            target.version, target.producer = version, asked.producer
 
     def _place(self, fields: Fields, ends: Ends) -> str:
         """Return host and port of the NF that is meant: of Target-apiRoot, else :authority, else the server's."""

@@ -18,13 +18,13 @@ if cython.compiled:
     from cython.cimports.libc.string import memcpy
 
 STRING = cython.declare(cython.int, 0)
-OPTIONAL_STRING = cython.declare(cython.int, 1)
-LONG = cython.declare(cython.int, 2)
-OPTIONAL_LONG = cython.declare(cython.int, 3)
-BOOLEAN = cython.declare(cython.int, 4)
-STRINGS = cython.declare(cython.int, 5)
-STRING_MAP = cython.declare(cython.int, 6)
-LONG_MAP = cython.declare(cython.int, 7)
+LONG = cython.declare(cython.int, 1)
+BOOLEAN = cython.declare(cython.int, 2)
+STRINGS = cython.declare(cython.int, 3)
+STRING_MAP = cython.declare(cython.int, 4)
+LONG_MAP = cython.declare(cython.int, 5)
+OPTIONAL_STRING = cython.declare(cython.int, 6)  # from here on the value may be None
+OPTIONAL_LONG = cython.declare(cython.int, 7)
 OPTIONAL_BYTES = cython.declare(cython.int, 8)
 
 
@@ -66,6 +66,17 @@ class Buffer:
         self._store = self._store + bytearray(self._room + wanted)
         self._room = len(self._store)
         self._bytes = self._store
+        return 0
+
+    @cython.cfunc
+    @cython.inline
+    @cython.exceptval(-1)
+    def octet(self, value: cython.int) -> cython.int:
+        """Append one octet: a boolean, the end of an array or map, the branch of a union, 0 or 2."""
+        if self._room == self._length:
+            self._grow(1)
+        self._bytes[self._length] = value
+        self._length += 1
         return 0
 
     @cython.cfunc
@@ -163,17 +174,17 @@ class RecordEncoder:
         for i in range(self._size):
             kind = plan[i]
             value = values[i]
-            if kind == OPTIONAL_STRING or kind == OPTIONAL_LONG or kind == OPTIONAL_BYTES:
+            if kind >= OPTIONAL_STRING:
                 if value is None:
-                    out.long(0)
+                    out.octet(0)
                     continue
-                out.long(1)
+                out.octet(2)
             if kind == STRING or kind == OPTIONAL_STRING:
                 out.text(value)
             elif kind == LONG or kind == OPTIONAL_LONG:
                 out.long(value)
             elif kind == BOOLEAN:
-                out.long(-1 if value else 0)  # one octet, 1 or 0, is what zigzag makes of these
+                out.octet(1 if value else 0)
             elif kind == STRINGS:
                 _write_strings(out, value)
             elif kind == OPTIONAL_BYTES:
@@ -191,7 +202,7 @@ def _write_strings(out: Buffer, value: tuple[str, ...]) -> cython.int:
         out.long(len(value))
         for item in value:
             out.text(item)
-    out.long(0)
+    out.octet(0)
     return 0
 
 
@@ -206,7 +217,7 @@ def _write_map(out: Buffer, value: dict[str, Any], kind: cython.int) -> cython.i
                 out.long(item)
             else:
                 out.text(item)
-    out.long(0)
+    out.octet(0)
     return 0
 
 

@@ -5,6 +5,7 @@ cdef class Hasher:
     cdef Py_ssize_t _front
     cdef Py_ssize_t _length
     cdef Py_ssize_t _room
+    cdef unsigned long long[8] _keyed
 
     cdef int _grow(self, Py_ssize_t wanted) except -1
     cpdef int octets(self, bytes value) except -1

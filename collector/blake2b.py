@@ -124,6 +124,10 @@ class Hasher:
         self._length = self._front
         if cython.compiled:
             self._grow(4_096)
+            memcpy(self._keyed, _VECTOR, 64)
+            self._keyed[0] = self._keyed[0] ^ 0x01010010 ^ (cython.cast(cython.ulonglong, len(key)) << 8)
+            if key:  # the block of the key, the same each time
+                _compress(self._keyed, self._bytes, 128, False)
 
     def _grow(self, wanted: cython.Py_ssize_t) -> None:
         self._store = self._store + bytearray(len(self._store) + wanted + 128)
@@ -188,8 +192,12 @@ class Hasher:
             octet = cython.declare(cython.int)
             at = cython.declare(cython.Py_ssize_t, 0)
             i = cython.declare(cython.int)
-            memcpy(h, _VECTOR, 64)
-            h[0] = h[0] ^ 0x01010010 ^ (cython.cast(cython.ulonglong, len(self._key)) << 8)
+            memcpy(h, self._keyed, 64)
+            if self._front and self._length > BLOCK:
+                at = BLOCK
+            elif self._front:  # nothing follows the key: its block is the last one
+                memcpy(h, _VECTOR, 64)
+                h[0] = h[0] ^ 0x01010010 ^ (cython.cast(cython.ulonglong, len(self._key)) << 8)
             while self._length - at > BLOCK:
                 at += BLOCK
                 _compress(h, self._bytes + at - BLOCK, at, False)

@@ -8,13 +8,29 @@ from typing import Any
 
 import cython
 import msgspec
+from msgspec.structs import astuple
 
-from collector.document import Document, document_of
+from collector.document import (
+    GROUPS,
+    OF_CAUSE,
+    OF_CHANGES,
+    OF_NFS,
+    OF_REFERENCES,
+    OF_VERDICT,
+    OF_WHOM,
+    Document,
+    document_of,
+)
 from collector.document_facts import cause_of, identifiers_of, patched_of, profiles_in, references_of, verdict_of
-from collector.identifiers import NO_IDENTIFIERS, Identifiers
+from collector.identifiers import NO_IDENTIFIERS
 from collector.json_prefix import closed
 from collector.multipart import json_part
 from collector.nf_profile import NfProfile
+
+if cython.compiled:
+    from cython.cimports.collector.identifiers import Identifiers
+else:
+    from collector.identifiers import Identifiers
 
 MOST_BYTES = 262_144  # read of a body, also of what it inflates to
 MOST_CALLBACKS = 16
@@ -42,7 +58,10 @@ class Callback(msgspec.Struct, frozen=True, gc=False):
     uri: str
 
 
-class BodyFacts(msgspec.Struct, frozen=True):
+@cython.no_gc  # holds what makes no circles
+@cython.final
+@cython.cclass
+class BodyFacts:
     """What is needed of a body.
 
     cause: of the ProblemDetails wherever it stands, the `error` of OAuth2, or any `cause` the document has.
@@ -54,17 +73,32 @@ class BodyFacts(msgspec.Struct, frozen=True):
     unreadable: why a body could not be read at all: a content coding that is not gzip or deflate.
     """
 
-    state: BodyState = BodyState.NONE
-    identifiers: Identifiers = NO_IDENTIFIERS
-    cause: str | None = None
-    result: str | None = None
-    failed: bool = False
-    remote_error: bool = False
-    callbacks: tuple[Callback, ...] = ()
-    references: tuple[tuple[str, str], ...] = ()
-    profiles: tuple[NfProfile, ...] = ()
-    patched: tuple[tuple[str, str | int], ...] = ()
-    unreadable: str | None = None
+    def __init__(
+        self,
+        state: BodyState = BodyState.NONE,
+        identifiers: Identifiers = NO_IDENTIFIERS,
+        cause: str | None = None,
+        result: str | None = None,
+        failed: cython.bint = False,
+        remote_error: cython.bint = False,
+        callbacks: tuple[Callback, ...] = (),
+        references: tuple[tuple[str, str], ...] = (),
+        profiles: tuple[NfProfile, ...] = (),
+        patched: tuple[tuple[str, str | int], ...] = (),
+        unreadable: str | None = None,
+    ) -> None:
+        """Say these; never changed thereafter."""
+        self.state = state
+        self.identifiers = identifiers
+        self.cause = cause
+        self.result = result
+        self.failed = failed
+        self.remote_error = remote_error
+        self.callbacks = callbacks
+        self.references = references
+        self.profiles = profiles
+        self.patched = patched
+        self.unreadable = unreadable
 
 
 NO_BODY = BodyFacts()
@@ -148,19 +182,31 @@ def _before_fault(body: bytes, error: Exception) -> Document:
 
 
 def _facts(state: BodyState, document: Document, body: bytes) -> BodyFacts:
-    result, failed = verdict_of(document)
+    told: cython.int = _told(astuple(document), GROUPS)
+    result, failed = verdict_of(document) if told & OF_VERDICT else (None, False)
     return BodyFacts(
         state,
-        identifiers_of(document),
-        cause_of(document),
+        identifiers_of(document) if told & OF_WHOM else NO_IDENTIFIERS,
+        cause_of(document) if told & OF_CAUSE else None,
         result,
         failed,
         document.remoteError is True,
         _callbacks(body),
-        references_of(document),
-        profiles_in(document),
-        patched_of(document),
+        references_of(document) if told & OF_REFERENCES else (),
+        profiles_in(document) if told & OF_NFS else (),
+        patched_of(document) if told & OF_CHANGES else (),
     )
+
+
+@cython.cfunc
+def _told(members: tuple[Any, ...], groups: cython.p_const_uchar) -> cython.int:
+    """Return what a document with these members may tell of, as the bits of GROUPS say."""
+    told: cython.int = 0
+    place: cython.Py_ssize_t
+    for place in range(len(members)):
+        if members[place] is not None:
+            told |= groups[place]
+    return told
 
 
 def _callbacks(body: bytes) -> tuple[Callback, ...]:

@@ -83,6 +83,25 @@ class Document(msgspec.Struct):
     operations: Any = None  # of a JSON Patch (RFC 6902), which is an array
 
 
+# What a member may tell of, each a bit, so that nobody looks for what is not there.
+OF_WHOM, OF_CAUSE, OF_VERDICT, OF_REFERENCES, OF_NFS, OF_CHANGES = 1, 2, 4, 8, 16, 32
+_TOLD = {
+    OF_WHOM: "supi supiOrSuci suci subscriberIdentifier ueId gpsi gpsis pei guti pduSessionId pduSessId pduSeId sNssai "
+    "snssai singleNssai sliceInfo dnn servingNetwork servingNetworkName servingPlmn plmnId guami nfInstanceId "
+    "amfInstanceId smfInstanceId servingNfId request ueContext ascReqData n2InfoContainer "
+    "pDUSessionChargingInformation",
+    OF_CAUSE: "cause error problemDetails invocationResult",
+    OF_VERDICT: "cause authResult resynchronizationInfo n2SmInfoType hoState upCnxState statusInfo deliveryStatus "
+    "nfInstances rejectedNssaiInPlmn rejectedNssaiInTa invocationResult multipleUnitInformation",
+    OF_REFERENCES: "subscriptionId authCtxId smContextRef pduSessionRef smPolicyId polAssoId bindingId appSessionId "
+    "chargingDataRef",
+    OF_NFS: "nfInstances nfInstanceId nfProfile",
+    OF_CHANGES: "operations",
+}
+GROUPS = bytes(
+    sum(group for group, names in _TOLD.items() if name in names.split()) for name in Document.__struct_fields__
+)
+
 _OBJECT = msgspec.json.Decoder(Document)
 _ANY = msgspec.json.Decoder()
 _NOTHING = Document()

@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """Whom and what a message is about: identifiers read from path, query and headers (TS 29.571, sbi_identifiers.csv)."""
 
 import re
@@ -6,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
 
+import cython
 import msgspec
 
 from collector.identifier_grammar import BARE_SUPI, canonical
@@ -16,20 +18,76 @@ LONGEST_UE_ID = 512
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
-class Identifiers(msgspec.Struct, frozen=True, gc=False):
-    """What one place says; identifiers plain and canonical. What is said twice and differently stays as first said."""
+@cython.no_gc  # holds texts alone
+@cython.final
+@cython.cclass
+class Identifiers:
+    """What one place says; identifiers plain and canonical. What is said twice and differently stays as first said.
 
-    supi: str | None = None
-    suci: str | None = None  # concealed; a SUCI of the null scheme is the SUPI
-    gpsi: str | None = None
-    pei: str | None = None
-    guti: str | None = None
-    pdu_session_id: int | None = None  # 0..255
-    snssai: str | None = None  # sst or sst-sd
-    dnn: str | None = None  # without operator part, lower case
-    plmn: str | None = None  # serving network, mccmnc
-    guami: str | None = None  # mccmnc-amfid
-    nf_instance: str | None = None
+    suci: concealed; one of the null scheme is the SUPI. pdu_session_id: 0..255. snssai: sst or sst-sd. dnn: without
+    operator part, lower case. plmn: serving network, mccmnc. guami: mccmnc-amfid. told, teller: how an event tells
+    them, and the number of who made it so; no part of what is said.
+    """
+
+    def __init__(
+        self,
+        supi: str | None = None,
+        suci: str | None = None,
+        gpsi: str | None = None,
+        pei: str | None = None,
+        guti: str | None = None,
+        pdu_session_id: int | None = None,
+        snssai: str | None = None,
+        dnn: str | None = None,
+        plmn: str | None = None,
+        guami: str | None = None,
+        nf_instance: str | None = None,
+    ) -> None:
+        """Say these; never changed thereafter."""
+        self.supi = supi
+        self.suci = suci
+        self.gpsi = gpsi
+        self.pei = pei
+        self.guti = guti
+        self.pdu_session_id = pdu_session_id
+        self.snssai = snssai
+        self.dnn = dnn
+        self.plmn = plmn
+        self.guami = guami
+        self.nf_instance = nf_instance
+        self.told: Any = None
+        self.teller = 0
+        self._hash = -1
+
+    def said(self) -> tuple[Any, ...]:
+        """Return all, in order."""
+        return (
+            self.supi,
+            self.suci,
+            self.gpsi,
+            self.pei,
+            self.guti,
+            self.pdu_session_id,
+            self.snssai,
+            self.dnn,
+            self.plmn,
+            self.guami,
+            self.nf_instance,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether both say the same."""
+        return self is other or (isinstance(other, Identifiers) and self.said() == other.said())
+
+    def __hash__(self) -> int:
+        """Return a number of what is said, worked out once."""
+        if self._hash == -1:
+            self._hash = hash(self.said())
+        return self._hash
+
+    def __repr__(self) -> str:
+        """Return what is said, in words."""
+        return f"Identifiers{self.said()}"
 
     @property
     def names_subscriber(self) -> bool:
@@ -38,7 +96,6 @@ class Identifiers(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_IDENTIFIERS = Identifiers()
-_FIELDS = Identifiers.__struct_fields__
 _both: dict[tuple[Identifiers, Identifiers], Identifiers] = {}
 _KINDS = {
     "imsi": "supi", "nai": "supi", "gci": "supi", "gli": "supi", "suci": "suci", "msisdn": "gpsi", "extid": "gpsi",
@@ -91,7 +148,7 @@ def both(first: Identifiers, second: Identifiers) -> Identifiers:
 
 
 def _joined(first: Identifiers, second: Identifiers) -> Identifiers:
-    pairs = [(getattr(first, name), getattr(second, name)) for name in _FIELDS]
+    pairs = zip(first.said(), second.said(), strict=True)
     return Identifiers(*[one if one is not None else other for one, other in pairs])
 
 

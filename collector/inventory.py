@@ -13,10 +13,11 @@ DEREGISTERED = "DEREGISTERED"  # our word for a profile that its NF took back
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """An NF instance as last heard of; `heard_us` = when."""
+    """An NF instance as last heard of; `heard_us` = when. told: what it said of itself then, if nothing since."""
 
     profile: NfProfile
     heard_us: int
+    told: NfProfile | None = None
 
 
 class Inventory:
@@ -39,8 +40,11 @@ class Inventory:
         """Take profiles; what a shorter one leaves out stays as it was."""
         for profile in profiles:
             before = self._known.pop(profile.instance_id, None)
+            if before is not None and before.told is profile:  # the same body again, at the other end or the next hop
+                self._known[profile.instance_id] = Known(before.profile, heard_us, profile)
+                continue
             after = profile if before is None else _completed(profile, before.profile)
-            self._known[profile.instance_id] = Known(after, heard_us)
+            self._known[profile.instance_id] = Known(after, heard_us, profile)
             if before is None or _places(before.profile) != _places(after):
                 if before is not None:
                     self._forget_places(before.profile)

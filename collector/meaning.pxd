@@ -1,12 +1,15 @@
 from collector.asked cimport Asked, Ends
 from collector.asking cimport Asking
+from collector.body cimport BodyFacts
 from collector.halves cimport Message
+from collector.identifiers cimport Identifiers
 from collector.references cimport References, Subject
 from collector.sbi_headers cimport Fields, HeaderReader
 
 cdef class Read:
-    cdef object facts
+    cdef BodyFacts facts
     cdef object state
+    cdef bint teaches
     cdef str cause
     cdef str result
     cdef bint remote_error
@@ -36,6 +39,7 @@ cdef class Meaning:
     cdef dict _bodies_before
     cdef Py_ssize_t _bodies_bytes
     cdef dict _told
+    cdef long long _number
     cdef Read _no_body
     cdef Told _no_subject
     cdef long long _malformed
@@ -49,7 +53,7 @@ cdef class Meaning:
     cdef Read _body(self, Message message, Fields fields)
     cdef void _remember_body(self, tuple key, Read read)
     cdef bytes _captured(self, Message message, Fields fields)
-    cdef object _of_headers(self, Fields fields)
+    cdef Identifiers _of_headers(self, Fields fields)
     cdef Ends _ends_of(self, endpoints)
-    cdef Told _told_of(self, identifiers)
+    cdef Told _told_of(self, Identifiers identifiers)
     cdef tuple _event(self, Ends ends, Message message, Asked asked, Fields fields, Read body, Subject subject, Told told)

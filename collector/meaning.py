@@ -1,14 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False, cdivision=True
 """How a message becomes an event: which operation it is, who asks whom, about which subscriber, how it ended."""
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import cython
 
-from collector.body import NO_BODY, BodyFacts, BodyState, read_body
+from collector.body import NO_BODY, BodyState, read_body
 from collector.body_redaction import BodyRedaction
-from collector.identifiers import NO_IDENTIFIERS, Identifiers, identifiers_of_headers
+from collector.identifiers import NO_IDENTIFIERS, identifiers_of_headers
 from collector.inventory import Inventory
 from collector.message import Ended, Endpoints
 from collector.outcome import error_origin
@@ -24,17 +25,21 @@ from schemas.loss import (
 )
 
 if cython.compiled:
-    from cython.cimports.collector.asked import Asked, Ends
+    from cython.cimports.collector.asked import Asked, Ends, new_asked
     from cython.cimports.collector.asking import Asking
+    from cython.cimports.collector.body import BodyFacts
     from cython.cimports.collector.halves import Message
     from cython.cimports.collector.hop import event_id, exchange_key
+    from cython.cimports.collector.identifiers import Identifiers
     from cython.cimports.collector.references import References, Subject
     from cython.cimports.collector.sbi_headers import Fields, HeaderReader
 else:
-    from collector.asked import Asked, Ends
+    from collector.asked import Asked, Ends, new_asked
     from collector.asking import Asking
+    from collector.body import BodyFacts
     from collector.halves import Message
     from collector.hop import event_id, exchange_key
+    from collector.identifiers import Identifiers
     from collector.references import References, Subject
     from collector.sbi_headers import Fields, HeaderReader
 
@@ -52,13 +57,18 @@ CLOSED = int(Ended.CLOSED)
 MALFORMED = BodyState.MALFORMED
 NO_OTHERS: dict[str, str] = {}
 MOST_TOLD = 8_192  # subscribers with session and slice
+_NUMBERS = itertools.count(1)
 EXACT = cython.declare(cython.int, 0)  # HeaderState.EXACT
 
 
+@cython.no_gc
 @cython.final
 @cython.cclass
 class Read:
-    """Facts of a body at hand for every message that brings it; `cause` and `result` may leave the node."""
+    """Facts of a body at hand for every message that brings it; `cause` and `result` may leave the node.
+
+    teaches: it tells of callback URIs or NFs.
+    """
 
     def __init__(self, facts: BodyFacts, redact: Callable[[str], str]) -> None:
         self.facts = facts
@@ -66,8 +76,10 @@ class Read:
         self.cause = None if facts.cause is None else redact(facts.cause)
         self.result = None if facts.result is None else redact(facts.result)
         self.remote_error = facts.remote_error
+        self.teaches = bool(facts.callbacks or facts.profiles)
 
 
+@cython.no_gc
 @cython.final
 @cython.cclass
 class Told:
@@ -106,6 +118,7 @@ class Meaning:
         self._bodies_before: dict[BodyKey, Read] = {}
         self._bodies_bytes = 0
         self._told: dict[Identifiers, Told] = {}
+        self._number = next(_NUMBERS)
         self._no_body = Read(NO_BODY, self._redact)
         self._no_subject = Told(NO_IDENTIFIERS, self._of, self._redact)
         self._malformed = 0
@@ -151,7 +164,7 @@ class Meaning:
             NO_IDENTIFIERS if fields.plain is None else self._of_headers(fields),
             body.facts,
         )
-        if body is not self._no_body:
+        if body.teaches or (asked.matched.is_of_nrf and body is not self._no_body):
             self._asking.learn(asked, body.facts, now_us)
         told: Told = self._told_of(subject.identifiers)
         if told.nf_instance is not None:
@@ -189,7 +202,7 @@ class Meaning:
         if asked is None:
             asked = self._asked_before.pop(key, None)
         if asked is None:
-            asked = Asked()
+            asked = new_asked()
             request: Message | None = message.request
             if request is not None:
                 return self._asking.ask(ends, request, self._reader.read(request.headers), now_us)
@@ -256,12 +269,17 @@ class Meaning:
     def _told_of(self, identifiers: Identifiers) -> Told:
         if identifiers is NO_IDENTIFIERS:
             return self._no_subject
+        if identifiers.teller == self._number:
+            at_hand: Told = identifiers.told
+            return at_hand
         told: Told | None = self._told.get(identifiers)
         if told is None:
             told = Told(identifiers, self._of, self._redact)
             if len(self._told) >= MOST_TOLD:
                 self._told.clear()
             self._told[identifiers] = told
+        identifiers.told = told
+        identifiers.teller = self._number
         return told
 
     def _event(

@@ -1,12 +1,14 @@
+from collector.body cimport BodyFacts
+from collector.identifiers cimport Identifiers
 from collector.recent cimport Recent
 
 cdef class Subject:
-    cdef readonly object identifiers
+    cdef readonly Identifiers identifiers
     cdef readonly str source
     cdef readonly str reference
 
 cdef class Resource:
-    cdef object own
+    cdef Identifiers own
     cdef bint is_long
     cdef str path
     cdef tuple above
@@ -20,7 +22,7 @@ cdef class Awaited:
     cdef tuple callbacks
 
 cdef class Bound:
-    cdef object identifiers
+    cdef Identifiers identifiers
     cdef tuple callbacks
     cdef bint shared
     cdef long long until_us
@@ -32,20 +34,26 @@ cdef class References:
     cdef dict _resources
     cdef dict _authorities
 
-    cpdef Subject request(self, tuple exchange, long long now_us, str method, str producer, str path, headers=*, body=*)
+    cpdef Subject request(
+        self, tuple exchange, long long now_us, str method, str producer, str path,
+        Identifiers headers=*, BodyFacts body=*
+    )
     cpdef Subject response(
-        self, tuple exchange, long long now_us, status, str producer, str path, str location=*, headers=*, body=*
+        self, tuple exchange, long long now_us, status, str producer, str path, str location=*,
+        Identifiers headers=*, BodyFacts body=*
     )
     cdef Resource _resource(self, str producer, str path)
     cdef str _authority(self, str producer, Resource resource)
-    cdef Subject _subject(self, long long now_us, str authority, Resource resource, headers, body)
-    cdef Subject _referred(self, long long now_us, str authority, Resource resource, every)
-    cdef Subject _completed(self, long long now_us, Subject asked, headers, body)
-    cdef str _alias(self, every, long long now_us)
-    cdef object _bound(self, str authority, Resource resource, long long now_us)
+    cdef Subject _subject(
+        self, long long now_us, str authority, Resource resource, Identifiers headers, Identifiers body
+    )
+    cdef Subject _referred(self, long long now_us, str authority, Resource resource, Identifiers every)
+    cdef Subject _completed(self, long long now_us, Subject asked, Identifiers headers, BodyFacts body)
+    cdef str _alias(self, Identifiers every, long long now_us)
+    cdef Identifiers _bound(self, str authority, Resource resource, long long now_us)
     cdef int _learn(
-        self, long long now_us, Awaited awaited, Subject subject, int status, str location, body
+        self, long long now_us, Awaited awaited, Subject subject, int status, str location, BodyFacts body
     ) except -1
-    cdef tuple _called(self, body, Subject subject, long long now_us)
-    cdef void _learn_callback(self, tuple place, whole, long long now_us)
+    cdef tuple _called(self, BodyFacts body, Subject subject, long long now_us)
+    cdef void _learn_callback(self, tuple place, Identifiers whole, long long now_us)
     cdef void _forget(self, Awaited awaited, long long now_us)

@@ -15,6 +15,13 @@ cdef class RequestTarget:
     cdef readonly object segments
     cdef readonly str requester
     cdef readonly dict matches
+    cdef public Matched asked
+    cdef public str place
+    cdef public str target_nf
+    cdef public str receiver
+    cdef public str process
+    cdef public long long version
+    cdef public object producer
 
 cdef class RequestTargets:
     cdef object _catalogue

@@ -2,6 +2,7 @@
 """What a request target (RFC 9113 8.3.1 :path) means, worked out once and kept while it comes again."""
 
 import re
+from typing import Any
 from urllib.parse import unquote
 
 import cython
@@ -56,6 +57,13 @@ class RequestTarget:
         found = (NSSF_CONSUMER if "/nnssf-nsselection/" in plain else REQUESTER).search(plain)
         self.requester = found[1] if found else None
         self.matches: dict[str, Matched] = {}
+        self.asked: Matched | None = None  # by what the producer was concluded last, and who it is
+        self.place: str | None = None
+        self.target_nf: str | None = None
+        self.receiver: str | None = None
+        self.process: str | None = None
+        self.version = -1
+        self.producer: Any = None
 
 
 @cython.final
@@ -85,7 +93,12 @@ class RequestTargets:
 
     def _tail(self, plain: str) -> str:
         path, _, query = plain.partition("?")
-        return "&".join([self._catalogue.tail_of(path), *sorted(unquote(pair) for pair in query.split("&"))])
+        return "&".join(
+            [
+                self._catalogue.tail_of(path),
+                *sorted([unquote(pair) if "%" in pair else pair for pair in query.split("&")]),
+            ]
+        )
 
     def match(self, target: RequestTarget, method: str | None) -> Matched:
         """Return the operation of a target and a method, by catalogue or vendor's shape."""

@@ -38,6 +38,7 @@ cdef class HeaderReader:
     cdef object _redact_header
     cdef dict _slots
     cdef dict _texts
+    cdef dict _locations
     cdef dict _numbers
     cdef dict _kinds
     cdef dict _seconds
@@ -50,6 +51,7 @@ cdef class HeaderReader:
     cdef void _take_sbi(self, Fields fields, int slot, bytes name, bytes value)
     cdef str _text(self, bytes value)
     cdef object _number(self, bytes value, int most)
+    cdef void _take_location(self, Fields fields, bytes value)
     cdef void _take_content_type(self, Fields fields, bytes value)
     cdef void _take_request_info(self, Fields fields, bytes value)
     cdef void _take_other(self, Fields fields, bytes name, bytes value)

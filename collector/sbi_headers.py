@@ -10,6 +10,10 @@ import cython
 
 from collector.redaction import SECRET_HEADERS, Redaction
 
+if cython.compiled:
+    from cython.cimports.cpython.bytes import PyBytes_AS_STRING
+    from cython.cimports.libc.string import memcmp
+
 CUSTOM = b"3gpp-sbi-"
 ACCESS_TOKEN = b"3gpp-sbi-access-token"  # TS 29.500 5.2.3.2.13: authorization, handed on by a proxy
 DISCOVERY = "3gpp-sbi-discovery-"
@@ -72,6 +76,7 @@ NAMED = (
 )
 
 
+@cython.no_gc  # texts, and dicts of texts
 @cython.freelist(32)
 @cython.final
 @cython.cclass
@@ -142,6 +147,7 @@ class HeaderReader:
         self._slots: dict[bytes, int] = {name: slot for slot, name in enumerate(NAMED)}
         self._slots[ACCESS_TOKEN] = AUTHORIZATION
         self._texts: dict[bytes, str] = {}
+        self._locations: dict[bytes, tuple[str, str]] = {}
         self._numbers: dict[bytes, int | None] = {}
         self._kinds: dict[bytes, tuple[str, str]] = {}
         self._seconds: dict[bytes, int] = {}
@@ -200,8 +206,7 @@ class HeaderReader:
         elif slot == VIA:
             fields.via = self._text(value) if fields.via is None else joined(fields.via, self._text(value))
         elif slot == LOCATION:
-            fields.location_plain = plain_text(value)
-            fields.location = self.uri(value)
+            self._take_location(fields, value)
         elif slot == RETRY_AFTER:
             fields.retry_after = self._text(value)
         elif slot == AUTHORIZATION:
@@ -230,18 +235,24 @@ class HeaderReader:
                 self._take_request_info(fields, value)
             self._take_other(fields, name, value)
 
-    def uri(self, value: bytes) -> str:
-        """Return a path or URI as text, redacted."""
-        return shortened(self._redact(plain_text(value)), LONGEST_URI)
+    def _take_location(self, fields: Fields, value: bytes) -> None:
+        shown: tuple[str, str] | None = self._locations.get(value)
+        if shown is None:
+            plain = plain_text(value)
+            shown = (plain, shortened(self._redact(plain), LONGEST_URI))
+            remember(self._locations, value, shown)
+        fields.location_plain = shown[0]
+        fields.location = shown[1]
 
     def timestamp_us(self, value: bytes) -> int | None:
         """Return 3gpp-Sbi-Sender-Timestamp in us since the epoch, None if it is no such date.
 
         IMF-fixdate with milliseconds, `Sun, 22 Nov 2026 20:58:15.866 GMT` (TS 29.500 5.2.3.3.2).
         """
+        ms: cython.int = milliseconds_of(value, len(value))
+        if ms >= 0 and begins_with(value, self._last_date):
+            return self._last_second * 1_000_000 + ms * 1_000
         value = value.strip(b'" ')
-        if value[:25] == self._last_date:
-            return with_fraction(self._last_second, value[25:])
         second = self._seconds.get(value[:25])
         if second is None:
             second = seconds_of(value[:25])
@@ -359,15 +370,32 @@ def seconds_of(date: bytes) -> int | None:
     return timegm((year, month, day, hour, minute, second))
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def milliseconds_of(p: cython.p_const_uchar, size: cython.Py_ssize_t) -> cython.int:
+    """Return the milliseconds of a date of `size` octets that ends in `.866 GMT`, -1 if it does not."""
+    if size != 33 or p[25] != 46 or p[29] != 32 or p[30] != 71 or p[31] != 77 or p[32] != 84:
+        return -1
+    hundreds: cython.int = p[26] - 48
+    tens: cython.int = p[27] - 48
+    ones: cython.int = p[28] - 48
+    if 0 <= hundreds <= 9 and 0 <= tens <= 9 and 0 <= ones <= 9:
+        return 100 * hundreds + 10 * tens + ones
+    return -1
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def begins_with(p: cython.p_const_uchar, date: bytes) -> cython.bint:
+    """Tell whether a date of at least 25 octets begins with `date`, 25 octets or none."""
+    if cython.compiled:
+        return len(date) == 25 and memcmp(p, PyBytes_AS_STRING(date), 25) == 0
+    return len(date) == 25 and p[:25] == date
+
+
 def with_fraction(second: cython.longlong, rest: bytes) -> int | None:
     """Return us since the epoch of a second and what follows it, `.866 GMT` or ` GMT`."""
-    p: cython.p_const_uchar = rest
-    if len(rest) == 8 and p[0] == 46 and rest.endswith(b" GMT"):
-        hundreds: cython.int = p[1] - 48
-        tens: cython.int = p[2] - 48
-        ones: cython.int = p[3] - 48
-        if 0 <= hundreds <= 9 and 0 <= tens <= 9 and 0 <= ones <= 9:
-            return second * 1_000_000 + (100 * hundreds + 10 * tens + ones) * 1_000
     fraction = rest.removesuffix(b" GMT")
     if len(fraction) == len(rest):
         return None

@@ -1,5 +1,6 @@
 """How a capture file runs through the collector: the parts put together, where the batches go, what the user sees."""
 
+import gc
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -10,7 +11,7 @@ from collector.batch import Batch, Batcher, BatchRules, Event
 from collector.connections import Bounds, Connections
 from collector.halves import Message
 from collector.message import Counters, Endpoints
-from collector.observer import limits
+from collector.observer import YOUNG_OBJECTS, limits
 from collector.pcap_source import PcapSource
 from collector.pipeline import Pipeline
 from collector.privilege import leave_no_core
@@ -38,6 +39,7 @@ def run_capture(
     `losses`: what the description counted, to stand in the batches.
     """
     leave_no_core()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
     first = BatchHeader(config.site.name, config.site.node, 0, incarnation(source), 1, 0, CAPTURE, final=False, loss={})
     rules = BatchRules(max_events=config.collector.batch_events, interval_ms=config.collector.batch_ms)
     connections = Connections(limits(config.collector), Bounds(max_connections=config.collector.max_connections))

@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.body import MOST_BYTES, BodyFacts, BodyState, Callback, read_body
+from collector.document import Document, document_of
+from collector.document_facts import cause_of, identifiers_of, patched_of, profiles_in, references_of, verdict_of
 from collector.identifiers import NO_IDENTIFIERS, Identifiers
 from collector.json_prefix import closed
 from collector.nf_profile import NfService
@@ -307,8 +309,8 @@ def test_a_cut_body_says_what_its_beginning_says() -> None:
     for cut in range(1, len(TEXT)):
         said = read_body("application/json", None, TEXT[:cut], len(TEXT))
         assert said.state is BodyState.TRUNCATED
-        for name in Identifiers.__struct_fields__:
-            assert getattr(said.identifiers, name) in (None, getattr(CREATED, name)), cut
+        for said_here, said_whole in zip(said.identifiers.said(), CREATED.said(), strict=True):
+            assert said_here in (None, said_whole), cut
         if cut > TEXT.index(b'"pei"'):
             assert said.identifiers.supi == SUPI, cut
 
@@ -375,7 +377,7 @@ ANY = st.recursive(
         | st.dictionaries(
             st.sampled_from(
                 [
-                    *BodyFacts.__struct_fields__,
+                    *Document.__struct_fields__,
                     *CREATE,
                     "nfInstances",
                     "request",
@@ -394,6 +396,19 @@ ANY = st.recursive(
     ),
     max_leaves=12,
 )
+
+
+@given(st.dictionaries(st.sampled_from(Document.__struct_fields__), ANY, max_size=4))
+def test_no_member_is_overlooked(document: dict[str, object]) -> None:
+    text = json.dumps(document).encode()
+    said = read_body("application/json", None, text, len(text))
+    if said.state is not BodyState.WHOLE:  # a number that JSON's grammar allows and no reader takes
+        return
+    whole = document_of(text)
+    assert (said.identifiers, said.cause) == (identifiers_of(whole), cause_of(whole))
+    assert (said.result, said.failed) == verdict_of(whole)
+    assert (said.references, said.profiles) == (references_of(whole), profiles_in(whole))
+    assert said.patched == patched_of(whole)
 
 
 @given(ANY, st.integers(0, 200))

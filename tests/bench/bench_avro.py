@@ -14,6 +14,7 @@ from collector.batch import Batcher, BatchRules
 from collector.connection import Connection
 from collector.meaning import Meaning
 from collector.message import Endpoints, Limits, Vantage
+from collector.observer import YOUNG_OBJECTS
 from collector.pseudonym import Pseudonyms
 from collector.repair import Repair
 from tests.bench.bench_observer import Stream, in_order, observe
@@ -60,6 +61,7 @@ def to_avro(stream: Stream, connections: int) -> tuple[int, float]:
 
 def _set_aside() -> None:
     """Keep the collector of garbage off what an agent does not hold: the whole capture and its messages."""
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)  # as the agent does
     gc.unfreeze()
     gc.collect()
     gc.freeze()
