@@ -2,17 +2,18 @@
 """What the header fields of a message say (TS 29.500 5.2.3): redacted text, numbers, times; secrets stay out."""
 
 import re
-from calendar import timegm
 from collections.abc import Sequence
 from typing import Any
 
 import cython
 
+from collector.http_date import seconds_of, with_fraction
 from collector.redaction import SECRET_HEADERS, Redaction
 
 if cython.compiled:
-    from cython.cimports.cpython.bytes import PyBytes_AS_STRING
-    from cython.cimports.libc.string import memcmp
+    from cython.cimports.collector.http_date import begins_with, milliseconds_of
+else:
+    from collector.http_date import begins_with, milliseconds_of
 
 CUSTOM = b"3gpp-sbi-"
 ACCESS_TOKEN = b"3gpp-sbi-access-token"  # TS 29.500 5.2.3.2.13: authorization, handed on by a proxy
@@ -25,8 +26,6 @@ LONGEST_CACHED = 256
 LONGEST_TEXT = 1_024  # characters of a value kept
 LONGEST_URI = 8_192
 MOST_OTHERS = 40  # header fields kept in sbi_headers
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-DATE = re.compile(r"\w{3}, (\d{2}) (\w{3}) (\d{4}) (\d{2}):(\d{2}):(\d{2})", re.ASCII)
 NAME = re.compile(r"3gpp-sbi-[a-z0-9-]{1,60}")
 
 METHOD = cython.declare(cython.int, 0)
@@ -356,55 +355,6 @@ def remember(cache: dict[bytes, Any], value: bytes, meaning: object) -> None:
         if len(cache) >= CACHED:
             cache.clear()
         cache[value] = meaning
-
-
-def seconds_of(date: bytes) -> int | None:
-    """Return an IMF-fixdate up to the second in seconds since the epoch, None if it is none."""
-    found = DATE.fullmatch(plain_text(date))
-    if found is None or found[2] not in MONTHS:
-        return None
-    month = MONTHS.index(found[2]) + 1
-    day, year, hour, minute, second = (int(found[place]) for place in (1, 3, 4, 5, 6))
-    if not (1 <= day <= 31 and year >= 1970 and hour < 24 and minute < 60 and second < 61):
-        return None
-    return timegm((year, month, day, hour, minute, second))
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def milliseconds_of(p: cython.p_const_uchar, size: cython.Py_ssize_t) -> cython.int:
-    """Return the milliseconds of a date of `size` octets that ends in `.866 GMT`, -1 if it does not."""
-    if size != 33 or p[25] != 46 or p[29] != 32 or p[30] != 71 or p[31] != 77 or p[32] != 84:
-        return -1
-    hundreds: cython.int = p[26] - 48
-    tens: cython.int = p[27] - 48
-    ones: cython.int = p[28] - 48
-    if 0 <= hundreds <= 9 and 0 <= tens <= 9 and 0 <= ones <= 9:
-        return 100 * hundreds + 10 * tens + ones
-    return -1
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def begins_with(p: cython.p_const_uchar, date: bytes) -> cython.bint:
-    """Tell whether a date of at least 25 octets begins with `date`, 25 octets or none."""
-    if cython.compiled:
-        return len(date) == 25 and memcmp(p, PyBytes_AS_STRING(date), 25) == 0
-    return len(date) == 25 and p[:25] == date
-
-
-def with_fraction(second: cython.longlong, rest: bytes) -> int | None:
-    """Return us since the epoch of a second and what follows it, `.866 GMT` or ` GMT`."""
-    fraction = rest.removesuffix(b" GMT")
-    if len(fraction) == len(rest):
-        return None
-    if not fraction:
-        return second * 1_000_000
-    digits = fraction[1:]
-    if fraction[:1] != b"." or not digits.isdigit() or len(digits) > 6:
-        return None
-    return second * 1_000_000 + int(digits.ljust(6, b"0"))
 
 
 def header_names(known: Sequence[tuple[bytes | None, bytes | None]]) -> set[str]:

@@ -33,6 +33,7 @@ COMPILED = (
     "collector.document_facts",
     "collector.body",
     "collector.references",
+    "collector.http_date",
     "collector.sbi_headers",
     "collector.asked",
     "collector.hop",
