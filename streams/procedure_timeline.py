@@ -127,7 +127,7 @@ class Timeline(msgspec.Struct):
             if instance_or_none is not None:
                 yield from self.close(instance_or_none, Closed.ANEW)
             instance_or_none = self._begin(kind, step, seen)
-        if instance_or_none is not None:
+        if instance_or_none is not None and not (step.is_failure and instance_or_none.is_complete()):
             instance_or_none.take(step.name, seen)
 
     def _given_up(self, kind: Kind, seen: Seen) -> Instance | None:

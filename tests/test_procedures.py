@@ -37,6 +37,10 @@ SHORT: dict[str, tuple[str, str, str, str | None, int | None]] = {
     "resync": ("Nausf_UEAuthentication_Authenticate", "AMF", "AUSF", "SYNCH_FAILURE", None),
     "vector": ("Nudm_UEAuthentication_Get", "AUSF", "UDM", None, None),
     "confirm": (f"{AUTHENTICATE}(5G-AKA confirmation)", "AMF", "AUSF", "AUTHENTICATION_SUCCESS", None),
+    "round": (f"{AUTHENTICATE}(EAP session)", "AMF", "AUSF", "AUTHENTICATION_ONGOING", None),
+    "eap": (f"{AUTHENTICATE}(EAP session)", "AMF", "AUSF", "AUTHENTICATION_SUCCESS", None),
+    "eap_fail": (f"{AUTHENTICATE}(EAP session)", "AMF", "AUSF", "AUTHENTICATION_FAILURE", None),
+    "old_amf": ("Nudm_UECM_DeregistrationNotification", "UDM", "AMF", None, None),
     "uecm": ("Nudm_UECM_Registration", "AMF", "UDM", None, None),
     "sdm": ("Nudm_SDM_Get", "AMF", "UDM", None, None),
     "policy": ("Npcf_AMPolicyControl_Create", "AMF", "PCF", None, None),
@@ -156,11 +160,17 @@ def told(rows: list[dict[str, Any]], of: str = "") -> list[str]:
         ("ue_initial_registration", "auth confirm uecm=unknown", ["incomplete"]),
         ("ue_initial_registration", "auth", ["abandoned"]),
         ("ue_initial_registration", "0:auth 20:confirm 20.1:uecm 20.2:sdm", ["abandoned", "success"]),  # after T3510
+        ("ue_initial_registration", "auth round 6:round 12:eap 12.1:uecm 12.2:sdm", ["success"]),  # TS 33.501 6.1.3.1
+        ("ue_initial_registration", "auth round eap_fail", ["failed eap"]),
+        ("ue_initial_registration", "auth round=none", ["failed eap_round"]),
+        ("ue_initial_registration", "auth confirm uecm old_amf sdm", ["success"]),
         ("ue_initial_registration", "uecm sdm", ["success"]),  # the security context was used again
         ("ue_initial_registration", "auth confirm uecm sdm 5:uecm 5.1:sdm", ["success", "success"]),
         ("ue_initial_registration", "confirm policy", []),  # its beginning was not seen: nothing is invented
         ("authentication", "auth vector confirm", ["success"]),
         ("authentication", "auth=503 auth confirm", ["success"]),
+        ("authentication", "auth round round eap", ["success"]),
+        ("authentication", "auth round", ["abandoned"]),
         ("ue_deregistration", "release unsubscribe purge", ["success"]),
         ("ue_deregistration", "unsubscribe purge=404", ["success"]),
         ("ue_deregistration", "unsubscribe 3:auth", ["superseded"]),
@@ -168,6 +178,8 @@ def told(rows: list[dict[str, Any]], of: str = "") -> list[str]:
         ("pdu_session_establishment", "create n1n2 setup_fail", ["failed set_up"]),
         ("pdu_session_establishment", "create n1n2 setup=none release", ["failed set_up"]),
         ("pdu_session_establishment", "create n1n2", ["abandoned"]),
+        ("pdu_session_establishment", "create n1n2 status", ["failed given_up"]),  # the SMF let it go
+        ("pdu_session_establishment", "create n1n2 setup command status", ["success"]),
         ("pdu_session_release", "command status", ["success"]),
         ("pdu_session_release", "command release create", ["success"]),
         ("pdu_session_release", "release=404", ["success"]),
