@@ -8,20 +8,10 @@ import msgspec
 
 from collector.cgroup import Place
 from collector.workload import Container, Pod
+from schemas.kubernetes import Metadata
 
 MOST_PODS = 4_096  # a node has some hundred at most
 GONE = 512  # of deleted pods the last ones are kept: their last connections are told of later
-
-
-class Metadata(msgspec.Struct):
-    """Of an object of the API: what is needed of it; everything else is passed over unread."""
-
-    uid: str = ""
-    name: str = ""
-    namespace: str = ""
-    labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
-    resource_version: str = msgspec.field(default="", name="resourceVersion")
 
 
 class ContainerStatus(msgspec.Struct):

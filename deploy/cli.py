@@ -16,6 +16,7 @@ COMMANDS = {
     "collect": "the agent: capture SBI messages from the kernel or a file and publish them",
     "decode": "capture file to JSON lines of events, transactions, procedures or alerts, without Kafka",
     "streams": "run the stream stages (Faust workers)",
+    "resolve": "watch a Kubernetes cluster and tell what its addresses stand for",
     "up": "start the local stack: Kafka, ClickHouse, workers",
     "down": "stop the local stack",
     "status": "show each part of the stack, its port, lag and row counts",

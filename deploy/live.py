@@ -17,7 +17,7 @@ from collector.backoff import BackOff, Budget
 from collector.channel import Setup
 from collector.child import Child
 from collector.health import HealthServer
-from collector.kubernetes import PodWatch, api_here
+from collector.kubernetes import watch_pods
 from collector.message import Counters
 from collector.pods import Pods
 from collector.probes import Dials, Probes
@@ -26,6 +26,7 @@ from collector.supervisor import Supervisor
 from collector.watch import About, Watch
 from deploy.sinks import kafka_sink, lines_descriptor
 from schemas.config import Config
+from schemas.kubernetes import api_here
 from schemas.loss import HIDES_NO_MESSAGE
 from schemas.refusal import Refusal
 
@@ -109,9 +110,9 @@ def pods_here(config: Config, met: Counters, ending: ExitStack) -> Pods:
     pods = Pods(frozenset(collector.pod_labels.replace(",", " ").split()))
     if collector.kubernetes not in {"auto", "off"}:
         raise Refusal("collector.kubernetes is no such word", repr(collector.kubernetes), "write auto or off")
-    api = api_here(config.site.node) if collector.kubernetes == "auto" else None
+    api = api_here() if collector.kubernetes == "auto" else None
     if api is not None:
-        watch = PodWatch(api, pods, met)
+        watch = watch_pods(api, config.site.node, pods, met)
         watch.start()
         ending.callback(watch.close)
     return pods

@@ -51,6 +51,7 @@ class ClickHouse:
     alerts_days: int = 400
     agents_days: int = 30
     flows_days: int = 30
+    places_days: int = 400
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ TARGETS = {
     "alerts": Target("sink-alerts", "sbi.alerts", "alerts_arriving", numbered=False),
     "agents": Target("sink-agents", "sbi.agents", "agents_arriving", numbered=False),
     "flows": Target("sink-flows", "sbi.flows", "flows_arriving", numbered=False),
+    "places": Target("sink-places", "sbi.places", "places_arriving", numbered=False),
 }
 
 

@@ -1,8 +1,9 @@
-"""A small real HTTP server that speaks the list and watch protocol of the Kubernetes API for pods of one node."""
+"""A small real HTTP server that speaks the list and watch protocol of the Kubernetes API for some objects."""
 
 import json
 import queue
 import threading
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,6 +11,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 Pod = dict[str, Any]
+PODS = "/api/v1/pods"
 
 
 def pod(name: str, uid: str, container: str = "", version: int = 1, **labels: str) -> Pod:
@@ -33,34 +35,40 @@ def pod(name: str, uid: str, container: str = "", version: int = 1, **labels: st
 
 
 class KubeApi:
-    """The server's side: what pods there are, what it is asked, what watchers are told."""
+    """The server's side: what objects there are by path, what it is asked, what watchers are told."""
 
     def __init__(self) -> None:
-        self.pods: list[Pod] = []
+        self.objects: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
         self.version = 10
         self.asked: list[dict[str, str]] = []
         self.tokens: list[str] = []
         self.refuse: list[int] = []  # statuses of the next answers
-        self.events: queue.Queue[dict[str, Any] | None] = queue.Queue()
-        self.watches = 0  # begun so far; the newest one is told the events
+        self.events: defaultdict[str, queue.Queue[dict[str, Any] | None]] = defaultdict(queue.Queue)
+        self.watches: Counter[str] = Counter()  # begun so far; the newest one is told the events
         self.url = ""
 
-    def tell(self, kind: str, told: Pod) -> None:
+    @property
+    def pods(self) -> list[Pod]:
+        return self.objects[PODS]
+
+    @pods.setter
+    def pods(self, pods: list[Pod]) -> None:
+        self.objects[PODS] = pods
+
+    def tell(self, kind: str, told: dict[str, Any], path: str = PODS) -> None:
         """Let the watcher know."""
-        self.events.put({"type": kind, "object": told})
+        self.events[path].put({"type": kind, "object": told})
 
-    def end_watch(self) -> None:
+    def end_watch(self, path: str = PODS) -> None:
         """End the watch in order, as after timeoutSeconds."""
-        self.events.put(None)
+        self.events[path].put(None)
 
-    def page(self, asked: dict[str, str]) -> dict[str, Any]:
+    def page(self, path: str, asked: dict[str, str]) -> dict[str, Any]:
         """Return a page of the list; a second page is asked for by `continue`."""
-        limit, first = int(asked["limit"]), int(asked.get("continue", 0))
-        rest = {"continue": str(first + limit)} if first + limit < len(self.pods) else {}
+        limit, first, found = int(asked["limit"]), int(asked.get("continue", 0)), self.objects[path]
+        rest = {"continue": str(first + limit)} if first + limit < len(found) else {}
         metadata = {"resourceVersion": str(self.version), **rest}
-        return {
-            "kind": "PodList", "apiVersion": "v1", "metadata": metadata, "items": self.pods[first : first + limit],
-        }  # fmt: skip
+        return {"kind": "List", "apiVersion": "v1", "metadata": metadata, "items": found[first : first + limit]}
 
 
 @contextmanager
@@ -72,32 +80,33 @@ def kube_api() -> Iterator[KubeApi]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            asked = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
+            parts = urlsplit(self.path)
+            asked = {key: values[0] for key, values in parse_qs(parts.query).items()}
             api.asked.append(asked)
             api.tokens.append(self.headers.get("Authorization", ""))
             if api.refuse:
                 self.send_error(api.refuse.pop(0))
             elif asked.get("watch"):
-                self.watch()
+                self.watch(parts.path)
             else:
-                body = json.dumps(api.page(asked)).encode()
+                body = json.dumps(api.page(parts.path, asked)).encode()
                 self.send_response(200)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
-        def watch(self) -> None:
+        def watch(self, path: str) -> None:
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
             self.end_headers()
-            api.watches += 1
-            mine = api.watches
+            api.watches[path] += 1
+            mine, events = api.watches[path], api.events[path]
             with suppress(BrokenPipeError, ConnectionResetError):
-                while (event := api.events.get()) is not None and mine == api.watches:
+                while (event := events.get()) is not None and mine == api.watches[path]:
                     line = json.dumps(event).encode() + b"\n"
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
-                if mine != api.watches:
-                    api.events.put(event)
+                if mine != api.watches[path]:
+                    events.put(event)
                 self.wfile.write(b"0\r\n\r\n")
 
         def log_message(self, *_: object) -> None:
@@ -110,6 +119,7 @@ def kube_api() -> Iterator[KubeApi]:
     try:
         yield api
     finally:
-        api.end_watch()
+        for path in [*api.watches]:
+            api.end_watch(path)
         server.shutdown()
         server.server_close()

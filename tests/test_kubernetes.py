@@ -1,4 +1,4 @@
-"""collector/kubernetes.py and pods.py against a server that speaks the API's list and watch protocol."""
+"""schemas/kubernetes.py and collector/pods.py against a server that speaks the API's list and watch protocol."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,13 +8,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from collector import kubernetes, pods
+from collector import pods
 from collector.cgroup import Place
-from collector.kubernetes import Api, PodWatch, api_here
+from collector.kubernetes import watch_pods
 from collector.message import Counters
 from collector.pods import MIRROR, PodObject, Pods
 from collector.workload import Container
-from tests.kube_api import KubeApi, Pod, kube_api, pod
+from schemas import kubernetes
+from schemas.kubernetes import Api, ObjectWatch, api_here
+from tests.kube_api import PODS, KubeApi, Pod, kube_api, pod
 
 ID, OTHER_ID = "3f4a1d8c" * 8, "9b2e77aa" * 8
 UID, OTHER_UID = "0f9d2f6e-8b1f-4a56-9a3e-5d1f0c7b6a21", "11111111-8b1f-4a56-9a3e-5d1f0c7b6a21"
@@ -33,10 +35,10 @@ def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextmanager
-def watching(api: KubeApi, place: Path) -> Iterator[tuple[Pods, PodWatch, Counters]]:
+def watching(api: KubeApi, place: Path) -> Iterator[tuple[Pods, ObjectWatch[PodObject], Counters]]:
     (place / "token").write_text("secret-1\n")
     known, counters = Pods(frozenset({"app"})), Counters()
-    watch = PodWatch(Api(api.url, "n1", place / "token"), known, counters)
+    watch = watch_pods(Api(api.url, place / "token"), "n1", known, counters)
     watch.start()
     try:
         yield known, watch, counters
@@ -112,7 +114,7 @@ def test_refusals_are_counted_and_tried_again(api: KubeApi, tmp_path: Path) -> N
 def test_nonsense_ends_the_watch_and_not_the_thread(api: KubeApi, tmp_path: Path) -> None:
     with watching(api, tmp_path) as (known, _, counters):
         until(lambda: len(known) == 1)
-        api.events.put({"type": "ADDED", "object": {"metadata": "what"}})
+        api.events[PODS].put({"type": "ADDED", "object": {"metadata": "what"}})
         until(lambda: counters.by_reason.get("kubernetes_failures") == 1)
         api.end_watch()
         api.tell("ADDED", pod("smf-0", OTHER_UID, OTHER_ID, version=11))
@@ -160,8 +162,8 @@ def test_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_outside_of_a_cluster_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    assert api_here("n1", tmp_path) is None
+    assert api_here(tmp_path) is None
     monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "fd00::1")
-    assert api_here("n1", tmp_path) is None
+    assert api_here(tmp_path) is None
     (tmp_path / "token").touch()
-    assert api_here("n1", tmp_path) == Api("https://[fd00::1]:443", "n1", tmp_path / "token", tmp_path / "ca.crt")
+    assert api_here(tmp_path) == Api("https://[fd00::1]:443", tmp_path / "token", tmp_path / "ca.crt")

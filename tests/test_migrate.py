@@ -181,6 +181,7 @@ TABLES = [
     ("alerts", "alert", "Alert"),
     ("agents", "agent", "Agent"),
     ("flows", "flow", "Flow"),
+    ("places", "place", "Place"),
 ]
 
 

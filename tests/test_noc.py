@@ -32,6 +32,7 @@ from streams.kpi_windows import KPIS
 from streams.plain import without_logical_types
 from tests.examples import CAPTURE
 from tests.kafka_connect import connect
+from tests.kube_api import kube_api, pod
 from tests.local_stack import LocalStack, local_stack, until
 from tests.reading import bodies
 from tests.receiver import Receiver, receiver
@@ -43,6 +44,7 @@ from tests.test_flows import CLOSE, SEER, head
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 ALERT = fastavro.parse_schema(without_logical_types(document("alert")))
 PARTITIONS = 4
+SERVICES, SLICES = "/api/v1/services", "/apis/discovery.k8s.io/v1/endpointslices"
 EXAMPLES = Path(__file__).parent.parent / "deploy" / "examples"
 
 
@@ -213,3 +215,36 @@ def whole(file: Path) -> list[str]:
 
 def alerts(stack: LocalStack) -> Iterator[bytes]:
     return bodies(bootstrap(stack), ALERTS, PARTITIONS)
+
+
+def test_a_resolver_names_the_addresses_of_a_cluster_as_it_changes(stack: LocalStack) -> None:
+    """Killed and started anew it tells the same rows again; ended in order it returns 0."""
+    names = "SELECT address, name, node, pods FROM places_standing ORDER BY address"
+    with kube_api() as api:
+        api.pods = [pod(f"amf-{number}", f"u{number}", f"{number:064x}") for number in range(23)]
+        for number, one in enumerate(api.pods):
+            one["status"] |= {"podIPs": [{"ip": f"10.1.0.{number}"}], "startTime": "2026-11-27T10:00:01Z"}
+        about = {"name": "amf", "namespace": "core", "uid": "s", "creationTimestamp": "2026-11-27T10:00:00Z"}
+        api.objects[SERVICES] = [{"metadata": about, "spec": {"clusterIPs": ["10.96.0.7"]}}]
+        resolver = stack.start("resolve", "--api", api.url)
+        until(lambda: stack.count("SELECT count() FROM places_standing") == 24)
+        resolver.kill()
+        resolver.communicate(timeout=30)
+        with stack.start("resolve", "--api", api.url) as resolver:
+            until(lambda: api.watches[SLICES] == 2)
+            slices = {"name": "amf-x", "namespace": "core", "labels": {"kubernetes.io/service-name": "amf"}}
+            ends = [{"targetRef": {"kind": "Pod", "name": "amf-0"}, "conditions": {"ready": True}}]
+            api.tell("ADDED", {"metadata": slices, "endpoints": ends}, SLICES)
+            api.tell("DELETED", api.pods[22])
+            until(lambda: stack.count("SELECT count() FROM places_standing WHERE pods != []") == 1)
+            until(lambda: stack.count("SELECT count() FROM places_standing") == 23)
+            resolver.terminate()
+            _, said = resolver.communicate(timeout=30)
+            assert resolver.returncode == 0, said
+    wanted = [
+        {"address": f"10.1.0.{number}", "name": f"amf-{number}", "node": "n1", "pods": []} for number in range(22)
+    ]
+    wanted.append({"address": "10.96.0.7", "name": "amf", "node": None, "pods": ["amf-0"]})
+    assert stack.rows(names) == sorted(wanted, key=lambda row: str(row["address"]))
+    last = {row["address"]: row for row in map(json.loads, bodies(bootstrap(stack), "sbi.places.json", 1))}
+    assert (len(last), last["10.1.0.22"]["until_us"] is not None) == (24, True)

@@ -87,6 +87,7 @@ def clickhouse(account: "Account", wanted: "ClickHouse") -> Iterator[str]:
         applied = migrate(client, form, f"{os.uname().nodename}:{os.getpid()}")
         days = {"kpis": wanted.kpis_days, "procedures": wanted.procedures_days}
         days |= {"alerts": wanted.alerts_days, "agents": wanted.agents_days, "flows": wanted.flows_days}
+        days |= {"places": wanted.places_days}
         retain(client, form, {"transactions": wanted.transactions_days, **days})
     except FAILURES as error:
         advice = f"the account {account.user} needs all rights on the database {account.database}"

@@ -1,0 +1,72 @@
+"""`sbiscope resolve`: watch a Kubernetes cluster and tell what its addresses stand for, until SIGTERM ends it."""
+
+import argparse
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from schemas.kubernetes import Api
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare what `resolve` takes."""
+    parser.add_argument("--api", default="", metavar="URL", help="the cluster's API (default: the pod's own)")
+    parser.add_argument("--token-file", type=Path, metavar="FILE", help="what the API is to be asked with")
+    parser.add_argument("--ca-file", type=Path, metavar="FILE", help="the authority of the API's certificate")
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", default="", help="serve /metrics for Prometheus and /healthz there"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run until ended; one for a cluster is enough, and a second does no harm.
+
+    Raises Refusal where there is no cluster, or Kafka is away or does not take what is written.
+    """
+    import logging
+    import signal
+    import threading
+
+    from collector.health import HealthServer
+    from deploy.registry import marks
+    from deploy.resolving import PlaceWriter, exposition, resolve
+    from deploy.sinks import client
+    from schemas.config import load
+    from schemas.framing import single_object_mark
+    from streams.cluster import Cluster
+    from streams.place_record import SCHEMA
+    from streams.runtime.lines import log_to_stderr
+
+    config = load(options.config)
+    api = _api(options)
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    log_to_stderr(logging.INFO)
+    mark = marks(config.kafka).get(SCHEMA) or single_object_mark(SCHEMA)
+    writer = PlaceWriter(client(config), config.kafka.topic_prefix, config.site.name, mark)
+    cluster = Cluster(api, frozenset(config.collector.pod_labels.replace(",", " ").split()))
+    with ExitStack() as ending:
+        if options.metrics:
+            host, _, port = options.metrics.rpartition(":")
+            server = HealthServer(host or "127.0.0.1", int(port), lambda: exposition(cluster, writer), cluster.ailment)
+            server.start()
+            ending.callback(server.close)
+        ending.callback(cluster.close)
+        cluster.start()
+        resolve(cluster.changes(ended.is_set), writer, cluster.problems)
+    return 0
+
+
+def _api(options: argparse.Namespace) -> "Api":
+    """Return the API to watch. Raises Refusal where none is named and this is no pod of a cluster."""
+    from schemas.kubernetes import Api, api_here
+    from schemas.refusal import Refusal
+
+    if options.api:
+        return Api(options.api.rstrip("/"), options.token_file, options.ca_file)
+    here = api_here()
+    if here is None:
+        raise Refusal("no cluster to watch", "this is no pod with a service account", "name the API with --api URL")
+    return here

@@ -1,0 +1,117 @@
+"""What an object of a cluster stands for by its addresses: a pod, a service or a node.
+
+Pods in the network of their node have no address of their own. What is told twice is the same row again, so a resolver
+that starts anew does no harm.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from ipaddress import ip_address
+
+from streams.cluster_objects import About, NodeObject, PodObject, ServiceObject, SliceObject
+
+OVER = frozenset({"Succeeded", "Failed"})  # phases of a pod without a network
+NETWORK_READY = "PodReadyToStartContainers"  # condition of a pod: its network is there (Kubernetes 1.29)
+HASH = "pod-template-hash"
+ZONE = "topology.kubernetes.io/zone"  # label of a node
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One record of place.avsc, without site and `told_us`."""
+
+    address: str
+    since_us: int
+    kind: str
+    uid: str
+    name: str
+    namespace: str | None = None
+    workload: str | None = None
+    node: str | None = None
+    zone: str | None = None
+    containers: dict[str, str] = field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
+    pods: tuple[str, ...] | None = None
+    until_us: int | None = None
+
+
+ByAddress = dict[str, Place]
+
+
+def pod_places(told: PodObject, labels: frozenset[str]) -> ByAddress:
+    """Return the addresses of a pod."""
+    about, status = told.metadata, told.status
+    if told.spec.host_network or status.phase in OVER:
+        return {}
+    ready = [one.since for one in status.conditions or () if one.type == NETWORK_READY and one.status == "True"]
+    since_us = _us(next((when for when in (*ready, status.started, about.created) if when), None))
+    place = Place(
+        "",
+        since_us,
+        "pod",
+        about.uid,
+        about.name,
+        about.namespace,
+        workload=workload(about),
+        node=told.spec.node or None,
+        containers={one.name: one.image for one in told.spec.containers},
+        labels=_kept(about, labels),
+    )
+    return _by_address((one.ip for one in status.addresses or ()), place)
+
+
+def workload(about: About) -> str | None:
+    """Return what owns a pod, Kind/name; a ReplicaSet of a Deployment is named by that."""
+    for owner in about.owners or ():
+        if owner.controller:
+            suffix = f"-{(about.labels or {}).get(HASH)}"
+            if owner.kind == "ReplicaSet" and owner.name.endswith(suffix):
+                return f"Deployment/{owner.name.removesuffix(suffix)}"
+            return f"{owner.kind}/{owner.name}"
+    return None
+
+
+def service_places(told: ServiceObject, labels: frozenset[str]) -> ByAddress:
+    """Return the addresses of a service, without its pods; a headless one has none."""
+    about, spec = told.metadata, told.spec
+    ingress = (one.ip for one in told.status.load_balancer.ingress or ())
+    addresses = [*(spec.cluster_addresses or ()), *(spec.external_addresses or ()), *ingress]
+    place = Place(
+        "", _us(about.created), "service", about.uid, about.name, about.namespace, labels=_kept(about, labels)
+    )
+    return _by_address(addresses, place)
+
+
+def node_places(told: NodeObject, labels: frozenset[str]) -> ByAddress:
+    """Return the addresses of a node."""
+    about = told.metadata
+    zone = (about.labels or {}).get(ZONE)
+    place = Place("", _us(about.created), "node", about.uid, about.name, zone=zone, labels=_kept(about, labels))
+    return _by_address((one.address for one in told.status.addresses or ()), place)
+
+
+def ready_behind(told: SliceObject) -> frozenset[str]:
+    """Return the names of the pods in a slice that are ready."""
+    ready = (one for one in told.endpoints or () if one.conditions.ready is not False)
+    return frozenset(one.target.name for one in ready if one.target is not None and one.target.kind == "Pod")
+
+
+def _by_address(addresses: Iterable[str], place: Place) -> ByAddress:
+    """Return the place at each of these that is an address, written as the agents write it."""
+    found: ByAddress = {}
+    for text in addresses:
+        try:
+            address = str(ip_address(text))
+        except ValueError:
+            continue  # "None" of a headless service, the name of a host
+        found[address] = replace(place, address=address)
+    return found
+
+
+def _kept(about: About, labels: frozenset[str]) -> dict[str, str]:
+    return {key: value for key, value in (about.labels or {}).items() if key in labels}
+
+
+def _us(when: datetime | None) -> int:
+    return round(when.timestamp() * 1_000_000) if when is not None else 0
