@@ -13,6 +13,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from deploy.resolving import TOPIC as PLACES
 from deploy.sinks import BESIDE, EVENTS
 from schemas.config import Config
 from schemas.kafka_contact import topics_of
@@ -23,8 +24,9 @@ from streams.clickhouse import Account
 from streams.runtime.process import Job
 from streams.stages import TRANSACTIONS, inputs, jobs, names
 
-AGENT, LOADER, OPERATOR, SCHEMA, WORKER = "agent", "loader", "operator", "schema", "worker"
-USERS = {part: f"sbiscope-{part}" for part in (AGENT, LOADER, OPERATOR, SCHEMA, WORKER)}
+AGENT, LOADER, OPERATOR, RESOLVER = "agent", "loader", "operator", "resolver"
+SCHEMA, WORKER = "schema", "worker"
+USERS = {part: f"sbiscope-{part}" for part in (AGENT, LOADER, OPERATOR, RESOLVER, SCHEMA, WORKER)}
 READING_GROUPS = LOADING, STATES, TAILING = "sbiscope-load", "sbiscope-reader", "sbiscope-tail"  # nobody joins them
 READ, WRITE = ("READ", "DESCRIBE"), ("WRITE", "DESCRIBE")
 WAIT_S = 30.0
@@ -48,8 +50,8 @@ class Right:
 def rights(config: Config, users: Mapping[str, str]) -> list[Right]:
     """Return the rights that the parts of `config` need.
 
-    `users` by part: agent, loader (of captures), operator (status, tail), schema, worker, or a stage; a stage without
-    one is the worker's. Raises Refusal for another part.
+    `users` by part: agent, loader (of captures), operator (status, tail), resolver, schema, worker, or a stage; a stage
+    without one is the worker's. Raises Refusal for another part.
     """
     prefix = config.kafka.topic_prefix
     named = USERS | dict(users)
@@ -70,6 +72,8 @@ def _needs(config: Config) -> Iterator[tuple[str, str, str, tuple[str, ...]]]:
         yield AGENT, "topic", topic, WRITE
     yield LOADER, "topic", EVENTS, (*WRITE, "READ")  # what is loaded already is read there
     yield LOADER, "group", LOADING, READ
+    for topic in (PLACES, PLACES + JSON_SUFFIX):
+        yield RESOLVER, "topic", topic, WRITE
     for stage, topic in inputs(names(config)):  # `status`
         yield OPERATOR, "topic", topic, ("DESCRIBE",)
         yield OPERATOR, "group", f"sbiscope-{stage}", ("DESCRIBE",)

@@ -19,11 +19,13 @@ from deploy.capture import meaning_of, run_capture
 from schemas.config import Site, load
 from schemas.fields import document
 from schemas.framing import frame, unframe
+from streams import place_record
 from streams.alert_row import encode as encode_alert
 from streams.fold import Facts, batch_body
 from streams.jsonform import json_form
 from streams.kpi_windows import KPIS, KpiWindows
 from streams.pairing import TRANSACTIONS, Pairing
+from streams.places import Place
 from streams.plain import without_logical_types
 from streams.procedures import PROCEDURES, Procedures
 from streams.runtime.link import Message
@@ -42,6 +44,9 @@ def examples() -> Iterator[tuple[str, bytes]]:
     """Yield (schema, body) of each example: a registration in a recorded core, and what is seen beside it."""
     yield "agent", delivery_of(replace(STATUS, node="n1")).body
     yield "flow", flow_of(SEER, head(), Moved(1_002, 501, 0, CLOSE, 4, 3, 0), Workload("/usr/bin/postgres")).body
+    smf = Place("10.2.0.8", 1_795_381_003_000_000, "pod", "0f9d2f6e-8b1f-4a56-9a3e-5d1f0c7b6a21", "smf-0", "core")
+    smf = replace(smf, workload="Deployment/smf", node="n2", containers={"nf": "smf:2.7"}, labels={"app": "smf"})
+    yield "place", place_record.encode("lab", smf, 1_795_381_060_000_000)
     bad = counts(100, answered=50, unanswered=50, failed=50)
     yield "alert", encode_alert(alerts_of_one(window(29_000_000, 60, **bad)))
     message = Message(3, 41, 1_700_000_000_000, b"\xc3\x01 no event")

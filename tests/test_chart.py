@@ -38,6 +38,7 @@ TLS_SASL = {
     "kafka.sasl.secret": "kafka-worker",
     "kafka.sasl.agentSecret": "kafka-agent",
     "kafka.sasl.schemaSecret": "kafka-schema",
+    "kafka.sasl.resolverSecret": "kafka-resolver",
     "clickhouse.url": "https://clickhouse:8443",
     "clickhouse.tls.caSecret": "clickhouse-ca",
     "clickhouse.readerSecret": "clickhouse-reader",
@@ -52,7 +53,7 @@ SETS: dict[str, dict[str, Any]] = {
     "one stage scaled": {"streams.stages.pairing.autoscaling.enabled": True},
     "alerts to an Alertmanager": {"streams.stages.webhook.enabled": True, "alerts.webhookSecret": "alertmanager"},
     "zones": {"agent.zones.zone-a": "munich-a", "agent.zones.zone-b": "munich-b"},
-    "workers only": {"agent.enabled": False},
+    "workers only": {"agent.enabled": False, "resolver.enabled": False},
     "laboratory": {"agent.plainIdentifiers": True, "agent.kubernetes": False, "agent.seccomp": "Unconfined"},
     "reports as files": {"report.format": "pdf", "report.claim": "reports"},
     "a ClickHouse cluster": {"clickhouse.cluster": "core"},
@@ -180,7 +181,8 @@ def test_rights_are_the_least_whatever_the_values(values: dict[str, Any]) -> Non
             assert "hostPID" not in pod
             assert pod["securityContext"]["runAsNonRoot"] is True
             assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
-            assert pod["automountServiceAccountToken"] is False
+            token = pod.get("serviceAccountName", "").endswith("-resolver")  # it asks the API server, as agents do
+            assert pod["automountServiceAccountToken"] is token
 
 
 @needs_helm
@@ -216,7 +218,12 @@ def test_each_part_has_its_own_account() -> None:
         for kind, pod in pods(documents)
         if "SBISCOPE_KAFKA_SASL_PASSWORD" in environment(pod)
     }
-    assert accounts == {("DaemonSet", "kafka-agent"), ("Job", "kafka-schema"), ("Deployment", "kafka-worker")}
+    assert accounts == {
+        ("DaemonSet", "kafka-agent"),
+        ("Job", "kafka-schema"),
+        ("Deployment", "kafka-worker"),
+        ("Deployment", "kafka-resolver"),
+    }
     for kind, pod in pods(documents):
         given = environment(pod)
         if kind in {"CronJob", "Pod"}:  # they read ClickHouse, and nothing else
@@ -250,12 +257,21 @@ def test_a_key_is_rotated_by_its_name() -> None:
 
 
 @needs_helm
-def test_an_agent_may_read_pods_and_nothing_else() -> None:
+def test_an_agent_may_read_pods_and_a_resolver_what_has_an_address() -> None:
     documents = rendered({})
-    (role,) = [one for one in documents if one["kind"] == "ClusterRole"]
-    assert role["rules"] == [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]
+    roles = {
+        one["metadata"]["name"].rpartition("-")[2]: one["rules"] for one in documents if one["kind"] == "ClusterRole"
+    }
+    assert roles == {
+        "agent": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
+        "resolver": [
+            {"apiGroups": [""], "resources": ["pods", "services", "nodes"], "verbs": ["list", "watch"]},
+            {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},
+        ],
+    }
     assert not [one for one in documents if one["kind"] in {"Role", "RoleBinding"}]
-    assert not [one for one in rendered({"agent.kubernetes": False}) if one["kind"].startswith("ClusterRole")]
+    neither = rendered({"agent.kubernetes": False, "resolver.enabled": False})
+    assert not [one for one in neither if one["kind"].startswith("ClusterRole")]
 
 
 @needs_helm

@@ -23,8 +23,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="PART=NAME",
-        help="of acl: the Kafka user of agent, loader (of captures), operator (status, tail), schema, worker, or of "
-        "one stage; may be repeated (default: sbiscope-agent, sbiscope-loader …)",
+        help="of acl: the Kafka user of agent, loader (of captures), operator (status, tail), resolver, schema, "
+        "worker, or of one stage; may be repeated (default: sbiscope-agent, sbiscope-loader …)",
     )
 
 

@@ -101,13 +101,13 @@ FROM
         if(server_held AND server_pod = asked.name, asked.workload, NULL) AS server_workload,
         multiIf((sighting.vantage = 'server' AND sighting.pod IS NOT NULL), sighting.node, server_held AND asked.kind = 'node', asked.name, server_held, asked.node, NULL) AS server_node
     FROM ${database}.exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')}) AS sighting
-    ASOF LEFT JOIN named AS asker
+    GLOBAL ASOF LEFT JOIN named AS asker
         ON sighting.site = asker.site AND sighting.client_address = asker.address AND sighting.request_us >= asker.since_us
-    ASOF LEFT JOIN named AS asked
+    GLOBAL ASOF LEFT JOIN named AS asked
         ON sighting.site = asked.site AND sighting.server_address = asked.address AND sighting.request_us >= asked.since_us
 ) AS ends
-LEFT JOIN zones AS client_zones ON ends.site = client_zones.site AND ends.client_node = client_zones.name
-LEFT JOIN zones AS server_zones ON ends.site = server_zones.site AND ends.server_node = server_zones.name
+GLOBAL LEFT JOIN zones AS client_zones ON ends.site = client_zones.site AND ends.client_node = client_zones.name
+GLOBAL LEFT JOIN zones AS server_zones ON ends.site = server_zones.site AND ends.server_node = server_zones.name
 COMMENT 'Both ends of each exchange of a period by name: ends_between(start=…, stop=…). client_… and server_…: kind (pod, service, node; null: nothing known of the address), namespace, pod, service, workload, node, zone';
 
 CREATE OR REPLACE VIEW ${database}.ends ${on_cluster} AS
