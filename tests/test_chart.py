@@ -309,7 +309,7 @@ def test_workers_follow_the_lag() -> None:
     by_keda = [one for one in rendered(SETS["scaled by KEDA"]) if one["kind"] == "ScaledObject"]
     triggers = {one["metadata"]["name"]: one["spec"]["triggers"] for one in by_keda}
     assert set(triggers) == {f"sbiscope-{stage}" for stage in names(Config())}
-    assert len(triggers["sbiscope-sink"]) == 6
+    assert len(triggers["sbiscope-sink"]) == 7
     (pairing,) = triggers["sbiscope-pairing"]
     assert pairing["metadata"] == {
         "bootstrapServers": "kafka:9092",
