@@ -34,7 +34,7 @@ from tests.examples import CAPTURE
 from tests.kafka_connect import connect
 from tests.kube_api import kube_api, pod
 from tests.local_stack import LocalStack, local_stack, until
-from tests.reading import bodies
+from tests.reading import bodies, log
 from tests.receiver import Receiver, receiver
 from tests.test_agent_status import STATUS
 from tests.test_alerts import Row, counts, others, run, window
@@ -246,5 +246,6 @@ def test_a_resolver_names_the_addresses_of_a_cluster_as_it_changes(stack: LocalS
     ]
     wanted.append({"address": "10.96.0.7", "name": "amf", "node": None, "pods": ["amf-0"]})
     assert stack.rows(names) == sorted(wanted, key=lambda row: str(row["address"]))
-    last = {row["address"]: row for row in map(json.loads, bodies(bootstrap(stack), "sbi.places.json", 1))}
+    as_json = (json.loads(one.value) for one in log(bootstrap(stack), "sbi.places.json", 1))
+    last = {row["address"]: row for row in as_json}
     assert (len(last), last["10.1.0.22"]["until_us"] is not None) == (24, True)
