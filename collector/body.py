@@ -18,10 +18,19 @@ from collector.document import (
     OF_REFERENCES,
     OF_VERDICT,
     OF_WHOM,
+    OF_WRAPPED,
     Document,
     document_of,
 )
-from collector.document_facts import cause_of, identifiers_of, patched_of, profiles_in, references_of, verdict_of
+from collector.document_facts import (
+    cause_of,
+    identifiers_at_top,
+    identifiers_of,
+    patched_of,
+    profiles_in,
+    references_of,
+    verdict_of,
+)
 from collector.identifiers import NO_IDENTIFIERS
 from collector.json_prefix import closed
 from collector.multipart import json_part
@@ -184,18 +193,23 @@ def _before_fault(body: bytes, error: Exception) -> Document:
 def _facts(state: BodyState, document: Document, body: bytes) -> BodyFacts:
     told: cython.int = _told(astuple(document), GROUPS)
     result, failed = verdict_of(document) if told & OF_VERDICT else (None, False)
-    return BodyFacts(
-        state,
-        identifiers_of(document) if told & OF_WHOM else NO_IDENTIFIERS,
-        cause_of(document) if told & OF_CAUSE else None,
-        result,
-        failed,
-        document.remoteError is True,
-        _callbacks(body),
-        references_of(document) if told & OF_REFERENCES else (),
-        profiles_in(document) if told & OF_NFS else (),
-        patched_of(document) if told & OF_CHANGES else (),
-    )
+    facts: BodyFacts = BodyFacts.__new__(BodyFacts)  # a quarter of the time of a call of the class
+    facts.state = state
+    facts.identifiers = NO_IDENTIFIERS
+    if told & OF_WRAPPED:
+        facts.identifiers = identifiers_of(document)
+    elif told & OF_WHOM:
+        facts.identifiers = identifiers_at_top(document)
+    facts.cause = cause_of(document) if told & OF_CAUSE else None
+    facts.result = result
+    facts.failed = failed
+    facts.remote_error = document.remoteError is True
+    facts.callbacks = _callbacks(body)
+    facts.references = references_of(document) if told & OF_REFERENCES else ()
+    facts.profiles = profiles_in(document) if told & OF_NFS else ()
+    facts.patched = patched_of(document) if told & OF_CHANGES else ()
+    facts.unreadable = None
+    return facts
 
 
 @cython.cfunc

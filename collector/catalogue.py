@@ -1,6 +1,5 @@
 """Which operation of the 5G core's APIs a method and a path mean: a trie of templates, literal before variable."""
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +14,6 @@ VENDOR_SHAPE = "vendor_shape"
 METHOD_NOT_IN_API = "method_not_in_api"
 UNKNOWN_RESOURCE = "unknown_resource"
 
-VERSION = re.compile(r"v(\d{1,4})", re.IGNORECASE)
 MOST_MATCHES = 32  # kept of a template
 DEEPEST_PREFIX = 8  # segments of a deployment's prefix
 
@@ -127,7 +125,7 @@ class Catalogue:
     def _api_at(self, segments: Sequence[str]) -> int | None:
         """Return where the API name stands; a deployment's prefix may come before it (TS 29.501 4.4.1)."""
         for at in range(min(len(segments) - 1, DEEPEST_PREFIX)):
-            if segments[at].lower() in self._apis and VERSION.fullmatch(segments[at + 1]):
+            if segments[at].lower() in self._apis and _is_version(segments[at + 1]):
                 return at
         return None
 
@@ -172,6 +170,10 @@ class Catalogue:
             node.template,
             self._producers[service],
         )
+
+
+def _is_version(segment: str) -> bool:
+    return 1 < len(segment) < 6 and segment[0] in "vV" and segment[1:].isdecimal()
 
 
 def segments_of(path: str) -> tuple[str, ...]:

@@ -84,12 +84,12 @@ class Document(msgspec.Struct):
 
 
 # What a member may tell of, each a bit, so that nobody looks for what is not there.
-OF_WHOM, OF_CAUSE, OF_VERDICT, OF_REFERENCES, OF_NFS, OF_CHANGES = 1, 2, 4, 8, 16, 32
+OF_WHOM, OF_CAUSE, OF_VERDICT, OF_REFERENCES, OF_NFS, OF_CHANGES, OF_WRAPPED = 1, 2, 4, 8, 16, 32, 64
 _TOLD = {
     OF_WHOM: "supi supiOrSuci suci subscriberIdentifier ueId gpsi gpsis pei guti pduSessionId pduSessId pduSeId sNssai "
     "snssai singleNssai sliceInfo dnn servingNetwork servingNetworkName servingPlmn plmnId guami nfInstanceId "
-    "amfInstanceId smfInstanceId servingNfId request ueContext ascReqData n2InfoContainer "
-    "pDUSessionChargingInformation",
+    "amfInstanceId smfInstanceId servingNfId",
+    OF_WRAPPED: "request ueContext ascReqData n2InfoContainer pDUSessionChargingInformation",
     OF_CAUSE: "cause error problemDetails invocationResult",
     OF_VERDICT: "cause authResult resynchronizationInfo n2SmInfoType hoState upCnxState statusInfo deliveryStatus "
     "nfInstances rejectedNssaiInPlmn rejectedNssaiInTa invocationResult multipleUnitInformation",

@@ -42,7 +42,7 @@ _NONE_OF_THEM = (None,) * len(_REFERENCES)
 
 def identifiers_of(document: Document) -> Identifiers:
     """Return what the document says of UE, session, slice and network: at its top, else in what it wraps."""
-    places = [_top(document)]
+    places = [identifiers_at_top(document)]
     wrapped = (document.request, document.ueContext, document.ascReqData)
     if wrapped != (None, None, None):
         places += [_found(_wrapped(one)) for one in wrapped if isinstance(one, dict)]
@@ -58,7 +58,8 @@ def _found(found: dict[str, Any]) -> Identifiers:
     return Identifiers(**told) if told else NO_IDENTIFIERS
 
 
-def _top(d: Document) -> Identifiers:
+def identifiers_at_top(d: Document) -> Identifiers:
+    """Return what the document says at its top alone."""
     supi = suci = gpsi = pei = None
     for text in (d.supi, d.supiOrSuci, d.subscriberIdentifier, d.suci, d.ueId):
         if text is not None and (ue := ue_id(text)) is not None:

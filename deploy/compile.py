@@ -29,6 +29,7 @@ COMPILED = (
     "collector.recent",
     "collector.blake2b",
     "collector.suspicion",
+    "collector.redaction",
     "collector.identifiers",
     "collector.document_facts",
     "collector.body",
