@@ -178,7 +178,7 @@ def _is_version(segment: str) -> bool:
 
 def segments_of(path: str) -> tuple[str, ...]:
     """Return the segments of a path, not decoded, empty ones and the query left out."""
-    return tuple(segment for segment in path.partition("?")[0].split("/") if segment)
+    return tuple([segment for segment in path.partition("?")[0].split("/") if segment])
 
 
 def _nearest(version: str, known: Iterable[str]) -> str:

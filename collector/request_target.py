@@ -54,8 +54,10 @@ class RequestTarget:
         self.tail = tail
         self.path = plain.partition("?")[0].rstrip("/")
         self.segments = segments_of(plain)
-        found = (NSSF_CONSUMER if "/nnssf-nsselection/" in plain else REQUESTER).search(plain)
-        self.requester = found[1] if found else None
+        found = None
+        if "nf-type=" in plain:
+            found = (NSSF_CONSUMER if "/nnssf-nsselection/" in plain else REQUESTER).search(plain)
+        self.requester = found[1] if found is not None else None
         self.matches: dict[str, Matched] = {}
         self.asked: Matched | None = None  # by what the producer was concluded last, and who it is
         self.place: str | None = None
@@ -92,7 +94,9 @@ class RequestTargets:
         return target
 
     def _tail(self, plain: str) -> str:
-        path, _, query = plain.partition("?")
+        path, mark, query = plain.partition("?")
+        if not mark:
+            return str(self._catalogue.tail_of(path)) + "&"  # as if an empty query followed
         return "&".join(
             [
                 self._catalogue.tail_of(path),
