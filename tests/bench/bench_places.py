@@ -33,7 +33,8 @@ def octets(number: int, version: int) -> bytes:
 
 def resolver() -> None:
     """Measure the state of the resolver."""
-    decoder, known = msgspec.json.Decoder(PodObject), Objects(lambda told: pod_places(told, LABELS))
+    decoder = msgspec.json.Decoder(PodObject)
+    known: Objects[PodObject] = Objects(lambda told: pod_places(told, LABELS))
     tracemalloc.start()
     for number in range(PODS):
         known.put(decoder.decode(octets(number, 1)), 1)
