@@ -23,6 +23,26 @@ class Group:
 
     sources: dict[Source, Counts] = field(default_factory=dict)
     chosen: tuple[Source, ...] = ()
+    counted: set[Source] = field(default_factory=set)  # those chosen, to be found fast where many nodes see one end
+
+    def choose(self, best: tuple[Source, ...]) -> None:
+        """Let these sources count."""
+        self.chosen, self.counted = best, set(best)
+
+    def is_extended_by(self, endpoint: Endpoint, source: Source, saw_all: Callable[[Node], bool]) -> bool | None:
+        """Tell whether a new source counts beside the chosen ones; None where all must be compared anew.
+
+        Most endpoints have one sight, of clients on many nodes or of the server alone; looking at all sources for each
+        new one would cost the square of the nodes.
+        """
+        vantage = source[1]
+        if not self.chosen or (vantage == "wire" and not _is_loopback(endpoint[1])):
+            return None
+        if self.chosen[0][1] == vantage and len(self.chosen) == len(self.sources) - 1:
+            return True
+        if self.chosen[0][1] == "server" != vantage and all(saw_all(node) for node, _ in self.chosen):
+            return False
+        return None
 
 
 def most_trusted(endpoint: Endpoint, group: Group, saw_all: Callable[[Node], bool]) -> tuple[Source, ...]:

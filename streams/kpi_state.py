@@ -106,7 +106,7 @@ def load(fold: "KpiWindows", octets: bytes) -> None:
         for key, address, port, sources, chosen in many:
             group = groups[keys[key], address, port] = Group()
             group.sources = {(nodes[one], vantage): counts for one, vantage, counts in sources}
-            group.chosen = tuple((nodes[one], vantage) for one, vantage in chosen)
+            group.choose(tuple((nodes[one], vantage) for one, vantage in chosen))
     for width_s, start_us, rows, published in state.windows:
         window = fold.windows[width_s, start_us] = Window()
         window.published = {nodes[one]: when for one, when in published.items()}

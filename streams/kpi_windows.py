@@ -149,11 +149,20 @@ class KpiWindows:
         source = node, cell.vantage
         if source not in group.sources:
             group.sources[source] = Counts()
-            self._choose(slot, endpoint, group)
+            self._meet(slot, endpoint, group, source)
         group.sources[source].add(cell.counts)
         self._count(slot, endpoint[0], group, source, cell.counts, 1)
         if len(group.sources) > 1 and cell.vantage == "wire":
             self._choose(slot, endpoint, group)
+
+    def _meet(self, slot: int, endpoint: Endpoint, group: Group, source: Source) -> None:
+        """Decide whether a source without counts yet will count."""
+        extended = group.is_extended_by(endpoint, source, lambda node: self.sights[node].saw_all(slot))
+        if extended is None:
+            self._choose(slot, endpoint, group)
+        elif extended:
+            group.chosen += (source,)
+            group.counted.add(source)
 
     def _choose(self, slot: int, endpoint: Endpoint, group: Group) -> None:
         """Let the most trusted sight of a group count, and take back what counted before."""
@@ -163,13 +172,13 @@ class KpiWindows:
         for sign in (-1, 1):
             for source, counts in group.sources.items():
                 self._count(slot, endpoint[0], group, source, counts, sign)
-            group.chosen = best
+            group.choose(best)
 
     def _count(self, slot: int, key: Key, group: Group, source: Source, counts: Counts, sign: int) -> None:
         """Add to the rows what one source of a group says, as far as it counts."""
         node, vantage = source
         beside = vantage == "client" and bool(group.chosen) and group.chosen[0][1] == "server"
-        if source not in group.chosen and not beside:
+        if source not in group.counted and not beside:
             return
         if beside:
             node = group.chosen[0][0]
