@@ -125,8 +125,13 @@ def batch_body(input_partition: int, first_number: int, records: Sequence[bytes]
     return b"".join((zigzag(input_partition), zigzag(first_number), zigzag(len(records)), *records, b"\0"))
 
 
+_SMALL = tuple(bytes((value << 1,)) for value in range(64))
+
+
 def zigzag(value: int) -> bytes:
     """Return Avro's variable-length form of an int or long (Avro 1.11, binary encoding)."""
+    if 0 <= value < 64:
+        return _SMALL[value]  # counters that are mostly nothing
     value = (value << 1) ^ (value >> 63)
     out = bytearray()
     while value > 0x7F:

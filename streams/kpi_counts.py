@@ -46,14 +46,18 @@ class Counts(msgspec.Struct, array_like=True):
         """Requests, whatever became of them."""
         return sum(self.counters[:OUTCOMES])
 
+    def filled(self) -> list[int]:
+        """Return the places of the counters that are something."""
+        return [place for place, value in enumerate(self.counters) if value]
+
     def add(self, other: "Counts", sign: int = 1) -> None:
         """Add `other`, or take it away; a maximum stays: no correction of a transaction takes a duration away."""
-        counters = self.counters
-        for place, value in enumerate(other.counters):
-            if value:
-                counters[place] += sign * value
+        counters, more = self.counters, other.counters
+        for place in other.filled():
+            counters[place] += sign * more[place]
         self.maximum_us = max(self.maximum_us, other.maximum_us)
-        add_bins(self.latencies, other.latencies, sign)
+        if other.latencies:
+            add_bins(self.latencies, other.latencies, sign)
         for name, count in other.failures.items():
             add_named(self.failures, name, sign * count)
         for name, count in other.response_failures.items():
