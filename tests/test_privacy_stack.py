@@ -122,10 +122,16 @@ def test_no_table_holds_any(stack: LocalStack) -> None:
     names = [row["name"] for row in stack.rows("SELECT name FROM system.tables WHERE database = currentDatabase()")]
     assert {"transactions", "kpis", "procedures"} <= set(names)
     for name in names:
-        columns = stack.rows(f"SELECT name FROM system.columns WHERE database = currentDatabase() AND table = '{name}'")
-        if columns:
-            rows = stack.rows(f"SELECT * FROM {name} LIMIT 3000")
-            assert scanned(repr(rows).encode(), name) == []
+        columns = stack.rows(
+            f"SELECT name, type FROM system.columns WHERE database = currentDatabase() AND table = '{name}'"
+        )
+        states = [column["name"] for column in columns if column["type"].startswith("AggregateFunction")]
+        if columns:  # the client reads no states: their octets
+            as_hex = ", ".join(f"hex({one}) AS {one}" for one in states)
+            replaced = f"REPLACE ({as_hex})" if states else ""
+            rows = stack.rows(f"SELECT * {replaced} FROM {name} LIMIT 3000")
+            octets = b" ".join(bytes.fromhex(str(row[one])) for row in rows for one in states)
+            assert scanned(repr(rows).encode() + octets, name) == []
 
 
 OUTPUTS = (
