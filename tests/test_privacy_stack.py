@@ -23,6 +23,7 @@ EXCHANGES = len(planted.exchanges())
 HINDRANCE = live_hindrance(load(None))
 ALERTS = {"sbi.alerts", "sbi.alerts.json", "sbi.state.sink-alerts", "sbi.state.webhook"}
 QUIET = {"sbi.quarantine"} | ALERTS
+OF_CLUSTERS = {"sbi.places", "sbi.places.json", "sbi.state.sink-places"}
 OF_AGENTS = {"sbi.agents", "sbi.flows", "sbi.state.sink-agents", "sbi.state.sink-flows"}
 
 
@@ -113,7 +114,7 @@ def test_no_topic_holds_any(stack: LocalStack) -> None:
     hits = [hit for name, octets in held.items() for hit in scanned(octets, name)]
     assert hits == []
     ours = {name for name in held if name.startswith("sbi.")}
-    assert {name for name in ours if not held[name].strip()} <= QUIET | (OF_AGENTS if HINDRANCE else set())
+    assert {name for name in ours if not held[name].strip()} <= QUIET | OF_CLUSTERS | (OF_AGENTS if HINDRANCE else set())
     assert {"sbi.events", "sbi.transactions", "sbi.procedures.json", "sbi.state.pairing"} <= ours
     assert b"imsi-001-k1-" in held["sbi.events"]
 
