@@ -114,7 +114,8 @@ def test_no_topic_holds_any(stack: LocalStack) -> None:
     hits = [hit for name, octets in held.items() for hit in scanned(octets, name)]
     assert hits == []
     ours = {name for name in held if name.startswith("sbi.")}
-    assert {name for name in ours if not held[name].strip()} <= QUIET | OF_CLUSTERS | (OF_AGENTS if HINDRANCE else set())
+    quiet = QUIET | OF_CLUSTERS | (OF_AGENTS if HINDRANCE else set())
+    assert {name for name in ours if not held[name].strip()} <= quiet
     assert {"sbi.events", "sbi.transactions", "sbi.procedures.json", "sbi.state.pairing"} <= ours
     assert b"imsi-001-k1-" in held["sbi.events"]
 
