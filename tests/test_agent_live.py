@@ -213,7 +213,7 @@ def test_short_connections_in_turn_with_foreign_ones_are_all_seen(hook: str, tmp
                 assert link.recv(64)
         running.end()
     assert seen(running.events(), port) == each(100)
-    assert {event["server_port"] for event in running.events()} == {port}
+    assert foreign.getsockname()[1] not in {event["server_port"] for event in running.events()}
 
 
 def answer_foreign(listener: socket.socket) -> None:
@@ -266,7 +266,8 @@ def test_another_address_family(hook: str, tmp_path: Path) -> None:
         consumer.close()
         running.end()
     assert seen(running.events(), port) == each(2)
-    assert {event["client_address"] for event in running.events()} == {"::1"}
+    ours = [event for event in running.events() if event["server_port"] == port]  # other tests speak SBI beside us
+    assert {event["client_address"] for event in ours} == {"::1"}
 
 
 def test_a_port_filter_leaves_the_rest_alone(hook: str, tmp_path: Path) -> None:
