@@ -141,7 +141,7 @@ class Redaction:
         if imsi is None or value.count("imsi-") > 1 or len(value) > LONGEST_CACHED:
             return self.slowly(value)
         before, after, of = value[: imsi.start()], value[imsi.end() :], self._pseudonyms.of
-        if not after[:1].isalnum() and not may_name(f"{before}imsi~{after}"):
+        if not after[:1].isalnum() and not may_name(f"{before}imsi~x{after}"):
             return before + of(imsi[0]) + after
         nobody = "imsi-" + "0" * (imsi.end() - imsi.start() - 5)
         hidden = self._shapes(before + nobody + after)
