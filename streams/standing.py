@@ -82,12 +82,14 @@ class Services:
 
     def put(self, told: ServiceObject, at_us: int) -> list[Place]:
         """Take a service that is new or has changed; return what there is to tell."""
-        self._told[_name(told.metadata)] = told
-        bare = service_places(told, self._labels)
-        new = told.metadata.uid not in self.standing.by_uid
-        return (self.standing.stand(told.metadata.uid, bare, at_us) if new else []) + self.lead(
-            _name(told.metadata), at_us
-        )
+        name, uid = _name(told.metadata), told.metadata.uid
+        if name not in self._told and len(self._told) >= MAX_OBJECTS:
+            self.standing.refused += 1
+            return []
+        self._told[name] = told
+        new = uid not in self.standing.by_uid
+        bare = self.standing.stand(uid, service_places(told, self._labels), at_us) if new else []
+        return bare + self.lead(name, at_us)
 
     def drop(self, told: ServiceObject, at_us: int) -> list[Place]:
         """Take note that a service is gone."""
@@ -157,13 +159,13 @@ class Slices:
         return [place for name in {**before, **self._ready} for place in self._services.lead(name, at_us)]
 
     def _keep(self, name: Name, told: SliceObject) -> None:
-        slices = self._ready.setdefault(name, {})
-        if told.metadata.uid not in slices:
+        uid = told.metadata.uid
+        if uid not in self._ready.get(name, {}):
             if self._many >= MAX_OBJECTS:
                 self.refused += 1
                 return
             self._many += 1
-        slices[told.metadata.uid] = ready_behind(told)
+        self._ready.setdefault(name, {})[uid] = ready_behind(told)
 
 
 def _name(about: About) -> Name:

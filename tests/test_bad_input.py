@@ -122,6 +122,24 @@ def test_a_full_disk_is_said(words: tuple[str | Path, ...]) -> None:
     refused((done.returncode, "", done.stderr), "No space left on device")
 
 
+@pytest.mark.parametrize(
+    ("words", "seen"),
+    [
+        ([], "no pod"),
+        (["--api", "kubernetes"], "kubernetes"),
+        (["--api", "ftp://host"], "ftp://host"),
+        (["--api", "https://host", "--token-file", "nowhere/token"], "nowhere/token"),
+        (["--api", "https://host", "--ca-file", "README.md"], "README.md"),
+        (["--api", "https://host", "--metrics", "here"], "here"),
+        (["--api", "https://host", "--metrics", ":70000"], ":70000"),
+        (["--api", "http://127.0.0.1:1"], NOWHERE),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, list) else "",
+)
+def test_a_resolver_says_what_it_cannot_use(words: list[str], seen: str) -> None:
+    refused(run("resolve", *words, KUBERNETES_SERVICE_HOST="", **away(NOWHERE)), seen)
+
+
 def test_kafka_out_of_reach_is_said_by_each_command_that_needs_it() -> None:
     """All at once: each waits ten seconds for an answer."""
     commands = [["collect", "--source", FULL], ["streams", "--stage", "pairing"], ["schema"]]

@@ -175,9 +175,14 @@ def test_no_more_is_kept_than_the_bound(monkeypatch: pytest.MonkeyPatch) -> None
     known, services = pods(), Services(LABELS)
     for number in range(7):
         known.put(pod(f"p{number}", f"10.1.0.{number}"), T0)
-        services.slices.put(endpoints("amf", f"p{number}", uid=f"s{number}"), T0)
-    assert (len(known.standing.by_uid), known.standing.refused, services.slices.refused) == (3, 4, 4)
-    assert services.slices.ready(("core", "amf")) == ("p0", "p1", "p2")
+        services.put(service(f"f{number}", f"10.96.0.{number}"), T0)
+        services.slices.put(endpoints("f0", f"p{number}", uid=f"s{number}"), T0)
+    services.slices.put(endpoints("f1", "p1", uid="s8"), T0)
+    assert (len(known.standing.by_uid), known.standing.refused) == (3, 4)
+    assert (len(services.standing.by_uid), services.standing.refused, services.slices.refused) == (3, 4, 5)
+    assert services.slices.ready(("core", "f0")) == ("p0", "p1", "p2")
+    assert services.slices.ready(("core", "f1")) is None
+    assert len(services._told) == 3
 
 
 CHANGES = st.lists(

@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     from streams.runtime.lines import log_to_stderr
 
     config = load(options.config)
-    api = _api(options)
+    api, listening = _api(options), _listening(options.metrics)
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
@@ -48,9 +48,8 @@ def run(options: argparse.Namespace) -> int:
     writer = PlaceWriter(client(config), config.kafka.topic_prefix, config.site.name, mark)
     cluster = Cluster(api, frozenset(config.collector.pod_labels.replace(",", " ").split()))
     with ExitStack() as ending:
-        if options.metrics:
-            host, _, port = options.metrics.rpartition(":")
-            server = HealthServer(host or "127.0.0.1", int(port), lambda: exposition(cluster, writer), cluster.ailment)
+        if listening:
+            server = HealthServer(*listening, lambda: exposition(cluster, writer), cluster.ailment)
             server.start()
             ending.callback(server.close)
         ending.callback(cluster.close)
@@ -60,13 +59,44 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _api(options: argparse.Namespace) -> "Api":
-    """Return the API to watch. Raises Refusal where none is named and this is no pod of a cluster."""
+    """Return the API to watch.
+
+    Raises Refusal where none is named and this is no pod of a cluster, or the address or a file cannot be used.
+    """
+    import ssl
+    from urllib.parse import urlsplit
+
     from schemas.kubernetes import Api, api_here
     from schemas.refusal import Refusal
 
     if options.api:
+        parts = urlsplit(options.api)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise Refusal("--api is not an address", options.api, "write https://host:6443")
+        try:
+            if options.token_file:
+                options.token_file.read_bytes()
+            if options.ca_file:
+                ssl.create_default_context(cafile=str(options.ca_file))
+        except OSError as error:  # of TLS too: no certificate is in it
+            named = f"{options.token_file or ''} {options.ca_file or ''}".strip()
+            raise Refusal(
+                "cannot use the API's files", f"{named}: {error}", "check --token-file and --ca-file"
+            ) from error
         return Api(options.api.rstrip("/"), options.token_file, options.ca_file)
     here = api_here()
     if here is None:
         raise Refusal("no cluster to watch", "this is no pod with a service account", "name the API with --api URL")
     return here
+
+
+def _listening(text: str) -> tuple[str, int] | None:
+    """Return host and port of the metrics, None for nowhere. Raises Refusal where it is no such thing."""
+    from schemas.refusal import Refusal
+
+    if not text:
+        return None
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65_535:
+        raise Refusal("--metrics is no HOST:PORT", text, "write 127.0.0.1:9102, or :9102 for loopback")
+    return host.strip("[]") or "127.0.0.1", int(port)
