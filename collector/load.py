@@ -1,18 +1,15 @@
 """How far a capture is loaded already, and under which node: what the topic says, read from its messages' headers."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from schemas.kafka_bounds import bounds
 from schemas.refusal import Refusal
 from schemas.refused_contact import RUNNING, rights_advice
 
-CONTACT_S = 10.0
 SILENCE_S = 15.0
-ELECTION_S = 20.0  # a broker that has just come back leads nothing for a moment
-ELECTING = frozenset({KafkaError.LEADER_NOT_AVAILABLE, KafkaError.NOT_LEADER_FOR_PARTITION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +43,7 @@ def last_loaded(settings: Settings, topic: str, partitions: int, incarnation: st
 def _scan(consumer: Consumer, places: Sequence[TopicPartition], wanted: bytes) -> Loaded:
     ends: dict[int, int] = {}
     for place in places:
-        place.offset, end = _bounds(consumer, place)
+        place.offset, end = bounds(consumer, place)
         if place.offset < end:
             ends[place.partition] = end
     consumer.assign([place for place in places if place.partition in ends])
@@ -63,20 +60,6 @@ def _scan(consumer: Consumer, places: Sequence[TopicPartition], wanted: bytes) -
         if message.offset() >= ends.get(message.partition(), 0) - 1:
             ends.pop(message.partition(), None)
     return last
-
-
-def _bounds(consumer: Consumer, place: TopicPartition) -> tuple[int, int]:
-    """Return where a partition begins and ends, once it has a leader."""
-    until = time.monotonic() + ELECTION_S
-    while True:
-        try:
-            begin, end = consumer.get_watermark_offsets(place, timeout=CONTACT_S)
-        except KafkaException as error:
-            if error.args[0].code() not in ELECTING or time.monotonic() > until:
-                raise
-            time.sleep(0.2)
-        else:
-            return begin, end
 
 
 def _unread(settings: Settings, seen: str) -> Refusal:

@@ -13,6 +13,7 @@ from deploy.registry import registered
 from deploy.sinks import client
 from schemas.config import Config
 from schemas.fields import document
+from schemas.kafka_bounds import bounds
 from schemas.refusal import Refusal
 from streams.plain import without_logical_types
 from streams.runtime.reader import Reader
@@ -53,7 +54,7 @@ class Following:
             raise Refusal("cannot read the topic", name, "create it with: sbiscope schema")
         places = [TopicPartition(name, partition) for partition in topic.partitions]
         for place in places:
-            begin, end = self._consumer.get_watermark_offsets(place, timeout=CONTACT_S)
+            begin, end = bounds(self._consumer, place)
             place.offset = begin if from_beginning else end
         return places
 

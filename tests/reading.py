@@ -6,6 +6,8 @@ from typing import Any
 
 from confluent_kafka import Consumer, TopicPartition
 
+from schemas.kafka_bounds import bounds
+
 MARK_BYTES = 10  # Avro single-object encoding: C3 01 and the fingerprint
 
 
@@ -24,7 +26,7 @@ def log(bootstrap: str, topic: str, partitions: int) -> Iterator[Logged]:
     """Yield all that a topic holds now, partition by partition."""
     reader = Consumer({"bootstrap.servers": bootstrap, "group.id": "reading", "log_level": 0})
     for partition in range(partitions):
-        end = reader.get_watermark_offsets(TopicPartition(topic, partition), timeout=10)[1]
+        end = bounds(reader, TopicPartition(topic, partition))[1]
         reader.assign([TopicPartition(topic, partition, 0)])
         at = 0
         while at < end:

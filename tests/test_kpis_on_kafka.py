@@ -16,6 +16,7 @@ from deploy.topics import bring_topics, publish_schemas
 from schemas.config import Kafka
 from schemas.fields import document
 from schemas.kafka import client_settings
+from schemas.kafka_bounds import bounds
 from streams.plain import without_logical_types
 from tests import tshark
 from tests.broker import broker
@@ -34,7 +35,7 @@ def settled(bootstrap: str, topics: tuple[str, ...], within_s: float = 90) -> No
     end, last, since = time.monotonic() + within_s, -1, time.monotonic()
     while time.monotonic() < end and (last <= 0 or time.monotonic() - since < 6):
         places = [TopicPartition(topic, partition) for topic in topics for partition in range(PARTITIONS)]
-        total = sum(reader.get_watermark_offsets(place, timeout=10)[1] for place in places)
+        total = sum(bounds(reader, place)[1] for place in places)
         if total != last:
             last, since = total, time.monotonic()
         time.sleep(0.3)

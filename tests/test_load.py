@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
+from schemas.kafka_bounds import bounds
+
 TOPIC = "sbi.events"
 FULL = Path(__file__).parent / "captures" / "open5gs-registration-full.pcapng"
 
@@ -45,7 +47,7 @@ def values(bootstrap: str) -> list[bytes]:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "test", "log_level": 0})
     found: list[bytes] = []
     for partition in range(4):
-        begin, end = consumer.get_watermark_offsets(TopicPartition(TOPIC, partition), timeout=10)
+        begin, end = bounds(consumer, TopicPartition(TOPIC, partition))
         consumer.assign([TopicPartition(TOPIC, partition, begin)])
         for _ in range(begin, end):
             message = consumer.poll(10)

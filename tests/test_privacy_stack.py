@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, TopicPartition
 from deploy.commands.trace import FORMATS
 from deploy.demo import live_hindrance, observing_line
 from schemas.config import load
+from schemas.kafka_bounds import bounds
 from tests import planted
 from tests.broker import free_ports
 from tests.local_stack import LocalStack, local_stack, until
@@ -93,7 +94,7 @@ def topics(stack: LocalStack) -> dict[str, bytes]:
     try:
         names = consumer.list_topics(timeout=10).topics
         places = [TopicPartition(name, number, 0) for name, topic in names.items() for number in topic.partitions]
-        left = {(one.topic, one.partition): consumer.get_watermark_offsets(one, timeout=10)[1] for one in places}
+        left = {(one.topic, one.partition): bounds(consumer, one)[1] for one in places}
         consumer.assign(places)
         while any(left.values()):
             message = consumer.poll(10.0)

@@ -20,6 +20,7 @@ from schemas.config import Kafka
 from schemas.fields import document
 from schemas.framing import frame, unframe
 from schemas.kafka import client_settings
+from schemas.kafka_bounds import bounds
 from tests.broker import Broker, broker
 from tests.stages import EVENTS, KPIS, TRANSACTIONS, longs
 
@@ -84,7 +85,7 @@ class Run:
         found = []
         name = self.config.topic_prefix + topic
         for partition in consumer.list_topics(name).topics[name].partitions:
-            begin, end = consumer.get_watermark_offsets(TopicPartition(name, partition), timeout=10)
+            begin, end = bounds(consumer, TopicPartition(name, partition))
             if begin < end:
                 consumer.assign([TopicPartition(name, partition, begin)])
                 at = -1
@@ -243,10 +244,7 @@ def test_retention_that_passed_the_commit_is_counted_and_passed_over(run: Run) -
     run.numbers(12)
     consumer = Consumer({**run.settings, "group.id": run.config.topic_prefix + "sbiscope-pairing"})
     places = [TopicPartition(run.config.topic_prefix + EVENTS, partition) for partition in range(PARTITIONS)]
-    kept = [
-        TopicPartition(place.topic, place.partition, consumer.get_watermark_offsets(place, timeout=10)[1] - 1)
-        for place in places
-    ]
+    kept = [TopicPartition(place.topic, place.partition, bounds(consumer, place)[1] - 1) for place in places]
     committed = consumer.committed(places, timeout=10)
     consumer.close()
     # A worker's last tick may stand in a partition uncommitted; it is lost with the two messages.

@@ -10,6 +10,7 @@ from deploy.accounts import reader
 from deploy.sinks import client as kafka_client
 from deploy.stack.state import PartState, StackState
 from schemas.config import Config
+from schemas.kafka_bounds import bounds
 from schemas.refusal import Refusal
 from streams.clickhouse import FAILURES, connect, rows, said
 
@@ -94,7 +95,7 @@ def _behind(admin: AdminClient, consumer: Consumer, group: str, partitions: list
         return
     (asked,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, partitions)]).values()
     for one in asked.result(CONTACT_S).topic_partitions:
-        begin, end = consumer.get_watermark_offsets(TopicPartition(one.topic, one.partition), timeout=CONTACT_S)
+        begin, end = bounds(consumer, TopicPartition(one.topic, one.partition), CONTACT_S)
         yield end - max(begin, one.offset)
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from confluent_kafka import Message as Read
 
+from schemas.kafka_bounds import bounds
 from streams.runtime.link import Broken
 
 WAIT_S = 30.0
@@ -54,7 +55,7 @@ class Reader:
         """Give the last `count` messages of a partition, or all."""
         with self._consumer() as consumer:
             place = TopicPartition(self._prefix + topic, partition)
-            begin, end = consumer.get_watermark_offsets(place, timeout=WAIT_S)
+            begin, end = bounds(consumer, place, WAIT_S)
             if begin == end:
                 return
             place.offset = begin if count is None else max(begin, end - count)
