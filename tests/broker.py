@@ -14,7 +14,7 @@ from pathlib import Path
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-from deploy.stack import jars, kafka
+from deploy.stack import kafka
 from deploy.stack.layout import Layout
 from schemas.config import Stack
 
@@ -49,7 +49,7 @@ class Broker:
         raise AssertionError((self._place.logs / "kafka.log").read_text()[-2000:])
 
     def command(self) -> list[str]:
-        return kafka.command(self._stack, self._place, jars.fetch(print))
+        return kafka.command(self._stack, self._place, kafka.prepare(print))
 
     def _answers(self) -> bool:
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from deploy.demo import live_hindrance
-from deploy.stack import jars
+from deploy.stack import kafka
 from schemas.config import load
 from tests.broker import broker, free_ports
 
@@ -245,7 +245,7 @@ def stack(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("key", ["KAFKA_PORT", "KAFKA_CONTROLLER_PORT", "CLICKHOUSE_PORT"])
 def test_a_taken_port_is_said(taken: int, tmp_path: Path, key: str) -> None:
-    jars.fetch(lambda _: None)
+    kafka.prepare(lambda _: None)
     wrong = {f"SBISCOPE_STACK_{key}": str(taken)}
     refused(run("up", within_s=120, **stack(tmp_path) | wrong), f"127.0.0.1:{taken}", f"SBISCOPE_STACK_{key}")
 

@@ -100,7 +100,6 @@ def test_an_empty_partition_holds_nothing(bootstrap: str) -> None:
 
 def test_an_unreachable_kafka_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("schemas.kafka_contact.CONTACT_S", 0.5)
-    monkeypatch.setattr("collector.load.CONTACT_S", 0.5)
     with pytest.raises(Refusal, match="cannot reach Kafka") as refused:
         publisher("127.0.0.1:1")
     assert "\n" not in str(refused.value)

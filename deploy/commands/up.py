@@ -64,14 +64,13 @@ def _place(config: "Config") -> "Layout":
 
 def _can_start(config: "Config", tell: "Callable[[str], None]") -> None:
     """Raise Refusal where something is missing that every start needs: Java, jars, a free port."""
-    from deploy.stack import jars, kafka, parts
+    from deploy.stack import kafka, parts
 
     stack = config.stack
     ports = []
     if not config.kafka.bootstrap:
         ports += [("kafka_port", stack.kafka_port), ("kafka_controller_port", stack.kafka_controller_port)]
-        kafka.java()
-        jars.fetch(tell)
+        kafka.prepare(tell)
     if not config.clickhouse.url:
         ports.append(("clickhouse_port", stack.clickhouse_port))
     for key, port in ports:

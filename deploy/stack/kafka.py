@@ -1,13 +1,18 @@
 """How the local broker is set up and started: Apache Kafka in KRaft mode, one process, on the machine's Java."""
 
+import base64
 import os
 import re
 import shutil
 import string
 import subprocess
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from deploy.stack.jars import FOLDER
+from deploy.stack.class_archive import archive, make
+from deploy.stack.jars import FOLDER, fetch
 from deploy.stack.layout import Layout
 from schemas.config import Stack
 from schemas.refusal import Refusal
@@ -36,6 +41,27 @@ def version(program: str) -> str:
     return found[1] if found else ""
 
 
+def prepare(tell: Callable[[str], None]) -> Path:
+    """Return the directory of the jars, fetched, their classes archived; `tell` hears of what takes long.
+
+    Raises Refusal where Java is missing or the jars cannot be fetched.
+    """
+    program = java()
+    jars = fetch(tell)
+    target = archive(jars, program, version(program))
+    if not target.exists():
+        tell("preparing Kafka's classes, once (6 s)")
+        try:
+            make(target, lambda place, *ports: _trained(Layout(place), jars, *ports))
+        except (OSError, subprocess.TimeoutExpired) as error:
+            tell(f"Kafka will start more slowly, its classes are not prepared: {error}")
+    return jars
+
+
+def _trained(place: Layout, jars: Path, port: int, controller_port: int) -> list[str]:
+    return command(replace(Stack(), kafka_port=port, kafka_controller_port=controller_port), place, jars)
+
+
 def command(stack: Stack, place: Layout, jars: Path) -> list[str]:
     """Return the command that runs the broker; writes its settings and, the first time, formats its storage.
 
@@ -48,8 +74,11 @@ def command(stack: Stack, place: Layout, jars: Path) -> list[str]:
     place.logs.mkdir(parents=True, exist_ok=True)
     places = {"port": stack.kafka_port, "controller_port": stack.kafka_controller_port, "data": data}
     settings.write_text(string.Template((FOLDER / "server.properties").read_text()).substitute(places))
-    words = [program, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", f"-Dlog4j2.configurationFile={FOLDER}/log4j2.xml"]
-    words += [f"-Dsbiscope.logs={place.logs}", "-Djava.awt.headless=true", "-cp", f"{jars}/*"]
+    ready = archive(jars, program, version(program))
+    classes = [f"-XX:SharedArchiveFile={ready}"] if ready.exists() else []
+    words = [program, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *classes]
+    words += [f"-Dlog4j2.configurationFile={FOLDER}/log4j2.xml", f"-Dsbiscope.logs={place.logs}"]
+    words += ["-Djava.awt.headless=true", "-cp", f"{jars}/*"]
     if not (data / "meta.properties").exists():
         _format(words, settings)
     words[1:3] = ["-XX:+UseG1GC", "-XX:+ExitOnOutOfMemoryError", f"-Xmx{stack.kafka_heap_mb}m"]
@@ -58,10 +87,16 @@ def command(stack: Stack, place: Layout, jars: Path) -> list[str]:
 
 def _format(words: list[str], settings: Path) -> None:
     tool = [*words, "kafka.tools.StorageTool"]
-    made = subprocess.run([*tool, "random-uuid"], capture_output=True, text=True, check=False)
-    uuid = made.stdout.strip()
-    form = [*tool, "format", "-t", uuid, "-c", str(settings)]
-    done = subprocess.run(form, capture_output=True, text=True, check=False) if uuid else made
+    form = [*tool, "format", "-t", _cluster_id(), "-c", str(settings)]
+    done = subprocess.run(form, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         seen = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
         raise Refusal("Kafka's storage could not be formatted", seen, f"look into {settings.parent}")
+
+
+def _cluster_id() -> str:
+    """Return a new id in Kafka's form; one that begins like an option would be taken for one."""
+    while True:
+        made = base64.urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        if not made.startswith("-"):
+            return made

@@ -22,6 +22,7 @@ from streams.runtime.figures import Figures, as_json
 from streams.runtime.lines import log_to_stderr
 from streams.runtime.link import Stage
 from streams.runtime.reader import Reader
+from streams.runtime.sender import Sender
 from streams.runtime.serving import serve
 from streams.runtime.worker import Membership, Worker
 from streams.runtime.writers import Writers
@@ -120,9 +121,10 @@ async def _run(jobs: list[Job], place: Place, partitions: Mapping[str, int]) -> 
     reader = Reader(place.settings, place.kafka.topic_prefix)
     writers = Writers(reader, place.registered)
     stages = [job.stage(Surroundings(partitions, reader, writers, _die)) for job in jobs]
-    members = (Membership(f"sbiscope-{job.name}", place.instance, job.topics) for job in jobs)
+    members = (Membership(f"sbiscope-{job.name}", place.instance, job.topic) for job in jobs)
     pairs = zip(members, stages, strict=True)
-    workers = [Worker(place.kafka, place.bootstrap, member, stage, _die) for member, stage in pairs]
+    sender = Sender(place.settings, place.kafka.topic_prefix)
+    workers = [Worker(place.kafka, place.bootstrap, member, stage, sender, _die) for member, stage in pairs]
     await _start(workers, place)
     await _serve(stages, place.metrics)
     telling = asyncio.ensure_future(_tell(stages, place.figures))
@@ -133,6 +135,7 @@ async def _run(jobs: list[Job], place: Place, partitions: Mapping[str, int]) -> 
     for job, end in zip(jobs, ends, strict=True):
         if isinstance(end, BaseException):
             LOG.info("%s ended without a checkpoint: %r", job.name, end)
+    await asyncio.to_thread(sender.close)
     _write(stages, place.figures)
     LOG.info("ended in order")
     logging.shutdown()

@@ -1,8 +1,8 @@
-"""The one place that knows Faust: an app whose only agent hands messages to a stage, and the way back out.
+"""The one place that knows Faust: an app whose only agent hands messages to a stage.
 
-Faust 0.15.3 is used for membership, fetching and sending. It acknowledges nothing: its own acknowledgements commit past
-messages that are still held, and `on_partitions_assigned` is no barrier, so the stage loads a partition's state when
-the partition's first message comes, and commits by itself.
+Faust 0.15.3 is used for membership and fetching; what a stage sends leaves through the process's sender. Faust
+acknowledges nothing: its own acknowledgements commit past messages that are still held, and `on_partitions_assigned`
+is no barrier, so the stage loads a partition's state when the partition's first message comes, and commits by itself.
 """
 
 import asyncio
@@ -22,10 +22,11 @@ from schemas.config import Kafka
 from schemas.kafka import has_sasl, tls_context
 from schemas.topics import MESSAGE_BYTES
 from streams.runtime.link import Broken, Commit, Message, Stage
+from streams.runtime.sender import Sender
 
 RAW = {"value_serializer": "raw", "value_type": bytes, "key_type": bytes, "key_serializer": "raw"}
 READ_AHEAD = 32  # messages of all partitions together that wait for the agent
-DELIVERY_S = 120.0  # how long an outage of the brokers is sat out; then the process ends and begins anew
+REQUEST_S = 120.0
 SESSION_S = 10.0
 HEARTBEAT_S = 1.0
 FINISH_S = 15.0
@@ -37,30 +38,36 @@ PATIENCE_S = 2e6  # the sink may hold a message for as long as ClickHouse is awa
 class Membership:
     """A worker's place among the others: `group` without prefix; `instance` names it across restarts, empty: unnamed.
 
-    A named worker that comes back within the session keeps its partitions, and nobody else is disturbed. `topics` are
-    all that it reads or writes, its input first.
+    A named worker that comes back within the session keeps its partitions, and nobody else is disturbed. `topic` is
+    its input.
     """
 
     group: str
     instance: str
-    topics: tuple[str, ...]
+    topic: str
 
 
 class Worker:
     """Runs one stage on one Faust app."""
 
     def __init__(
-        self, kafka: Kafka, bootstrap: str, membership: Membership, stage: Stage, fail: Callable[[BaseException], None]
+        self,
+        kafka: Kafka,
+        bootstrap: str,
+        membership: Membership,
+        stage: Stage,
+        sender: Sender,
+        fail: Callable[[BaseException], None],
     ) -> None:
         """Call inside the event loop; `fail` ends the process."""
         self._prefix = kafka.topic_prefix
         self._stage = stage
+        self._sender = sender
         self._fail = fail
-        self._input = self._prefix + membership.topics[0]
+        self._input = self._prefix + membership.topic
         self._app = _app(kafka, bootstrap, self._prefix + membership.group, membership.instance)
-        self._topics = {name: self._app.topic(self._prefix + name, **RAW) for name in membership.topics}
         self._app.on_partitions_revoked.connect(self._revoked)
-        self._app.agent(self._topics[membership.topics[0]], name="take")(self._take)
+        self._app.agent(self._app.topic(self._input, **RAW), name="take")(self._take)
         self._running: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -104,7 +111,7 @@ class Worker:
 
     async def send(self, topic: str, partition: int, key: bytes | None, value: bytes) -> Awaitable[int]:
         """Queue a message; what is returned gives its offset once it is delivered, or its failure."""
-        return _offset(await self._topics[topic].send(key=key, value=value, partition=partition, force=True))
+        return await self._sender.send(topic, partition, key, value)
 
     def assigned(self) -> frozenset[int]:
         """Return the input partitions held now."""
@@ -165,10 +172,6 @@ def _go_on(_: object) -> None:
     """
 
 
-async def _offset(delivered: Awaitable[Any]) -> int:
-    return int((await delivered).offset)
-
-
 def _app(kafka: Kafka, bootstrap: str, group: str, instance: str) -> Any:
     return faust.App(
         group,
@@ -177,18 +180,13 @@ def _app(kafka: Kafka, bootstrap: str, group: str, instance: str) -> Any:
         broker_session_timeout=SESSION_S,
         broker_rebalance_timeout=SESSION_S,
         broker_heartbeat_interval=HEARTBEAT_S,
-        broker_request_timeout=DELIVERY_S,
+        broker_request_timeout=REQUEST_S,
         broker_max_poll_interval=PATIENCE_S,
         broker_commit_interval=NEVER_S,
         broker_commit_livelock_soft_timeout=NEVER_S,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=MESSAGE_BYTES,
         consumer_group_instance_id=instance or None,
-        producer_linger=0.02,
-        producer_compression_type="snappy",  # aiokafka compresses lz4 at its highest level: 7 to 15 times the CPU
-        producer_max_batch_size=262_144,
-        producer_max_request_size=MESSAGE_BYTES,
-        producer_request_timeout=DELIVERY_S,
         stream_wait_empty=False,  # True stops the group for ever at the first rebalance
         stream_buffer_maxsize=READ_AHEAD,
         stream_processing_timeout=NEVER_S,

@@ -16,7 +16,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
 from deploy.following import following
-from deploy.stack import jars, kafka, passwords
+from deploy.stack import kafka, passwords
 from deploy.stack.layout import Layout
 from deploy.stack.parts import ROOT, environment, pings
 from schemas.config import Config, Kafka, Stack
@@ -69,7 +69,7 @@ class Beside:
 
     def start(self, cluster: Cluster) -> list[subprocess.Popen[bytes]]:
         """Start both, and what lets pods in; return their processes."""
-        command = kafka.command(self.stack, self.place, jars.fetch(print))
+        command = kafka.command(self.stack, self.place, kafka.prepare(print))
         settings = self.place.kafka / "server.properties"
         settings.write_text(settings.read_text().replace(f"PLAINTEXT://{LOOPBACK}", f"PLAINTEXT://{NODE_ADDRESS}"))
         quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.stack import jars
+from deploy.stack import kafka
 from tests.kubernetes.beside import Beside, beside
 from tests.kubernetes.cluster import Cluster, cluster
 from tests.kubernetes.nfs import GO, PYTHON, Nf, Running, namespace, started
@@ -38,7 +38,7 @@ def kube(root: Path) -> Iterator[Cluster]:
     images = Path(BUILT or CACHE / "images")
     if not BUILT:
         subprocess.run([HERE.parent.parent / "deploy/images/build.sh", images, *IMAGES], check=True)
-    jars.fetch(print)  # from the cluster's network there is no way out
+    kafka.prepare(print)  # from the cluster's network there is no way out
     program = root / "nf"
     environment = {**os.environ, "CGO_ENABLED": "0"}
     subprocess.run(["go", "build", "-o", program, HERE / "nf.go"], check=True, env=environment)
