@@ -62,12 +62,22 @@ if [ "${1:-}" = kubernetes ]; then # a whole cluster on this machine, and images
 	command -v go >/dev/null || { echo "sbiscope setup: Go 1.24 or newer builds Kubernetes: install it" >&2 && exit 1; }
 fi
 
-stamp=.venv/.locked
-if ! cmp -s deploy/requirements.lock "$stamp"; then
+pip() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
+
+lock=deploy/requirements.lock stamp=.venv/.locked
+if ! cmp -s "$lock" "$stamp"; then
 	say "installing the locked Python packages into .venv"
 	[ -x .venv/bin/python ] || "$python" -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r deploy/requirements.lock
-	SBISCOPE_PURE=1 .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
-	cp deploy/requirements.lock "$stamp"
+	# What compiles comes first: it is at work while the others are unpacked.
+	awk '/^[a-z]/ { first = /^(cython|setuptools)==/ } first' "$lock" >.venv/first.lock
+	pip --require-hashes -r .venv/first.lock
+	.venv/bin/python -m deploy.compile &
+	compiling=$!
+	pip --no-compile --require-hashes -r "$lock"
+	SBISCOPE_PURE=1 pip --no-deps --no-build-isolation --no-index -e .
+	.venv/bin/python -m compileall -qq -j 0 .venv/lib || true # some packages bring templates that are no Python
+	wait "$compiling"
+	cp "$lock" "$stamp"
+else
+	.venv/bin/python -m deploy.compile
 fi
-.venv/bin/python -m deploy.compile

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-# What watches the kernel sees all that is spoken on this host, and what kills the parts of a whole stack counts on its
-# time: one process runs these files, one after another; all others run beside them.
+# What watches the kernel sees all that is spoken on this host: one process runs these files, one after another; all
+# others run beside them.
 ALONE = ("test_end_to_end", "test_demo")
 LONG = ("test_noc", "test_stage", "test_chaos", "test_privacy_stack", "test_bad_input")  # mostly waiting
 # Of Java's two compilers the thorough one never pays before a test's broker is gone, and took half of its CPU.
