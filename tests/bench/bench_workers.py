@@ -25,12 +25,12 @@ from streams.kpi_windows import KPIS_JSON
 from streams.pairing import TRANSACTIONS
 from tests.bench.bench_pairing import fold, messages
 from tests.bench.line import show
-from tests.bench.loops import BATCH, DELTA, DELTAS, EVENT, EVENTS, SINGLE, encoded
+from tests.bench.loops import BATCH, DELTA, DELTAS, EVENT, EVENTS, encoded
 from tests.broker import Broker, broker
 from tests.stages import longs
 
-EXCHANGES, ROUNDS, SINGLES = 60_000, 3, 4_000
-KPI_GAP_US = 3_000  # so that the exchanges of the KPI stage fill many windows
+EXCHANGES, ROUNDS, SINGLES = 40_000, 3, 4_000
+CELLS = 47
 WITHIN_S = 180
 
 Measure = Callable[[Broker, str], float]
@@ -45,18 +45,34 @@ def pairing(kafka: Broker, exchanges: int) -> None:
     show("pairing worker (Faust), one partition", ours, "events/s", "confluent-kafka loop around the same fold", loop)
     show("pairing worker (Faust), one partition", ours, "events/s", "confluent-kafka and fastavro loop", avro)
     rate = partial(transactions_a_second, wanted=SINGLES)
-    (alone,) = in_turn(kafka, SINGLE, single_events(), rate, (looping("single"),))
+    (alone,) = in_turn(kafka, EVENTS, single_events(), rate, (looping("single"),))
     show("pairing worker (Faust), one partition", ours, "events/s", "Faust agent, an event a message", alone)
 
 
-def kpis(kafka: Broker, exchanges: int) -> None:
-    """Let the worker and the loops work through the same deltas, in turn."""
-    deltas = fold(messages(exchanges, KPI_GAP_US))
+def kpis(kafka: Broker, cells: int) -> None:
+    """Let the worker and the loops work through the same cells, in turn."""
+    deltas = [*many_deltas(cells // CELLS)]
     bodies = [frame("kpi_delta_batch", body) for body in deltas]
     rate = partial(cells_a_second, deltas=deltas)
     ours, loop, avro = in_turn(kafka, DELTAS, bodies, rate, (worker("kpis"), looping("kpis"), looping("kpis_avro")))
     show("KPI worker (Faust), one partition", ours, "cells/s", "confluent-kafka loop around the same fold", loop)
     show("KPI worker (Faust), one partition", ours, "cells/s", "confluent-kafka and fastavro loop", avro)
+
+
+def many_deltas(count: int) -> Iterator[bytes]:
+    """Yield batches of CELLS different cells each, as a real one has them, a tenth of a second after one another."""
+    batch: Any = fastavro.schemaless_reader(io.BytesIO(fold(messages(10_000))[-1]), DELTA, None)
+    (delta,) = batch["deltas"][-1:]
+    cell = delta["cells"][0]
+    for number in range(count):
+        now_us = delta["since_us"] + number * 100_000
+        start_us = now_us // 10_000_000 * 10_000_000
+        cells = [
+            cell | {"window_start_us": start_us, "operation": f"Nudm_SDM_{key % 23}", "snssai": str(key // 23)}
+            for key in range(CELLS)
+        ]
+        told = delta | {"watermark_us": now_us - 1_000_000, "cells": cells}
+        yield encoded(DELTA, batch | {"first_number": number + 1, "deltas": [told]})
 
 
 def single_events() -> Iterator[bytes]:

@@ -30,7 +30,6 @@ from streams.pairing import TRANSACTIONS, Pairing
 from streams.plain import without_logical_types
 
 EVENTS, DELTAS = "sbi.events", "sbi.kpi-deltas"
-SINGLE = "single.events"
 BATCH = fastavro.parse_schema(without_logical_types(document("sbi_event_batch")))
 EVENT = BATCH["fields"][-1]["type"]["items"]  # type: ignore[index,call-overload]
 ROW = fastavro.parse_schema(without_logical_types(document("sbi_transaction_batch")))["fields"][-1]["type"]["items"]  # type: ignore[index,call-overload]
@@ -182,7 +181,7 @@ def single(bootstrap: str, prefix: str) -> None:
         datadir=tempfile.mkdtemp(prefix="sbiscope-bench-"),
     )
     raw = {"value_serializer": "raw", "value_type": bytes, "key_serializer": "raw", "key_type": bytes}
-    given, told = app.topic(prefix + SINGLE, **raw), app.topic(prefix + TRANSACTIONS, **raw)
+    given, told = app.topic(prefix + EVENTS, **raw), app.topic(prefix + TRANSACTIONS, **raw)
     waiting: Waiting = {}
     batch = {"site": "", "node": "bench", "incarnation": "bench"}
 
@@ -196,7 +195,7 @@ def single(bootstrap: str, prefix: str) -> None:
 
     app.agent(given)(pair)
     app.finalize()
-    faust.Worker(app, loglevel="ERROR", quiet=True).execute_from_commandline()
+    faust.Worker(app, loglevel="ERROR", quiet=True, redirect_stdouts=False).execute_from_commandline()
 
 
 LOOPS: dict[str, Callable[[Loop], None]] = {
