@@ -55,6 +55,10 @@ COMPILED = (
     "streams.transaction_row",
     "streams.transaction",
     "streams.kpi_cells",
+    "streams.kpi_counts",
+    "streams.records",
+    "streams.kpi_delta",
+    "streams.kpi_windows",
     "collector.ring",
     "collector.sockets",
 )

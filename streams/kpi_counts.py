@@ -1,7 +1,9 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
 """Counts that add up: of one key in one window, or of many together."""
 
 from collections.abc import Mapping
 
+import cython
 import msgspec
 
 OUTCOMES = 10  # the first counters are by outcome (streams/outcome.py)
@@ -46,16 +48,16 @@ class Counts(msgspec.Struct, array_like=True):
         """Requests, whatever became of them."""
         return sum(self.counters[:OUTCOMES])
 
-    def filled(self) -> list[int]:
-        """Return the places of the counters that are something."""
-        return [place for place, value in enumerate(self.counters) if value]
-
     def add(self, other: "Counts", sign: int = 1) -> None:
         """Add `other`, or take it away; a maximum stays: no correction of a transaction takes a duration away."""
-        counters, more = self.counters, other.counters
-        for place in other.filled():
-            counters[place] += sign * more[place]
-        self.maximum_us = max(self.maximum_us, other.maximum_us)
+        counters: list[int] = self.counters
+        more: list[int] = other.counters
+        place: cython.Py_ssize_t
+        for place in range(COUNTERS):
+            if more[place]:
+                counters[place] += sign * more[place]
+        if other.maximum_us > self.maximum_us:
+            self.maximum_us = other.maximum_us
         if other.latencies:
             add_bins(self.latencies, other.latencies, sign)
         for name, count in other.failures.items():

@@ -1,17 +1,14 @@
 """Reads batches of KPI deltas, whoever of our releases wrote them."""
 
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-
-import fastavro
 
 from schemas.fields import document
 from streams.kpi_counts import NO_MAXIMUM, Counts
 from streams.kpi_row import Key
 from streams.outcome import Outcome
-from streams.plain import without_logical_types
+from streams.records import Cursor, Plan, plan
 from streams.reframe import Malformed
 
 COUNTERS = (
@@ -32,6 +29,17 @@ COUNTERS = (
     "consumer_overload_reports",
     "consumer_overload_percent_sum",
 )
+
+
+OURS = document("kpi_delta_batch")
+DELTA_FIELDS = OURS["fields"][-1]["type"]["items"]["fields"]
+PLACES = {field["name"]: place for place, field in enumerate(DELTA_FIELDS[-1]["type"]["items"]["fields"])}
+COUNTER_PLACES = [PLACES[name] for name in COUNTERS]
+KEY = slice(PLACES["operation"], PLACES["to_proxy"] + 1)  # the fields of Key, in their order
+WINDOW_START_US, VANTAGE = PLACES["window_start_us"], PLACES["vantage"]
+SERVER_ADDRESS, SERVER_PORT = PLACES["server_address"], PLACES["server_port"]
+MAXIMUM, LATENCIES = PLACES["duration_us_max"], PLACES["latencies"]
+FAILURES, RESPONSE_FAILURES = PLACES["failures"], PLACES["response_failures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,41 +79,39 @@ class Batch:
 
 
 class DeltaReader:
-    """Keeps the parsed schemas of the writers."""
+    """Keeps the plans of the writers' schemas."""
 
     def __init__(self) -> None:
-        self._ours = fastavro.parse_schema(without_logical_types(document("kpi_delta_batch")))
-        self._theirs: dict[int, tuple[Mapping[str, Any], Any]] = {}
+        self._plans: dict[int, tuple[Mapping[str, Any], Plan]] = {}
 
     def read(self, schema: Mapping[str, Any], body: bytes) -> Batch:
         """Return a batch; raises Malformed where the body is none of that schema, or the schema none of ours."""
-        stream = io.BytesIO(body)
+        if id(schema) not in self._plans:
+            self._plans[id(schema)] = schema, plan(schema, OURS)
+        cursor = Cursor(body)
         try:
-            if id(schema) not in self._theirs:
-                self._theirs[id(schema)] = schema, fastavro.parse_schema(without_logical_types(schema))
-            batch: Any = fastavro.schemaless_reader(stream, self._theirs[id(schema)][1], self._ours)
-            found = Batch(batch["input_partition"], batch["first_number"], [_delta(one) for one in batch["deltas"]])
-        except Exception as error:  # fastavro raises what the bytes lead it into
-            raise Malformed(f"no batch of KPI deltas: {type(error).__name__}: {error}") from error
-        if stream.tell() != len(body):
-            raise Malformed(f"{len(body) - stream.tell()} octets behind its deltas")
-        return found
+            input_partition, first_number, deltas = self._plans[id(schema)][1].read(cursor)
+        except (Malformed, UnicodeDecodeError) as error:
+            raise Malformed(f"no batch of KPI deltas: {error}") from error
+        if cursor.at != len(body):
+            raise Malformed(f"{len(body) - cursor.at} octets behind its deltas")
+        return Batch(input_partition, first_number, [_delta(one) for one in deltas])
 
 
-def _delta(record: dict[str, Any]) -> Delta:
-    blind = [(one["window_start_us"], one["blind_us"]) for one in record["blind"]]
-    return Delta(**(record | {"blind": blind, "cells": [_cell(cell) for cell in record["cells"]]}))
+def _delta(record: list[Any]) -> Delta:
+    site, node, shard, incarnation, since_us, watermark_us, over, blind, cells = record
+    lost = [(start_us, blind_us) for start_us, blind_us in blind]
+    told = [_cell(cell) for cell in cells]
+    return Delta(site, node, shard, incarnation, since_us, watermark_us, over, lost, told)
 
 
-def _cell(record: dict[str, Any]) -> Cell:
+def _cell(record: list[Any]) -> Cell:
     counts = Counts(
-        [record[name] for name in COUNTERS],
-        max(record["duration_us_max"], NO_MAXIMUM),
-        {one["index"]: one["count"] for one in record["latencies"]},
-        record["failures"],
-        record["response_failures"],
+        [record[place] for place in COUNTER_PLACES],
+        max(record[MAXIMUM], NO_MAXIMUM),
+        dict(record[LATENCIES]),
+        record[FAILURES],
+        record[RESPONSE_FAILURES],
     )
-    key = Key(*(record[name] for name in Key._fields))
-    return Cell(
-        record["window_start_us"], key, record["vantage"], record["server_address"], record["server_port"], counts
-    )
+    key = Key(*record[KEY])
+    return Cell(record[WINDOW_START_US], key, record[VANTAGE], record[SERVER_ADDRESS], record[SERVER_PORT], counts)

@@ -182,6 +182,7 @@ class KpiWindows:
             return
         if beside:
             node = group.chosen[0][0]
+        requests, in_flight = sign * counts.requests, sign * counts.counters[IN_FLIGHT]
         for width_s in WIDTHS_S:
             row = self._row(width_s, slot, key, node)
             if row is None:
@@ -191,8 +192,8 @@ class KpiWindows:
             else:
                 row.counts.add(counts, sign)
                 if (slot + 1) * 10 % width_s:  # in flight at the window's end are those of its last slot
-                    row.counts.counters[IN_FLIGHT] -= sign * counts.counters[IN_FLIGHT]
-                row.vantages[vantage] = row.vantages.get(vantage, 0) + sign * counts.requests
+                    row.counts.counters[IN_FLIGHT] -= in_flight
+                row.vantages[vantage] = row.vantages.get(vantage, 0) + requests
 
     def _row(self, width_s: int, slot: int, key: Key, node: Node) -> Row | None:
         """Return the row of a key in the window of `width_s` around a slot; None where it is closed."""
