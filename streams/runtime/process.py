@@ -1,6 +1,7 @@
 """A worker process: some stages, each with its own group and Faust app, from the first contact to the orderly end."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -29,6 +30,7 @@ from streams.runtime.writers import Writers
 
 CONTACT_S = 10.0
 FIGURES_S = 1.0
+YOUNG = 20_000  # objects between two collections: folds keep many and make no cycles
 DIED = 3  # exit code of a process that had to end at once
 ADVICE = "check that Kafka runs and that its address and credentials are right"
 LOG = logging.getLogger("sbiscope")
@@ -93,6 +95,7 @@ def run(jobs: list[Job], place: Place) -> int:
     What makes going on wrong ends the process at once, with one line and exit code 3: whatever was not committed comes
     again. Raises Refusal where Kafka cannot be reached at the start, or lacks a topic.
     """
+    gc.set_threshold(YOUNG)
     log_to_stderr(logging.ERROR)
     partitions = _partitions(jobs, place)
     return asyncio.run(_run(jobs, place, partitions))
