@@ -68,12 +68,13 @@ class Asking:
 
     def _find_callback(self, asked: Asked, target: RequestTarget, now_us: cython.longlong) -> None:
         """Look for a callback: by header, then learned URI, then the vendor's shape that stands already (SBI.md 4)."""
-        learned = self.callbacks.learned(asked.place, target.path, target.segments, now_us)
+        segments = target.segments()
+        learned = self.callbacks.learned(asked.place, target.path(), segments, now_us)
         if learned is not None:
             asked.matched = Matched(learned[0])
             asked.receiver = learned[1]
         if asked.fields.callback is not None:
-            told = self.callbacks.by_header(asked.fields.callback, target.segments)
+            told = self.callbacks.by_header(asked.fields.callback, segments)
             if told is not None and (told.operation is not None or learned is None):
                 asked.matched = Matched(told)
 
@@ -194,11 +195,14 @@ class Asking:
 
     def _hear(self, asked: Asked, status: str | None, now_us: cython.longlong) -> None:
         """Take a heartbeat or a deregistration of the NF that the path names (TS 29.510 5.2.2.3, 5.2.2.4)."""
-        instance = instance_in(asked.plain_path or "") if asked.matched.match.resource == OF_INSTANCE else None
-        if instance is not None:
-            self.inventory.heartbeat(instance, status, now_us)
+        target: RequestTarget | None = asked.target
+        if target is not None and asked.matched.match.resource == OF_INSTANCE:
+            instance = target.instance()
+            if instance is not None:
+                self.inventory.heartbeat(instance, status, now_us)
 
 
 def status_in(body: BodyFacts) -> str | None:
-    """Return the NF status that a JSON Patch sets."""
-    return next((value for path, value in body.patched if path == "/nfStatus" and isinstance(value, str)), None)
+    """Return the NF status that a JSON Patch sets, or that of the one profile in the body."""
+    patched = next((value for path, value in body.patched if path == "/nfStatus" and isinstance(value, str)), None)
+    return body.profiles[0].status if patched is None and len(body.profiles) == 1 else patched

@@ -8,9 +8,9 @@ from typing import Any
 
 import cython
 import msgspec
-from msgspec.structs import astuple
 
 from collector.document import (
+    FIELDS,
     GROUPS,
     OF_CAUSE,
     OF_CHANGES,
@@ -19,12 +19,10 @@ from collector.document import (
     OF_VERDICT,
     OF_WHOM,
     OF_WRAPPED,
-    Document,
-    document_of,
+    members_of,
 )
 from collector.document_facts import (
     cause_of,
-    identifiers_at_top,
     identifiers_of,
     patched_of,
     profiles_in,
@@ -37,9 +35,13 @@ from collector.multipart import json_part
 from collector.nf_profile import NfProfile
 
 if cython.compiled:
+    from cython.cimports.collector.document_facts import identifiers_at_top
     from cython.cimports.collector.identifiers import Identifiers
+    from cython.cimports.collector.json_members import MemberReader
 else:
+    from collector.document_facts import identifiers_at_top
     from collector.identifiers import Identifiers
+    from collector.json_members import MemberReader
 
 MOST_BYTES = 262_144  # read of a body, also of what it inflates to
 MOST_CALLBACKS = 16
@@ -49,6 +51,8 @@ _VALUE = re.compile(rb'\s*:\s*"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"')
 _NO_CALLBACKS = frozenset({"nfInstanceUri", "targetUri", "resourceUri", "n1n2MsgDataUri", "externalDocsUri"})
 _WHITE = b" \t\r\n\xef\xbb\xbf"
 _BYTE = re.compile(r"\(byte ([0-9]+)\)")
+_MEMBERS = cython.declare(MemberReader, MemberReader(FIELDS))
+REMOTE_ERROR = cython.declare(cython.Py_ssize_t, FIELDS.index("remoteError"))
 
 
 class BodyState(enum.IntEnum):
@@ -173,47 +177,51 @@ def _inflated(encoding: str | None, body: bytes) -> tuple[bytes, bool] | None:
 
 
 def _read_json(body: bytes, whole: bool) -> BodyFacts:
+    if whole:
+        members: list[Any] | None = _MEMBERS.read(body)
+        if members is not None:
+            return _facts(BodyState.WHOLE, members, () if _MEMBERS.calls is None else _called(body, _MEMBERS.calls))
     state = BodyState.WHOLE if whole else BodyState.TRUNCATED
     try:
-        document = document_of(body if whole else closed(body))
+        members = members_of(body if whole else closed(body))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         state = BodyState.MALFORMED if whole else BodyState.TRUNCATED
-        document = _before_fault(body, error)
-    return _facts(state, document, body)
+        members = _before_fault(body, error)
+    return _facts(state, members, _callbacks(body))
 
 
-def _before_fault(body: bytes, error: Exception) -> Document:
+def _before_fault(body: bytes, error: Exception) -> list[Any]:
     found = _BYTE.search(str(error))
     try:
-        return document_of(closed(body[: int(found[1])] if found else body))
+        return members_of(closed(body[: int(found[1])] if found else body))
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
-        return Document()
+        return [None] * len(FIELDS)
 
 
-def _facts(state: BodyState, document: Document, body: bytes) -> BodyFacts:
-    told: cython.int = _told(astuple(document), GROUPS)
-    result, failed = verdict_of(document) if told & OF_VERDICT else (None, False)
+def _facts(state: BodyState, members: list[Any], callbacks: tuple[Callback, ...]) -> BodyFacts:
+    told: cython.int = _told(members, GROUPS)
+    result, failed = verdict_of(members) if told & OF_VERDICT else (None, False)
     facts: BodyFacts = BodyFacts.__new__(BodyFacts)  # a quarter of the time of a call of the class
     facts.state = state
     facts.identifiers = NO_IDENTIFIERS
     if told & OF_WRAPPED:
-        facts.identifiers = identifiers_of(document)
+        facts.identifiers = identifiers_of(members)
     elif told & OF_WHOM:
-        facts.identifiers = identifiers_at_top(document)
-    facts.cause = cause_of(document) if told & OF_CAUSE else None
+        facts.identifiers = identifiers_at_top(members)
+    facts.cause = cause_of(members) if told & OF_CAUSE else None
     facts.result = result
     facts.failed = failed
-    facts.remote_error = document.remoteError is True
-    facts.callbacks = _callbacks(body)
-    facts.references = references_of(document) if told & OF_REFERENCES else ()
-    facts.profiles = profiles_in(document) if told & OF_NFS else ()
-    facts.patched = patched_of(document) if told & OF_CHANGES else ()
+    facts.remote_error = members[REMOTE_ERROR] is True
+    facts.callbacks = callbacks
+    facts.references = references_of(members) if told & OF_REFERENCES else ()
+    facts.profiles = profiles_in(members) if told & OF_NFS else ()
+    facts.patched = patched_of(members) if told & OF_CHANGES else ()
     facts.unreadable = None
     return facts
 
 
 @cython.cfunc
-def _told(members: tuple[Any, ...], groups: cython.p_const_uchar) -> cython.int:
+def _told(members: list[Any], groups: cython.p_const_uchar) -> cython.int:
     """Return what a document with these members may tell of, as the bits of GROUPS say."""
     told: cython.int = 0
     place: cython.Py_ssize_t
@@ -225,12 +233,21 @@ def _told(members: tuple[Any, ...], groups: cython.p_const_uchar) -> cython.int:
 
 def _callbacks(body: bytes) -> tuple[Callback, ...]:
     """Return the texts under keys that end in Uri, URI, Url or Reference, at any depth."""
-    found: list[Callback] = []
+    ends: list[int] = []
     p: cython.p_const_uchar = body
     at: cython.Py_ssize_t
     for at in range(4, len(body)):
         # In one pass, as four searches of a body took a fifth of all that the agent does.
-        if p[at] == 34 and p[at - 1] in b"iIle" and len(found) < MOST_CALLBACKS and _names_callback(body, at):
+        if p[at] == 34 and p[at - 1] in b"iIle":
+            ends.append(at)  # noqa: PERF401 (compiled)
+    return _called(body, ends)
+
+
+def _called(body: bytes, ends: list[int]) -> tuple[Callback, ...]:
+    """Return the callbacks among the keys that end at `ends`."""
+    found: list[Callback] = []
+    for at in ends:
+        if len(found) < MOST_CALLBACKS and _names_callback(body, at):
             value = _VALUE.match(body, at + 1)
             if value is not None and (uri := _text(value[1])) and (":" in uri or uri[0] == "/"):
                 key = body[body.rfind(b'"', 0, at) + 1 : at].decode("ascii", "replace")

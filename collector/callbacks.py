@@ -51,7 +51,10 @@ class Callbacks:
         for one in operations() if known is None else known:
             if one.callback is not None:
                 self._add(one)
-        self._shapes = {_parts(shape): self._named(name) for shape, name in SHAPES.items()}
+        self._shapes: dict[tuple[str, int], list[tuple[tuple[str, ...], list[Operation]]]] = {}
+        for shape, name in SHAPES.items():
+            parts = tuple(shape.split("/"))
+            self._shapes.setdefault((parts[0], len(parts)), []).append((parts, self._named(name)))
         self._learned = Recent(MOST_URIS, KEPT_US)  # authority, path → operations, receiver
         self._headers: dict[str, list[Operation]] = {}
 
@@ -114,8 +117,8 @@ class Callbacks:
 
     def by_shape(self, segments: Sequence[str]) -> Match | None:
         """Return what a path of a known core's own shape is, None if it is of none."""
-        for shape, found in self._shapes.items():
-            if len(shape) == len(segments) and all(a == "*" or a == b for a, b in zip(shape, segments, strict=True)):
+        for shape, found in self._shapes.get((segments[0] if segments else "", len(segments)), ()):
+            if all(a == "*" or a == b for a, b in zip(shape, segments, strict=True)):
                 return _match(found, VENDOR_SHAPE, segments, None) if found else None
         return None
 
@@ -145,7 +148,3 @@ def _match(found: Sequence[Operation], source: str, segments: Sequence[str], ver
 def _suffix(one: Operation) -> str:
     found = SUFFIX.fullmatch(one.path_template)
     return (found[1] or "") if found else ""
-
-
-def _parts(shape: str) -> tuple[str, ...]:
-    return tuple(shape.split("/"))

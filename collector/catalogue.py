@@ -1,10 +1,19 @@
-"""Which operation of the 5G core's APIs a method and a path mean: a trie of templates, literal before variable."""
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""Which operation of the 5G core's APIs a method and a path mean: literal segments before variable ones."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
+
+import cython
 
 from collector.masking import masked
 from schemas.sbi.operations import Operation, operations
+
+if cython.compiled:
+    from cython.cimports.collector.path_templates import PathTemplates, Place
+else:
+    from collector.path_templates import PathTemplates, Place
 
 CATALOGUE = "catalogue"
 NEAREST_VERSION = "nearest_version"
@@ -15,7 +24,7 @@ METHOD_NOT_IN_API = "method_not_in_api"
 UNKNOWN_RESOURCE = "unknown_resource"
 
 MOST_MATCHES = 32  # kept of a template
-DEEPEST_PREFIX = 8  # segments of a deployment's prefix
+DEEPEST_UNVERSIONED = 2  # segments of the OAuth2 and the bootstrapping API
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,137 +60,142 @@ class Match:
 NOTHING = Match(None, None, None, None, None, None, None)
 
 
-class _Node:
-    """A place in the trie of one API version."""
+@cython.final
+@cython.cclass
+class Template:
+    """A template of an API, its methods, and what they mean once asked: by method, and in versions unknown."""
 
-    __slots__ = ("literals", "matches", "methods", "template", "variable")
-
-    def __init__(self) -> None:
-        self.literals: dict[str, _Node] = {}
-        self.variable: _Node | None = None
-        self.template: str | None = None
+    def __init__(self, service: str, path: str) -> None:
+        self.service = service
+        self.path = path
         self.methods: dict[str, Operation] = {}
-        self.matches: dict[tuple[str | None, str], Match] = {}  # by method and version, once made
+        self.matches: dict[str, Match] = {}
+        self.others: dict[tuple[str, str], Match] = {}
 
-    def add(self, operation: Operation) -> None:
-        node = self
-        for segment in segments_of(operation.path_template):
-            if segment[0] == "{":
-                node.variable = node.variable or _Node()
-                node = node.variable
+
+@cython.final
+@cython.cclass
+class Tables:
+    """Operations put in order: templates by API and version, the names and producers of services."""
+
+    def __init__(self, known: Iterable[Operation]) -> None:
+        self.producers: dict[str, str] = {}  # by service
+        self.unversioned: dict[tuple[str, ...], Template] = {}
+        names: dict[str, str] = {}
+        apis: dict[str, dict[int, dict[str, Template]]] = {}
+        for operation in known:
+            self.producers[operation.service] = operation.producer_nf
+            if operation.callback is not None:
+                continue
+            fresh = Template(operation.service, operation.path_template)
+            if operation.api_version:
+                low = operation.service.lower()
+                names[low] = operation.service
+                templates = apis.setdefault(low, {}).setdefault(int(operation.api_version[1:]), {})
+                template = templates.setdefault(operation.path_template, fresh)
             else:
-                node = node.literals.setdefault(segment, _Node())
-        node.template = operation.path_template
-        node.methods[operation.method] = operation
-
-    def find(self, segments: Sequence[str], at: int) -> "_Node | None":
-        """Return the most literal template from the left that has just these segments from `at` on."""
-        if at == len(segments):
-            return self if self.methods else None
-        literal = self.literals.get(segments[at])
-        found = literal.find(segments, at + 1) if literal is not None else None
-        if found is None and self.variable is not None:
-            found = self.variable.find(segments, at + 1)
-        return found
+                template = self.unversioned.setdefault(segments_of(operation.path_template), fresh)
+            template.methods[operation.method] = operation
+        self.names = list(names.values())
+        self.templates = PathTemplates(apis)
 
 
+@cache
+def _of_3gpp() -> Tables:
+    return Tables(operations())
+
+
+@cython.final
+@cython.cclass
 class Catalogue:
-    """The operations by service, version, path and method."""
+    """The operations by service, version, path and method; 0.3 µs for a path never met."""
 
     def __init__(self, known: Iterable[Operation] | None = None) -> None:
-        """Build the tries of `known`, by default of the whole table."""
-        self._apis: dict[str, dict[str, _Node]] = {}
-        self._unversioned: dict[str, dict[str, _Node]] = {}
-        self._service_names: dict[str, str] = {}
-        self._producers: dict[str, str] = {}
-        for operation in operations() if known is None else known:
-            self._producers[operation.service.lower()] = operation.producer_nf
-            if operation.callback is None:
-                self._service_names[operation.service.lower()] = operation.service
-                apis = self._apis if operation.api_version else self._unversioned
-                versions = apis.setdefault(operation.service.lower(), {})
-                versions.setdefault(operation.api_version, _Node()).add(operation)
+        """Know `known`, by default all there are, whose tables are built once."""
+        tables: Tables = _of_3gpp() if known is None else Tables(known)
+        self._producers = tables.producers
+        self._unversioned = tables.unversioned
+        self._names = tables.names
+        self._templates = tables.templates
+        self._found: list[Template | None] = tables.templates.found
 
-    def producer_of(self, service: str) -> str | None:
-        """Return the NF type that offers the service called so, None if there is none."""
-        return self._producers.get(service.lower())
-
-    def find(self, method: str | None, segments: Sequence[str]) -> Match:
-        """Return what a request means by its method and the segments of its path.
+    def find(self, method: str | None, path: str) -> Match:
+        """Return what a request means by its method and path; a query counts for nothing.
 
         Without a method its resource is told and no operation.
         """
-        at = self._api_at(segments)
-        if at is None:
-            return self._without_version(segments, method)
-        return self._in_api(segments[at].lower(), segments[at + 1].lower(), segments[at + 2 :], method)
+        return self.known(method, path) or self.unknown(path)
+
+    def known(self, method: str | None, path: str) -> Match | None:
+        """Return what `find` does, None where no template of an API fits."""
+        octets: bytes = path.encode("utf-8", "surrogatepass")
+        place: Place = self._templates.walk(octets)
+        if place.service < 0:
+            return self._without_version(path, method)
+        template: Template | None = self._found[place.state]
+        if template is None:
+            return None
+        asked: str = "" if method is None else method
+        if place.is_known:
+            match = template.matches.get(asked)
+            if match is None:
+                match = self._match(template, _version(octets, place), CATALOGUE, method)
+                if len(template.matches) < MOST_MATCHES:
+                    template.matches[asked] = match
+            return match
+        version = _version(octets, place)
+        match = template.others.get((asked, version))
+        if match is None:
+            match = self._match(template, version, NEAREST_VERSION, method)
+            if len(template.others) < MOST_MATCHES:
+                template.others[asked, version] = match
+        return match
+
+    def unknown(self, path: str) -> Match:
+        """Return what is said of a path that fits no template: the API if it is of one, and its words."""
+        octets: bytes = path.encode("utf-8", "surrogatepass")
+        place: Place = self._templates.walk(octets)
+        if place.service < 0:
+            return Match(None, None, None, None, UNKNOWN_RESOURCE, masked(segments_of(path)), None)
+        resource = masked(segments_of(octets[place.version_end : place.end].decode("utf-8", "surrogatepass")))
+        name = self._names[place.service]
+        return Match(name, _version(octets, place), None, None, UNKNOWN_RESOURCE, resource, self._producers[name])
 
     def tail_of(self, path: str) -> str:
         """Return a path without query from the API name on, which no proxy changes; whole where it holds none."""
-        parts = path.split("/")
-        at = self._api_at(parts)
-        return path if at is None else "/".join(parts[at:])
+        octets: bytes = path.encode("utf-8", "surrogatepass")
+        place: Place = self._templates.walk(octets)
+        return path if place.service < 0 else octets[place.api_at : place.end].decode("utf-8", "surrogatepass")
 
-    def _api_at(self, segments: Sequence[str]) -> int | None:
-        """Return where the API name stands; a deployment's prefix may come before it (TS 29.501 4.4.1)."""
-        for at in range(min(len(segments) - 1, DEEPEST_PREFIX)):
-            if segments[at].lower() in self._apis and _is_version(segments[at + 1]):
-                return at
+    def _without_version(self, path: str, method: str | None) -> Match | None:
+        """TS 29.510: the OAuth2 and the bootstrapping API have neither service name nor version in the URI."""
+        segments = segments_of(path)
+        for length in range(1, DEEPEST_UNVERSIONED + 1):
+            template: Template | None = self._unversioned.get(segments[-length:])
+            if template is not None:
+                return self._match(template, "", CATALOGUE, method)
         return None
 
-    def _without_version(self, segments: Sequence[str], method: str | None) -> Match:
-        """TS 29.510: the OAuth2 and the bootstrapping API have neither service name nor version in the URI."""
-        for service, versions in self._unversioned.items():
-            for length in (1, 2):
-                node = versions[""].find(segments[-length:], 0)
-                if node is not None:
-                    return self._at(node, service, "", CATALOGUE, method)
-        return Match(None, None, None, None, UNKNOWN_RESOURCE, masked(segments), None)
-
-    def _in_api(self, service: str, version: str, segments: Sequence[str], method: str | None) -> Match:
-        versions = self._apis[service]
-        if version in versions:
-            node, source = versions[version].find(segments, 0), CATALOGUE
-        else:
-            node, source = versions[_nearest(version, versions)].find(segments, 0), NEAREST_VERSION
-        if node is not None:
-            return self._at(node, service, version, source, method)
-        name, resource = self._service_names[service], masked(segments)
-        return Match(name, version, None, None, UNKNOWN_RESOURCE, resource, self._producers[service])
-
-    def _at(self, node: _Node, service: str, version: str, source: str, method: str | None) -> Match:
-        match = node.matches.get((method, version))
-        if match is None:
-            match = self._new_match(node, service, version, source, method)
-            if len(node.matches) < MOST_MATCHES:
-                node.matches[method, version] = match
-        return match
-
-    def _new_match(self, node: _Node, service: str, version: str, source: str, method: str | None) -> Match:
-        operation = node.methods.get(method or "")
+    def _match(self, template: Template, version: str, source: str, method: str | None) -> Match:
+        operation = template.methods.get(method or "")
         if operation is None and method is not None:
             source = METHOD_NOT_IN_API
         return Match(
-            self._service_names[service],
+            template.service,
             version or None,
             operation.service_operation if operation is not None else None,
             operation.operation_id if operation is not None else None,
             source,
-            node.template,
-            self._producers[service],
+            template.path,
+            self._producers[template.service],
         )
 
 
-def _is_version(segment: str) -> bool:
-    return 1 < len(segment) < 6 and segment[0] in "vV" and segment[1:].isdecimal()
+@cython.cfunc
+def _version(octets: bytes, place: Place) -> str:
+    return octets[place.version_at : place.version_end].decode("ascii").lower()
 
 
 def segments_of(path: str) -> tuple[str, ...]:
     """Return the segments of a path, not decoded, empty ones and the query left out."""
     return tuple([segment for segment in path.partition("?")[0].split("/") if segment])
-
-
-def _nearest(version: str, known: Iterable[str]) -> str:
-    """Return the known major version nearest to `version`, the newer of two as near."""
-    wanted = int(version[1:])
-    return min(known, key=lambda one: (abs(int(one[1:]) - wanted), -int(one[1:])))

@@ -4,6 +4,7 @@
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 MOST_PATCHES = 32
 
@@ -102,21 +103,25 @@ GROUPS = bytes(
     sum(group for group, names in _TOLD.items() if name in names.split()) for name in Document.__struct_fields__
 )
 
+FIELDS = Document.__struct_fields__
 _OBJECT = msgspec.json.Decoder(Document)
 _ANY = msgspec.json.Decoder()
-_NOTHING = Document()
 
 
-def document_of(text: bytes) -> Document:
-    """Return the members of a JSON object, or of the one object that an array holds.
+def members_of(text: bytes) -> list[Any]:
+    """Return the members of a JSON object, or of the one object that an array holds, in the order of FIELDS.
 
     Raises msgspec.DecodeError for what is no JSON, RecursionError for one nested too deeply.
     """
+    return list(astuple(_object(text)))
+
+
+def _object(text: bytes) -> Document:
     if text[:1] == b"{":
         return _OBJECT.decode(text)
     listed = _ANY.decode(text)
     if not isinstance(listed, list) or not listed:
-        return _NOTHING
+        return Document()
     if all(isinstance(one, dict) and "op" in one for one in listed[:MOST_PATCHES]):
         return Document(operations=listed[:MOST_PATCHES])
-    return msgspec.convert(listed[0], Document) if len(listed) == 1 and isinstance(listed[0], dict) else _NOTHING
+    return msgspec.convert(listed[0], Document) if len(listed) == 1 and isinstance(listed[0], dict) else Document()

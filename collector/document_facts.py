@@ -1,22 +1,103 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """What a document says: whom it is about, why something failed, what it refers to (SBI.md 5, 9, 10)."""
 
-from operator import attrgetter
 from typing import Any
 
-from collector.document import Document
-from collector.identifiers import (
-    NO_IDENTIFIERS,
-    Identifiers,
-    dnn_text,
-    guami_text,
-    merged,
-    nf_instance_id,
-    pdu_session_id,
-    plmn_text,
-    snssai_text,
-    ue_id,
-)
+import cython
+
+from collector.document import FIELDS
+from collector.identifiers import NO_IDENTIFIERS, merged
 from collector.nf_profile import NfProfile, profile_of, profiles_of
+
+if cython.compiled:
+    from cython.cimports.collector.identifiers import (
+        Identifiers,
+        dnn_text,
+        guami_text,
+        identified,
+        identifiers,
+        nf_instance_id,
+        pdu_session_id,
+        plmn_text,
+        snssai_text,
+        ue_id,
+    )
+else:
+    from collector.identifiers import (
+        Identifiers,
+        dnn_text,
+        guami_text,
+        identified,
+        identifiers,
+        nf_instance_id,
+        pdu_session_id,
+        plmn_text,
+        snssai_text,
+        ue_id,
+    )
+
+# Where each member stands among those of collector.document.
+_AT = {name: place for place, name in enumerate(FIELDS)}
+SUPI = cython.declare(cython.int, _AT["supi"])
+SUPI_OR_SUCI = cython.declare(cython.int, _AT["supiOrSuci"])
+SUCI = cython.declare(cython.int, _AT["suci"])
+SUBSCRIBER_IDENTIFIER = cython.declare(cython.int, _AT["subscriberIdentifier"])
+UE_ID = cython.declare(cython.int, _AT["ueId"])
+GPSI = cython.declare(cython.int, _AT["gpsi"])
+GPSIS = cython.declare(cython.int, _AT["gpsis"])
+PEI = cython.declare(cython.int, _AT["pei"])
+GUTI = cython.declare(cython.int, _AT["guti"])
+PDU_SESSION_ID = cython.declare(cython.int, _AT["pduSessionId"])
+PDU_SESS_ID = cython.declare(cython.int, _AT["pduSessId"])
+PDU_SE_ID = cython.declare(cython.int, _AT["pduSeId"])
+S_NSSAI = cython.declare(cython.int, _AT["sNssai"])
+SNSSAI = cython.declare(cython.int, _AT["snssai"])
+SINGLE_NSSAI = cython.declare(cython.int, _AT["singleNssai"])
+SLICE_INFO = cython.declare(cython.int, _AT["sliceInfo"])
+DNN = cython.declare(cython.int, _AT["dnn"])
+SERVING_NETWORK = cython.declare(cython.int, _AT["servingNetwork"])
+SERVING_NETWORK_NAME = cython.declare(cython.int, _AT["servingNetworkName"])
+SERVING_PLMN = cython.declare(cython.int, _AT["servingPlmn"])
+PLMN_ID = cython.declare(cython.int, _AT["plmnId"])
+GUAMI = cython.declare(cython.int, _AT["guami"])
+NF_INSTANCE_ID = cython.declare(cython.int, _AT["nfInstanceId"])
+AMF_INSTANCE_ID = cython.declare(cython.int, _AT["amfInstanceId"])
+SMF_INSTANCE_ID = cython.declare(cython.int, _AT["smfInstanceId"])
+SERVING_NF_ID = cython.declare(cython.int, _AT["servingNfId"])
+CAUSE = cython.declare(cython.int, _AT["cause"])
+ERROR = cython.declare(cython.int, _AT["error"])
+PROBLEM_DETAILS = cython.declare(cython.int, _AT["problemDetails"])
+AUTH_RESULT = cython.declare(cython.int, _AT["authResult"])
+RESYNCHRONIZATION_INFO = cython.declare(cython.int, _AT["resynchronizationInfo"])
+N2_SM_INFO_TYPE = cython.declare(cython.int, _AT["n2SmInfoType"])
+HO_STATE = cython.declare(cython.int, _AT["hoState"])
+UP_CNX_STATE = cython.declare(cython.int, _AT["upCnxState"])
+STATUS_INFO = cython.declare(cython.int, _AT["statusInfo"])
+DELIVERY_STATUS = cython.declare(cython.int, _AT["deliveryStatus"])
+NF_INSTANCES = cython.declare(cython.int, _AT["nfInstances"])
+VALIDITY_PERIOD = cython.declare(cython.int, _AT["validityPeriod"])
+INVOCATION_RESULT = cython.declare(cython.int, _AT["invocationResult"])
+MULTIPLE_UNIT_INFORMATION = cython.declare(cython.int, _AT["multipleUnitInformation"])
+REJECTED_NSSAI_IN_PLMN = cython.declare(cython.int, _AT["rejectedNssaiInPlmn"])
+REJECTED_NSSAI_IN_TA = cython.declare(cython.int, _AT["rejectedNssaiInTa"])
+ALLOWED_NSSAI_LIST = cython.declare(cython.int, _AT["allowedNssaiList"])
+NSI_INFORMATION = cython.declare(cython.int, _AT["nsiInformation"])
+NF_TYPE = cython.declare(cython.int, _AT["nfType"])
+NF_STATUS = cython.declare(cython.int, _AT["nfStatus"])
+FQDN = cython.declare(cython.int, _AT["fqdn"])
+IPV4_ADDRESSES = cython.declare(cython.int, _AT["ipv4Addresses"])
+IPV6_ADDRESSES = cython.declare(cython.int, _AT["ipv6Addresses"])
+S_NSSAIS = cython.declare(cython.int, _AT["sNssais"])
+HEART_BEAT_TIMER = cython.declare(cython.int, _AT["heartBeatTimer"])
+NF_SERVICES = cython.declare(cython.int, _AT["nfServices"])
+NF_SERVICE_LIST = cython.declare(cython.int, _AT["nfServiceList"])
+NF_PROFILE = cython.declare(cython.int, _AT["nfProfile"])
+REQUEST = cython.declare(cython.int, _AT["request"])
+UE_CONTEXT = cython.declare(cython.int, _AT["ueContext"])
+ASC_REQ_DATA = cython.declare(cython.int, _AT["ascReqData"])
+N2_INFO_CONTAINER = cython.declare(cython.int, _AT["n2InfoContainer"])
+PDU_SESSION_CHARGING_INFORMATION = cython.declare(cython.int, _AT["pDUSessionChargingInformation"])
+OPERATIONS = cython.declare(cython.int, _AT["operations"])
 
 LONGEST_WORD = 128  # of a cause or verdict
 LONGEST_REFERENCE = 256
@@ -35,33 +116,33 @@ _REFERENCES = (
     "subscriptionId", "authCtxId", "smContextRef", "pduSessionRef", "smPolicyId", "polAssoId", "bindingId",
     "appSessionId", "chargingDataRef",
 )  # fmt: skip
-_references = attrgetter(*_REFERENCES)
-_NOTHING_TOLD = (None,) * 11
-_NONE_OF_THEM = (None,) * len(_REFERENCES)
 
 
-def identifiers_of(document: Document) -> Identifiers:
+def identifiers_of(m: list[Any]) -> Identifiers:
     """Return what the document says of UE, session, slice and network: at its top, else in what it wraps."""
-    places = [identifiers_at_top(document)]
-    wrapped = (document.request, document.ueContext, document.ascReqData)
+    places = [identifiers_at_top(m)]
+    wrapped = (m[REQUEST], m[UE_CONTEXT], m[ASC_REQ_DATA])
     if wrapped != (None, None, None):
         places += [_found(_wrapped(one)) for one in wrapped if isinstance(one, dict)]
-    if isinstance(document.n2InfoContainer, dict):
-        places.append(_n2(document.n2InfoContainer))
-    if isinstance(document.pDUSessionChargingInformation, dict):
-        places.append(_charged(document.pDUSessionChargingInformation))
+    if isinstance(m[N2_INFO_CONTAINER], dict):
+        places.append(_n2(m[N2_INFO_CONTAINER]))
+    if isinstance(m[PDU_SESSION_CHARGING_INFORMATION], dict):
+        places.append(_charged(m[PDU_SESSION_CHARGING_INFORMATION]))
     return merged(*places) if len(places) > 1 else places[0]
 
 
 def _found(found: dict[str, Any]) -> Identifiers:
-    told = {name: value for name, value in found.items() if value is not None}
-    return Identifiers(**told) if told else NO_IDENTIFIERS
+    return identifiers({name: value for name, value in found.items() if value is not None})
 
 
-def identifiers_at_top(d: Document) -> Identifiers:
+@cython.ccall
+def identifiers_at_top(m: list[Any]) -> Identifiers:
     """Return what the document says at its top alone."""
-    supi = suci = gpsi = pei = None
-    for text in (d.supi, d.supiOrSuci, d.subscriberIdentifier, d.suci, d.ueId):
+    supi: str | None = None
+    suci: str | None = None
+    gpsi: str | None = None
+    pei: str | None = None
+    for text in (m[SUPI], m[SUPI_OR_SUCI], m[SUBSCRIBER_IDENTIFIER], m[SUCI], m[UE_ID]):
         if text is not None and (ue := ue_id(text)) is not None:
             kind = _kind(ue)
             if kind == "supi":
@@ -70,16 +151,16 @@ def identifiers_at_top(d: Document) -> Identifiers:
                 suci = suci or ue
             elif kind == "gpsi":
                 gpsi = gpsi or ue
-    if gpsi is None and (d.gpsi is not None or d.gpsis is not None):
-        gpsi = _gpsi(d.gpsi, d.gpsis)
-    if d.pei is not None:
-        pei = _of_kind(d.pei, "pei")
-    guti = None if d.guti is None else _of_kind(d.guti, "guti")
-    session = d.pduSessionId if d.pduSessionId is not None else _first(d.pduSessId, d.pduSeId)
-    slice_ = _first(d.sNssai, d.snssai, d.singleNssai, d.sliceInfo)
-    network = _first(d.servingNetwork, d.servingNetworkName, d.servingPlmn, d.plmnId)
-    instance = _first(d.nfInstanceId, d.amfInstanceId, d.smfInstanceId, d.servingNfId)
-    told = (
+    if gpsi is None and (m[GPSI] is not None or m[GPSIS] is not None):
+        gpsi = _gpsi(m[GPSI], m[GPSIS])
+    if m[PEI] is not None:
+        pei = _of_kind(m[PEI], "pei")
+    guti = None if m[GUTI] is None else _of_kind(m[GUTI], "guti")
+    session = _either(m[PDU_SESSION_ID], _either(m[PDU_SESS_ID], m[PDU_SE_ID]))
+    slice_ = _either(_either(m[S_NSSAI], m[SNSSAI]), _either(m[SINGLE_NSSAI], m[SLICE_INFO]))
+    network = _either(_either(m[SERVING_NETWORK], m[SERVING_NETWORK_NAME]), _either(m[SERVING_PLMN], m[PLMN_ID]))
+    instance = _either(_either(m[NF_INSTANCE_ID], m[AMF_INSTANCE_ID]), _either(m[SMF_INSTANCE_ID], m[SERVING_NF_ID]))
+    return identified(
         supi,
         suci,
         gpsi,
@@ -87,12 +168,11 @@ def identifiers_at_top(d: Document) -> Identifiers:
         guti,
         None if session is None else pdu_session_id(session),
         None if slice_ is None else snssai_text(slice_),
-        None if d.dnn is None else dnn_text(d.dnn),
+        None if m[DNN] is None else dnn_text(m[DNN]),
         None if network is None else plmn_text(network),
-        None if d.guami is None else guami_text(d.guami),
+        None if m[GUAMI] is None else guami_text(m[GUAMI]),
         None if instance is None else nf_instance_id(instance),
     )
-    return NO_IDENTIFIERS if told == _NOTHING_TOLD else Identifiers(*told)
 
 
 def _wrapped(d: dict[str, Any]) -> dict[str, Any]:
@@ -103,7 +183,7 @@ def _wrapped(d: dict[str, Any]) -> dict[str, Any]:
     found["gpsi"] = _gpsi(d.get("gpsi"), d.get("gpsiList"))
     found["pei"] = _of_kind(d.get("pei"), "pei")
     found["pdu_session_id"] = pdu_session_id(d.get("pduSessionId"))
-    found["snssai"] = snssai_text(_first(d.get("sliceInfo"), d.get("snssai")))
+    found["snssai"] = snssai_text(_either(d.get("sliceInfo"), d.get("snssai")))
     found["dnn"] = dnn_text(d.get("dnn"))
     found["plmn"] = plmn_text(d.get("servingPlmn"))
     found["guami"] = guami_text(d.get("guami"))
@@ -133,11 +213,13 @@ def _charged(information: dict[str, Any]) -> Identifiers:
     return _found(found)
 
 
+@cython.cfunc
 def _kind(ue: str) -> str:
     kind = ue.partition("-")[0]
     return {"suci": "suci", "msisdn": "gpsi", "extid": "gpsi", "5g": "guti"}.get(kind, "supi")
 
 
+@cython.cfunc
 def _of_kind(text: object, kind: str) -> str | None:
     ue = ue_id(text, bare=False)
     if ue is None:
@@ -146,71 +228,69 @@ def _of_kind(text: object, kind: str) -> str | None:
     return ue if ("pei" if is_pei else _kind(ue)) == kind else None
 
 
+@cython.cfunc
 def _gpsi(one: object, several: object) -> str | None:
     if one is None and isinstance(several, list) and several:
         one = several[0]
     return _of_kind(one, "gpsi")
 
 
-def _first(*values: object) -> object:
-    for value in values:
-        if value is not None:
-            return value
-    return None
+@cython.cfunc
+def _either(first: object, second: object) -> object:
+    return second if first is None else first
 
 
-def cause_of(document: Document) -> str | None:
+def cause_of(m: list[Any]) -> str | None:
     """Return the application error: at the top, under `error` (SmContextUpdateError …), or OAuth2's `error`."""
-    if isinstance(document.cause, str):
-        return None if document.cause in TRANSFER_CAUSES else _word(document.cause)
-    for place in (document.error, document.problemDetails):
+    if isinstance(m[CAUSE], str):
+        return None if m[CAUSE] in TRANSFER_CAUSES else _word(m[CAUSE])
+    for place in (m[ERROR], m[PROBLEM_DETAILS]):
         if isinstance(place, dict) and isinstance(place.get("cause"), str):
             return _word(place["cause"])
-    if isinstance(document.error, str):
-        return _word(document.error)  # RFC 6749 5.2
-    return _word(_charging_error(document))
+    if isinstance(m[ERROR], str):
+        return _word(m[ERROR])  # RFC 6749 5.2
+    return _word(_charging_error(m))
 
 
-def verdict_of(document: Document) -> tuple[str | None, bool]:
+def verdict_of(m: list[Any]) -> tuple[str | None, bool]:
     """Return the verdict that stands inside the document, and whether it tells of a failure (SBI.md 9)."""
-    d = document
-    if isinstance(d.authResult, str):
-        return _word(d.authResult), d.authResult not in ("AUTHENTICATION_SUCCESS", "AUTHENTICATION_ONGOING")
-    if d.resynchronizationInfo is not None:
+    if isinstance(m[AUTH_RESULT], str):
+        return _word(m[AUTH_RESULT]), m[AUTH_RESULT] not in ("AUTHENTICATION_SUCCESS", "AUTHENTICATION_ONGOING")
+    if m[RESYNCHRONIZATION_INFO] is not None:
         return SYNCH_FAILURE, False
-    if isinstance(d.n2SmInfoType, str) and d.n2SmInfoType.endswith("_FAIL"):
-        return _word(d.n2SmInfoType), True
-    if isinstance(d.hoState, str):
-        return _word(d.hoState), d.hoState == "CANCELLED"
-    for state in (d.n2SmInfoType, d.upCnxState):
+    if isinstance(m[N2_SM_INFO_TYPE], str) and m[N2_SM_INFO_TYPE].endswith("_FAIL"):
+        return _word(m[N2_SM_INFO_TYPE]), True
+    if isinstance(m[HO_STATE], str):
+        return _word(m[HO_STATE]), m[HO_STATE] == "CANCELLED"
+    for state in (m[N2_SM_INFO_TYPE], m[UP_CNX_STATE]):
         if isinstance(state, str):
             return _word(state), False
-    if isinstance(d.cause, str) and d.cause in TRANSFER_CAUSES:
-        return d.cause, TRANSFER_CAUSES[d.cause]
-    if isinstance(d.deliveryStatus, str):
-        return _word(d.deliveryStatus), d.deliveryStatus == "SMS_DELIVERY_FAILED"
-    if isinstance(d.statusInfo, dict) and isinstance(status := d.statusInfo.get("resourceStatus"), str):
+    if isinstance(m[CAUSE], str) and m[CAUSE] in TRANSFER_CAUSES:
+        return m[CAUSE], TRANSFER_CAUSES[m[CAUSE]]
+    if isinstance(m[DELIVERY_STATUS], str):
+        return _word(m[DELIVERY_STATUS]), m[DELIVERY_STATUS] == "SMS_DELIVERY_FAILED"
+    if isinstance(m[STATUS_INFO], dict) and isinstance(status := m[STATUS_INFO].get("resourceStatus"), str):
         return _word(status), False
-    return _failure_of_lists(d)
+    return _failure_of_lists(m)
 
 
-def _failure_of_lists(d: Document) -> tuple[str | None, bool]:
-    if d.nfInstances == [] and d.validityPeriod is not None:
+def _failure_of_lists(m: list[Any]) -> tuple[str | None, bool]:
+    if m[NF_INSTANCES] == [] and m[VALIDITY_PERIOD] is not None:
         return NO_NF_FOUND, True
-    if (d.rejectedNssaiInPlmn or d.rejectedNssaiInTa) and not d.allowedNssaiList and not d.nsiInformation:
+    if (m[REJECTED_NSSAI_IN_PLMN] or m[REJECTED_NSSAI_IN_TA]) and not m[ALLOWED_NSSAI_LIST] and not m[NSI_INFORMATION]:
         return ONLY_REJECTED_NSSAI, True
-    if isinstance(d.invocationResult, dict) and d.invocationResult.get("error"):
-        return _word(_charging_error(d)) or "CHARGING_ERROR", True
-    for unit in d.multipleUnitInformation if isinstance(d.multipleUnitInformation, list) else ():
+    if isinstance(m[INVOCATION_RESULT], dict) and m[INVOCATION_RESULT].get("error"):
+        return _word(_charging_error(m)) or "CHARGING_ERROR", True
+    for unit in m[MULTIPLE_UNIT_INFORMATION] if isinstance(m[MULTIPLE_UNIT_INFORMATION], list) else ():
         code = unit.get("resultCode") if isinstance(unit, dict) else None
         if isinstance(code, str) and code != "SUCCESS":
             return _word(code), True
     return None, False
 
 
-def _charging_error(document: Document) -> object:
+def _charging_error(m: list[Any]) -> object:
     """Return the cause in InvocationResult (TS 32.291 6.1.6.2.1.4)."""
-    invocation = document.invocationResult
+    invocation = m[INVOCATION_RESULT]
     error = invocation.get("error") if isinstance(invocation, dict) else None
     return error.get("cause") if isinstance(error, dict) else None
 
@@ -219,47 +299,48 @@ def _word(value: object) -> str | None:
     return value[:LONGEST_WORD] if isinstance(value, str) and value else None
 
 
-def references_of(document: Document) -> tuple[tuple[str, str], ...]:
+def references_of(m: list[Any]) -> tuple[tuple[str, str], ...]:
     """Return (key, id) of the resources that the document names at its top."""
-    named = _references(document)
-    if named == _NONE_OF_THEM:
-        return ()
-    pairs = zip(_REFERENCES, named, strict=True)
-    return tuple((key, value) for key, value in pairs if isinstance(value, str) and 0 < len(value) <= LONGEST_REFERENCE)
+    found: list[tuple[str, str]] = []
+    for key in _REFERENCES:
+        value = m[_AT[key]]
+        if isinstance(value, str) and 0 < len(value) <= LONGEST_REFERENCE:
+            found.append((key, value))
+    return tuple(found)
 
 
-def profiles_in(document: Document) -> tuple[NfProfile, ...]:
+def profiles_in(m: list[Any]) -> tuple[NfProfile, ...]:
     """Return the NF profiles that the document is or holds."""
-    if document.nfInstances is not None:
-        return profiles_of(document.nfInstances)
-    is_one = document.nfInstanceId is not None and (document.nfType is not None or document.nfStatus is not None)
-    own = _as_profile(document) if is_one else document.nfProfile
+    if m[NF_INSTANCES] is not None:
+        return profiles_of(m[NF_INSTANCES])
+    is_one = m[NF_INSTANCE_ID] is not None and (m[NF_TYPE] is not None or m[NF_STATUS] is not None)
+    own = _as_profile(m) if is_one else m[NF_PROFILE]
     found = profile_of(own) if own is not None else None
     return (found,) if found is not None else ()
 
 
-def _as_profile(d: Document) -> dict[str, Any]:
+def _as_profile(m: list[Any]) -> dict[str, Any]:
     every = {
-        "nfInstanceId": d.nfInstanceId,
-        "nfType": d.nfType,
-        "nfStatus": d.nfStatus,
-        "fqdn": d.fqdn,
-        "ipv4Addresses": d.ipv4Addresses,
-        "ipv6Addresses": d.ipv6Addresses,
-        "sNssais": d.sNssais,
-        "heartBeatTimer": d.heartBeatTimer,
-        "nfServices": d.nfServices,
-        "nfServiceList": d.nfServiceList,
+        "nfInstanceId": m[NF_INSTANCE_ID],
+        "nfType": m[NF_TYPE],
+        "nfStatus": m[NF_STATUS],
+        "fqdn": m[FQDN],
+        "ipv4Addresses": m[IPV4_ADDRESSES],
+        "ipv6Addresses": m[IPV6_ADDRESSES],
+        "sNssais": m[S_NSSAIS],
+        "heartBeatTimer": m[HEART_BEAT_TIMER],
+        "nfServices": m[NF_SERVICES],
+        "nfServiceList": m[NF_SERVICE_LIST],
     }
     return {key: value for key, value in every.items() if value is not None}
 
 
-def patched_of(document: Document) -> tuple[tuple[str, str | int], ...]:
+def patched_of(m: list[Any]) -> tuple[tuple[str, str | int], ...]:
     """Return (path, value) of what a JSON Patch (RFC 6902) sets to a text or number."""
-    if not isinstance(document.operations, list):
+    if not isinstance(m[OPERATIONS], list):
         return ()
     found: list[tuple[str, str | int]] = []
-    for one in document.operations:
+    for one in m[OPERATIONS]:
         path, value = (one.get("path"), one.get("value")) if isinstance(one, dict) else (None, None)
         if isinstance(path, str) and isinstance(value, str | int) and not isinstance(value, bool):
             found.append((path, value))

@@ -1,19 +1,15 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
-"""Whom and what a message is about: identifiers read from path, query and headers (TS 29.571, sbi_identifiers.csv)."""
+"""Whom and what something is about: the identifiers a place says, and how each is read (TS 29.571, TS 23.003)."""
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
-from urllib.parse import unquote
 
 import cython
-import msgspec
 
 from collector.identifier_grammar import BARE_SUPI, canonical
 
-CACHED = 8_192  # paths remembered
-LONGEST_PATH = 1_024  # of those
+CACHED = 8_192  # identifiers remembered
 LONGEST_UE_ID = 512
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
@@ -75,6 +71,22 @@ class Identifiers:
             self.nf_instance,
         )
 
+    def says_nothing(self) -> bool:
+        """Tell whether none is said."""
+        return (
+            self.supi is None
+            and self.suci is None
+            and self.gpsi is None
+            and self.pei is None
+            and self.guti is None
+            and self.pdu_session_id is None
+            and self.snssai is None
+            and self.dnn is None
+            and self.plmn is None
+            and self.guami is None
+            and self.nf_instance is None
+        )
+
     def __eq__(self, other: object) -> bool:
         """Tell whether both say the same."""
         return self is other or (isinstance(other, Identifiers) and self.said() == other.said())
@@ -97,31 +109,75 @@ class Identifiers:
 
 NO_IDENTIFIERS = Identifiers()
 _both: dict[tuple[Identifiers, Identifiers], Identifiers] = {}
-_KINDS = {
+KINDS = {
     "imsi": "supi", "nai": "supi", "gci": "supi", "gli": "supi", "suci": "suci", "msisdn": "gpsi", "extid": "gpsi",
     "imei": "pei", "imeisv": "pei", "mac": "pei", "eui": "pei", "5g": "guti",
 }  # fmt: skip
 _UE_ID = re.compile(
     r"(?:imsi-[0-9]{5,15}(?![0-9])|suci-[0-7]-|msisdn-\+?[0-9]{5,15}(?![0-9])|imei-[0-9]{14,15}|imeisv-[0-9]{16}|"
     r"5g-guti-[0-9]{5,6}[0-9a-f]{14}|(?:nai|gci|gli|extid)-.|mac(?:-[0-9a-f]{2}){6}|eui(?:-[0-9a-f]{2}){8})",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,  # no letter is one of another script: ſ is no s
 )
-_FIXED = re.compile(r"imsi-[0-9]+|msisdn-\+?[0-9]+|imei(?:sv)?-[0-9]+|5g-guti-[0-9]{5,6}[0-9a-f]{14}", re.IGNORECASE)
-# Places of UE ids without a prefix: what stands before them in the path; "" = directly after the version.
-_UE_PLACES = frozenset(
-    {"subscription-data", "ue-contexts", "ues", "exposure-data", "mt-sm-infos", "mo-sm-infos", "imsi", "callback"}
+_FIXED = re.compile(
+    r"imsi-[0-9]+|msisdn-\+?[0-9]+|imei(?:sv)?-[0-9]+|5g-guti-[0-9]{5,6}[0-9a-f]{14}", re.IGNORECASE | re.ASCII
 )
-_UE_SERVICES = re.compile(r"(?:nudm|nhss)-[a-z-]+|nausf-(?:sor|upu)protection|namf-loc|n5g-ddnmf-disc", re.IGNORECASE)
-_VERSION = re.compile(r"v[0-9]{1,2}")
-_PDU_PLACES = frozenset({"smf-registrations", "session-management-data", "sm-context-status", "smcontextstatus"})
-_PLMN_PLACE = re.compile(r"/([0-9]{3}-?[0-9]{2,3})/(?:provisioned-data|ue-policy-set)(?:/|$)")
 _SERVING_NETWORK = re.compile(r"mnc([0-9]{2,3})\.mcc([0-9]{3})", re.IGNORECASE)
 _PLMN = re.compile(r"[0-9]{5,6}")
 _OPERATOR = re.compile(r"\.mnc[0-9]{2,3}\.mcc[0-9]{3}\.gprs$")
 _HEX6 = re.compile(r"[0-9a-fA-F]{6}")
-_SNSSAI_KEYS = ("single-nssai", "snssai", "snssais", "slice-info-request-for-pdu-session", "sNssai")
-_PLMN_KEYS = ("plmn-id", "serving-plmn", "tai", "target-plmn-list")
-_NF_KEYS = ("nf-id", "requester-nf-instance-id", "nf-instance-id")
+
+
+@cython.ccall
+def identifiers(found: dict[str, Any]) -> Identifiers:
+    """Return what `found` says, by the names of the fields; NO_IDENTIFIERS if it says nothing."""
+    if not found:
+        return NO_IDENTIFIERS
+    return identified(
+        found.get("supi"),
+        found.get("suci"),
+        found.get("gpsi"),
+        found.get("pei"),
+        found.get("guti"),
+        found.get("pdu_session_id"),
+        found.get("snssai"),
+        found.get("dnn"),
+        found.get("plmn"),
+        found.get("guami"),
+        found.get("nf_instance"),
+    )
+
+
+@cython.cfunc
+def identified(
+    supi: str | None,
+    suci: str | None,
+    gpsi: str | None,
+    pei: str | None,
+    guti: str | None,
+    pdu_session_id: Any,  # a number or None
+    snssai: str | None,
+    dnn: str | None,
+    plmn: str | None,
+    guami: str | None,
+    nf_instance: str | None,
+) -> Identifiers:
+    """Return what these say together; NO_IDENTIFIERS if they say nothing."""
+    one: Identifiers = Identifiers.__new__(Identifiers)  # a third of the time of a call of the class
+    one.supi = supi
+    one.suci = suci
+    one.gpsi = gpsi
+    one.pei = pei
+    one.guti = guti
+    one.pdu_session_id = pdu_session_id
+    one.snssai = snssai
+    one.dnn = dnn
+    one.plmn = plmn
+    one.guami = guami
+    one.nf_instance = nf_instance
+    one.told = None
+    one.teller = 0
+    one._hash = -1
+    return NO_IDENTIFIERS if one.says_nothing() else one
 
 
 def merged(*places: Identifiers) -> Identifiers:
@@ -133,7 +189,7 @@ def merged(*places: Identifiers) -> Identifiers:
 
 
 def both(first: Identifiers, second: Identifiers) -> Identifiers:
-    """Return each identifier as `first` says it, else as `second` does."""
+    """Return each identifier as `first` says it, else as `second` does; the same object each time."""
     if second is NO_IDENTIFIERS or first is second:
         return first
     if first is NO_IDENTIFIERS:
@@ -147,67 +203,54 @@ def both(first: Identifiers, second: Identifiers) -> Identifiers:
     return found
 
 
+@cython.cfunc
 def _joined(first: Identifiers, second: Identifiers) -> Identifiers:
-    pairs = zip(first.said(), second.said(), strict=True)
-    return Identifiers(*[one if one is not None else other for one, other in pairs])
+    return identified(
+        second.supi if first.supi is None else first.supi,
+        second.suci if first.suci is None else first.suci,
+        second.gpsi if first.gpsi is None else first.gpsi,
+        second.pei if first.pei is None else first.pei,
+        second.guti if first.guti is None else first.guti,
+        second.pdu_session_id if first.pdu_session_id is None else first.pdu_session_id,
+        second.snssai if first.snssai is None else first.snssai,
+        second.dnn if first.dnn is None else first.dnn,
+        second.plmn if first.plmn is None else first.plmn,
+        second.guami if first.guami is None else first.guami,
+        second.nf_instance if first.nf_instance is None else first.nf_instance,
+    )
 
 
-def identifiers_of_path(path: str) -> Identifiers:
-    """Return what a request target (RFC 9113 8.3.1 :path) or a callback URI says, query included."""
-    return _cached_path(path) if len(path) <= LONGEST_PATH else _read_path(path)
-
-
-def _read_path(path: str) -> Identifiers:
-    resource, _, query = path.partition("?")
-    segments = [unquote(segment) if "%" in segment else segment for segment in resource.split("/") if segment]
-    found: dict[str, Any] = {}
-    before, service = "", ""
-    for segment in segments:
-        low = segment.lower()
-        _take_ue_id(found, segment, before in _UE_PLACES or bool(_VERSION.fullmatch(before) and _is_of_ues(service)))
-        if before in _PDU_PLACES or (before.startswith("imsi-") and "callback" in low):
-            found.setdefault("pdu_session_id", pdu_session_id(segment))
-        if before == "nf-instances":
-            found.setdefault("nf_instance", nf_instance_id(segment))
-        service, before = before, low
-    if plmn := _PLMN_PLACE.search(resource):
-        found["plmn"] = plmn[1].replace("-", "")
-    if query:
-        _take_query(found, query)
-    return Identifiers(**found) if found else NO_IDENTIFIERS
-
-
-_cached_path = lru_cache(CACHED)(_read_path)
-
-
-def _is_of_ues(service: str) -> bool:
-    return _UE_SERVICES.fullmatch(service) is not None
-
-
-def identifiers_of_headers(values: Mapping[str, str]) -> Identifiers:
-    """Return what header fields say, names in lower case: Correlation-Info and the discovery parameters."""
-    found: dict[str, Any] = {}
-    if correlation := values.get("3gpp-sbi-correlation-info"):
-        for part in correlation.split(";"):
-            _take_ue_id(found, unquote(part.strip()), False)
-    prefix = "3gpp-sbi-discovery-"
-    for name, value in values.items():
-        if name.startswith(prefix):
-            _take_parameter(found, name.removeprefix(prefix), value)
-    return Identifiers(**found) if found else NO_IDENTIFIERS
-
-
-def _take_ue_id(found: dict[str, Any], text: str, bare: bool) -> None:
-    if ue := ue_id(text, bare):
-        found.setdefault(_KINDS[ue.partition("-")[0]], ue)
-
-
-def ue_id(text: object, bare: bool = True) -> str | None:
+@cython.ccall
+def ue_id(text: object, bare: cython.bint = True) -> str | None:
     """Return the canonical identifier that `text` begins with, None if there is none; `bare`: digits alone are one.
 
     `imsi-2089300007487-10`, a policy id of free5GC, names its subscriber.
     """
-    return _ue_id(text, bare) if isinstance(text, str) and len(text) <= LONGEST_UE_ID else None
+    if not isinstance(text, str):
+        return None
+    value: str = text
+    if _is_imsi(value):
+        return value
+    return _ue_id(value, bare) if len(value) <= LONGEST_UE_ID and may_be_ue_id(value) else None
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _is_imsi(text: str) -> cython.bint:
+    """Tell whether a text is an IMSI as it is spelled canonically."""
+    at: cython.Py_ssize_t = 5
+    if not (10 <= len(text) <= 20 and text.startswith("imsi-")):
+        return False
+    while at < len(text) and "0" <= text[at] <= "9":
+        at += 1
+    return at == len(text)
+
+
+@cython.ccall
+def may_be_ue_id(text: str) -> cython.bint:
+    """Tell, before any pattern is tried, whether a text may begin with an identifier: most do not."""
+    dash: cython.Py_ssize_t = text.find("-")
+    return "0" <= text[:1] <= "9" or (2 < dash < 7 and text[:dash].lower() in KINDS)
 
 
 @lru_cache(CACHED)
@@ -216,51 +259,19 @@ def _ue_id(text: str, bare: bool) -> str | None:
         whole = canonical(text)
         if fixed := _FIXED.match(whole):
             return fixed[0]
-        return whole if whole.partition("-")[0] in _KINDS else None
+        return whole if whole.partition("-")[0] in KINDS else None
     return canonical(text) if bare and BARE_SUPI.fullmatch(text) else None
 
 
-def _take_query(found: dict[str, Any], query: str) -> None:
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        _take_parameter(found, name, unquote(value) if "%" in value else value)
-
-
-def _take_parameter(found: dict[str, Any], name: str, value: str) -> None:
-    """Take a query parameter (TS 29.510 6.2.3.2.3.1 and others) or the discovery header of that name."""
-    if name in ("supi", "ue-id", "gpsi", "pei", "suci", "msisdn"):
-        _take_bare_parameter(found, name, value)
-    elif name == "dnn":
-        found.setdefault("dnn", dnn_text(value))
-    elif name in _SNSSAI_KEYS:
-        found.setdefault("snssai", snssai_text(_json(value)))
-    elif name in _PLMN_KEYS:
-        found.setdefault("plmn", plmn_text(_json(value)))
-    elif name == "guami":
-        found.setdefault("guami", guami_text(_json(value)))
-    elif name in _NF_KEYS:
-        found.setdefault("nf_instance", nf_instance_id(value))
-
-
-def _take_bare_parameter(found: dict[str, Any], name: str, value: str) -> None:
-    prefix = {"gpsi": "msisdn-", "msisdn": "msisdn-", "pei": "imei-"}.get(name, "")
-    _take_ue_id(found, prefix + value if value.isdigit() else value, name in ("supi", "ue-id"))
-
-
-def _json(value: str) -> Any:
-    try:
-        return msgspec.json.decode(value)
-    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
-        return value
-
-
-def pdu_session_id(value: object) -> int | None:
-    """Return a PDU session id, 0..255 (TS 29.571 5.4.2), from a number or digits."""
+@cython.ccall
+def pdu_session_id(value: object) -> Any:
+    """Return a PDU session id, 0..255 (TS 29.571 5.4.2), from a number or digits; None if it is none."""
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 4:
         value = int(value)
     return value if type(value) is int and 0 <= value <= 255 else None
 
 
+@cython.ccall
 def nf_instance_id(value: object) -> str | None:
     """Return a UUID (TS 29.571 5.3.2, NfInstanceId) in lower case."""
     return _uuid(value) if isinstance(value, str) and len(value) == 36 else None
@@ -271,6 +282,7 @@ def _uuid(text: str) -> str | None:
     return text.lower() if UUID.fullmatch(text) else None
 
 
+@cython.ccall
 def snssai_text(value: object) -> str | None:
     """Return `sst` or `sst-sd` of an S-NSSAI, of a list that holds one alone, or of what wraps it (query JSON)."""
     if isinstance(value, list):
@@ -284,6 +296,7 @@ def snssai_text(value: object) -> str | None:
     return f"{sst}-{sd.lower()}" if isinstance(sd, str) and _HEX6.fullmatch(sd) else str(sst)
 
 
+@cython.ccall
 def dnn_text(value: object) -> str | None:
     """Return a DNN without its operator identifier (TS 23.003 9.1.2), in lower case."""
     return _dnn(value) if isinstance(value, str) and 0 < len(value) <= 255 else None
@@ -294,6 +307,7 @@ def _dnn(text: str) -> str:
     return _OPERATOR.sub("", text.lower())
 
 
+@cython.ccall
 def plmn_text(value: object) -> str | None:
     """Return `mccmnc` of a PlmnId, of what holds one as plmnId, of a serving network name or of digits."""
     if isinstance(value, str):
@@ -316,6 +330,7 @@ def _plmn(text: str) -> str | None:
     return text if _PLMN.fullmatch(text) else None
 
 
+@cython.ccall
 def guami_text(value: object) -> str | None:
     """Return `mccmnc-amfid` of a GUAMI (TS 29.571 5.4.4)."""
     if not isinstance(value, dict):

@@ -2,7 +2,7 @@
 
 import re
 
-from collector.catalogue import CATALOGUE, NEAREST_VERSION, Catalogue, segments_of
+from collector.catalogue import CATALOGUE, NEAREST_VERSION, Catalogue
 from collector.halves import Message
 from collector.network_function import type_of_agent
 from collector.value_grammar import (
@@ -59,9 +59,7 @@ def _not_originated(path: bytes | None) -> frozenset[bytes]:
 def _nf_type(message: Message, value: bytes, names: frozenset[bytes], catalogue: Catalogue) -> frozenset[bytes]:
     """Tell a target from a requester: the NF type that offers the path's service is no consumer of another type."""
     path = value_of(message, PATH)
-    producer = (
-        catalogue.find(None, segments_of(path.decode(errors="replace"))).producer_nf if path is not None else None
-    )
+    producer = catalogue.find(None, path.decode(errors="replace")).producer_nf if path is not None else None
     agent = value_of(message, b"user-agent")
     consumer = type_of_agent(agent.decode(errors="replace")) if agent is not None else None
     if producer is None or producer == consumer:
@@ -132,7 +130,7 @@ def method_of(response: Message, status: bytes | None, others: set[bytes], catal
         return None
     if status == CREATED:
         return b"PUT" if location.startswith(path + b"/") else None
-    offered = _offered(segments_of(path.decode(errors="replace")), catalogue)
+    offered = _offered(path.decode(errors="replace"), catalogue)
     if "POST" in offered or "OPTIONS" in offered:
         return None
     if request.body_bytes == 0:
@@ -141,10 +139,10 @@ def method_of(response: Message, status: bytes | None, others: set[bytes], catal
     return with_body.pop().encode() if len(with_body) == 1 else None
 
 
-def _offered(segments: tuple[str, ...], catalogue: Catalogue) -> set[str]:
+def _offered(path: str, catalogue: Catalogue) -> set[str]:
     """Return the methods that the API has for a path and that change something."""
     known = (CATALOGUE, NEAREST_VERSION)
-    return {method for method in METHODS if catalogue.find(method, segments).operation_source in known}
+    return {method for method in METHODS if catalogue.find(method, path).operation_source in known}
 
 
 def target_roots(response: Message) -> list[int]:

@@ -12,6 +12,7 @@ cdef class Read:
     cdef bint teaches
     cdef str cause
     cdef str result
+    cdef str nf_status
     cdef bint remote_error
 
 cdef class Told:

@@ -7,14 +7,17 @@ from typing import Any
 
 import cython
 
+from collector.asking import status_in
 from collector.body import NO_BODY, BodyState, read_body
 from collector.body_redaction import BodyRedaction
-from collector.identifiers import NO_IDENTIFIERS, identifiers_of_headers
+from collector.document_facts import LONGEST_WORD
+from collector.identifiers import NO_IDENTIFIERS
 from collector.inventory import Inventory
 from collector.message import Ended, Endpoints
 from collector.outcome import error_origin
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
+from collector.target_identifiers import identifiers_of_headers
 from collector.unread import inferred, missing
 from schemas.loss import (
     BODIES_MALFORMED,
@@ -65,9 +68,9 @@ EXACT = cython.declare(cython.int, 0)  # HeaderState.EXACT
 @cython.final
 @cython.cclass
 class Read:
-    """Facts of a body at hand for every message that brings it; `cause` and `result` may leave the node.
+    """Facts of a body at hand for every message that brings it; those that are texts may leave the node.
 
-    teaches: it tells of callback URIs or NFs.
+    nf_status: that an NF tells the NRF of itself. teaches: the body tells of callback URIs or NFs.
     """
 
     def __init__(self, facts: BodyFacts, redact: Callable[[str], str]) -> None:
@@ -75,6 +78,8 @@ class Read:
         self.state = facts.state
         self.cause = None if facts.cause is None else redact(facts.cause)
         self.result = None if facts.result is None else redact(facts.result)
+        status = status_in(facts)
+        self.nf_status = None if status is None else redact(status[:LONGEST_WORD])
         self.remote_error = facts.remote_error
         self.teaches = bool(facts.callbacks or facts.profiles)
 
@@ -300,6 +305,9 @@ class Meaning:
         origin = None
         if is_response and fields.status is not None and fields.status >= 300:
             origin = error_origin(fields.status, fields.server, body.remote_error, cause)
+        result = body.result
+        if result is None and not is_response and asked.matched.is_of_nrf:
+            result = body.nf_status  # how an NF says that it lives, is SUSPENDED …: the answer says it again
         ended = message.ended
         reference = subject.reference
         consumer = cython.cast(tuple, asked.consumer)
@@ -362,7 +370,7 @@ class Meaning:
             told.plmn,
             told.guami,
             cause,
-            body.result,
+            result,
             origin,
             fields.priority,
             fields.max_rsp_time_ms,

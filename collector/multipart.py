@@ -1,6 +1,8 @@
+# cython: language_level=3, boundscheck=True
 """The JSON part of a multipart/related body (RFC 2387; TS 29.500 6.1.2.4), as far as the body was kept."""
 
 import re
+from functools import lru_cache
 
 LONGEST_BOUNDARY = 70  # RFC 2046 5.1.1
 MOST_PARTS = 16
@@ -31,6 +33,7 @@ def json_part(content_type: str, body: bytes) -> tuple[bytes, bool] | None:
     return None
 
 
+@lru_cache(256)  # kinds come again; those of senders that make up a boundary each time go
 def _boundary(content_type: str) -> bytes | None:
     found = _BOUNDARY.search(content_type)
     text = (found[1] or found[2]) if found else ""

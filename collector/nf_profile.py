@@ -1,3 +1,4 @@
+# cython: language_level=3, boundscheck=True
 """NF profiles in NRF registrations, notifications and discovery answers (TS 29.510 6.1.6.2.2, 6.2.6.2.3)."""
 
 from dataclasses import dataclass

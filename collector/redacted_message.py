@@ -7,7 +7,7 @@ from collector.halves import Message
 from collector.message import Ended, Half
 from collector.pseudonym import Pseudonyms
 from collector.redaction import SECRET_HEADERS, Redaction
-from collector.sbi_headers import CUSTOM, NAME, plain_text
+from collector.sbi_headers import CONNECT_INFO, CUSTOM, NAME, plain_text
 from collector.selection import SBI
 
 CHANGED = frozenset({"content-length", "content-encoding", "content-type", "host"})
@@ -65,7 +65,7 @@ class MessageRedaction:
         text = plain_text(name.lower())
         if not SBI.wants(name.lower()) or text in CHANGED or text in inferred:
             return None
-        if name.lower().startswith(CUSTOM):
+        if name.lower().startswith(CUSTOM) or name.lower() == CONNECT_INFO:
             if not NAME.fullmatch(text) or "credentials" in text or "token" in text:
                 return None
             text = self._redaction.text(text)

@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from collector.encoded_identifier import REMOVED, SHORTEST_RUN, without_encoded
 from collector.identifier_grammar import ip_identifier
+from collector.percent import decoded
 from collector.pseudonym import Pseudonyms
 from collector.suspicion import may_name
 
@@ -182,7 +183,7 @@ class Redaction:
     def _look_inside(self, token: str, is_value: bool) -> str:
         """Look inside percent-encoding; what holds no identifier stays as it was spelled."""
         plain, rounds = token, 0
-        while rounds < _ROUNDS and "%" in plain and (once := unquote(plain)) != plain:
+        while rounds < _ROUNDS and "%" in plain and (once := decoded(plain)) != plain:
             plain, rounds = once, rounds + 1
         address = ip_identifier(plain) if is_value and not self._pseudonyms.plain else None
         hidden = self._pseudonyms.of(address) if address else self._plain(plain)

@@ -1,18 +1,12 @@
 from collector.body cimport BodyFacts
 from collector.identifiers cimport Identifiers
 from collector.recent cimport Recent
+from collector.resource cimport Resource
 
 cdef class Subject:
     cdef readonly Identifiers identifiers
     cdef readonly str source
     cdef readonly str reference
-
-cdef class Resource:
-    cdef Identifiers own
-    cdef bint is_long
-    cdef str path
-    cdef tuple above
-    cdef str standing
 
 cdef class Awaited:
     cdef Subject subject

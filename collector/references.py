@@ -5,23 +5,25 @@ SBI.md 10: a resource created for a subscriber (authCtxId, smContextRef, policy,
 ids), a URI on which an NF wants to be called for him, and the other names he has (SUCI, 5G-GUTI, GPSI).
 """
 
-import re
 from typing import Any
 
 import cython
 
 from collector.body import NO_BODY
-from collector.identifiers import LONGEST_PATH, NO_IDENTIFIERS, identifiers_of_path
-from collector.uri import LONGEST, resource_of, split_uri
+from collector.identifiers import NO_IDENTIFIERS
+from collector.target_identifiers import LONGEST_PATH, identifiers_of_path
+from collector.uri import LONGEST, split_uri
 
 if cython.compiled:
     from cython.cimports.collector.body import BodyFacts
     from cython.cimports.collector.identifiers import Identifiers, both
     from cython.cimports.collector.recent import Recent
+    from cython.cimports.collector.resource import Resource
 else:
     from collector.body import BodyFacts
     from collector.identifiers import Identifiers, both
     from collector.recent import Recent
+    from collector.resource import Resource
 
 MOST = 100_000  # resources and callbacks, as many aliases; 600 octets each
 KEPT_US = 48 * 3_600_000_000  # without use
@@ -30,14 +32,6 @@ PENDING = 50_000  # exchanges whose answer is awaited
 PENDING_US = 120_000_000
 GRACE_US = 30_000_000  # a released resource still answers late notifications
 NEVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
-DEEPEST = 2  # segments below a resource or callback URI: /modify, /events-subscription, /update …
-# Resources that stand for a subscriber (TS 29.502, 29.507, 29.509, 29.512, 29.514, 29.521, 29.525, 29.526, 32.291).
-_OF_SUBSCRIBER = re.compile(
-    r".*?/(?:nausf-auth/v\d+/(?:ue|prose)-authentications|nsmf-pdusession/v\d+/(?:sm-contexts|pdu-sessions)|"
-    r"npcf-smpolicycontrol/v\d+/sm-policies|npcf-(?:am|ue)-policy-control/v\d+/policies|"
-    r"nchf-convergedcharging/v\d+/chargingdata|nbsf-management/v\d+/(?:pcfBindings|pcf-ue-bindings)|"
-    r"npcf-policyauthorization/v\d+/app-sessions|nnssaaf-(?:nssaa|aiw)/v\d+/(?:slice-)?authentications)/[^/]+"
-)
 _RELEASES = ("/release", "/delete")
 PATH, BODY, HEADER, REFERENCE, ALIAS = "path", "body", "header", "reference", "alias"
 
@@ -69,24 +63,7 @@ def subject_of(identifiers: Identifiers, source: str | None, reference: str | No
 
 
 NOBODY = cython.declare(Subject, subject_of(NO_IDENTIFIERS, None, None))
-
-
-@cython.final
-@cython.cclass
-class Resource:
-    """What a request's path says, worked out once.
-
-    own: its identifiers. path: without query, "" if too long to be remembered. above: itself and what it lies below,
-    as far up as a binding reaches. standing: the resource among them that stands for a subscriber by its API.
-    """
-
-    def __init__(self, path: str | None, is_long: cython.bint) -> None:
-        self.own = identifiers_of_path(path) if path else NO_IDENTIFIERS
-        self.is_long = is_long
-        self.path = "" if path is None or is_long else resource_of(path)
-        self.above = _above(self.path)
-        found = _OF_SUBSCRIBER.match(self.path)
-        self.standing = found[0] if found else None
+NO_RESOURCE = cython.declare(Resource, Resource(None, True))
 
 
 @cython.no_gc  # makes no circles
@@ -359,17 +336,6 @@ def _release(bound: Bound | None, now_us: cython.longlong) -> None:
         bound.until_us = now_us + GRACE_US
 
 
-def _above(path: str) -> tuple[str, ...]:
-    """Return a path and those it lies below, deepest first, that are long enough to be one resource alone."""
-    found = []
-    for _ in range(DEEPEST + 1):
-        if path.count("/") < 2:
-            break
-        found.append(path)
-        path = path[: path.rfind("/")]
-    return tuple(found)
-
-
 def _created(awaited: Awaited, location: str | None, body: BodyFacts) -> list[Place]:
     """Return the places of what was created: by Location, else by an id in the body below the request's path."""
     authority, path = awaited.authority, awaited.resource.path
@@ -394,6 +360,3 @@ def _same(one: Identifiers, other: Identifiers) -> bool:
     if one.supi is not None and other.supi is not None:
         return one.supi == other.supi
     return one.suci is not None and one.suci == other.suci
-
-
-NO_RESOURCE = cython.declare(Resource, Resource(None, True))

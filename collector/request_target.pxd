@@ -1,3 +1,5 @@
+from collector.catalogue cimport Catalogue
+
 cdef class Matched:
     cdef readonly object match
     cdef readonly tuple said
@@ -11,8 +13,9 @@ cdef class RequestTarget:
     cdef readonly str plain
     cdef readonly str text
     cdef readonly str tail
-    cdef readonly str path
-    cdef readonly object segments
+    cdef str _path
+    cdef tuple _segments
+    cdef str _instance
     cdef readonly str requester
     cdef readonly dict matches
     cdef public Matched asked
@@ -23,8 +26,12 @@ cdef class RequestTarget:
     cdef public long long version
     cdef public object producer
 
+    cpdef str path(self)
+    cpdef str instance(self)
+    cpdef tuple segments(self)
+
 cdef class RequestTargets:
-    cdef object _catalogue
+    cdef Catalogue _catalogue
     cdef object _callbacks
     cdef object _redaction
     cdef dict _kept

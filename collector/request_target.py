@@ -3,14 +3,20 @@
 
 import re
 from typing import Any
-from urllib.parse import unquote
 
 import cython
 
 from collector.callbacks import Callbacks
-from collector.catalogue import NOTHING, Catalogue, Match, segments_of
+from collector.catalogue import NOTHING, Match, segments_of
+from collector.network_function import instance_in
+from collector.percent import decoded
 from collector.redaction import Redaction
 from collector.sbi_headers import LONGEST_URI, plain_text, shortened
+
+if cython.compiled:
+    from cython.cimports.collector.catalogue import Catalogue
+else:
+    from collector.catalogue import Catalogue
 
 CACHED = 8_192
 LONGEST_CACHED = 1_024
@@ -52,8 +58,9 @@ class RequestTarget:
         self.plain = plain
         self.text = text
         self.tail = tail
-        self.path = plain.partition("?")[0].rstrip("/")
-        self.segments = segments_of(plain)
+        self._path: str | None = None
+        self._segments: tuple[str, ...] | None = None
+        self._instance: str | None = None
         found = None
         if "nf-type=" in plain:
             found = (NSSF_CONSUMER if "/nnssf-nsselection/" in plain else REQUESTER).search(plain)
@@ -66,6 +73,24 @@ class RequestTarget:
         self.process: str | None = None
         self.version = -1
         self.producer: Any = None
+
+    def path(self) -> str:
+        """Return the path without query and closing slashes; worked out when asked, as callbacks alone need it."""
+        if self._path is None:
+            self._path = self.plain.partition("?")[0].rstrip("/")
+        return self._path
+
+    def instance(self) -> str | None:
+        """Return the NF instance that a path of the NRF's names, None if it names none."""
+        if self._instance is None:
+            self._instance = instance_in(self.plain) or ""
+        return self._instance or None
+
+    def segments(self) -> tuple[str, ...]:
+        """Return the segments of the path; worked out when asked."""
+        if self._segments is None:
+            self._segments = segments_of(self.plain)
+        return self._segments
 
 
 @cython.final
@@ -96,11 +121,11 @@ class RequestTargets:
     def _tail(self, plain: str) -> str:
         path, mark, query = plain.partition("?")
         if not mark:
-            return str(self._catalogue.tail_of(path)) + "&"  # as if an empty query followed
+            return self._catalogue.tail_of(path) + "&"  # as if an empty query followed
         return "&".join(
             [
                 self._catalogue.tail_of(path),
-                *sorted([unquote(pair) if "%" in pair else pair for pair in query.split("&")]),
+                *sorted([decoded(pair) for pair in query.split("&")]),
             ]
         )
 
@@ -109,9 +134,9 @@ class RequestTargets:
         asked = "" if method is None else method
         matched: Matched | None = target.matches.get(asked)
         if matched is None:
-            match = self._catalogue.find(method, target.segments)
-            if match.operation is None:
-                match = self._callbacks.by_shape(target.segments) or match
+            match = self._catalogue.known(method, target.plain)
+            if match is None or match.operation is None:
+                match = self._callbacks.by_shape(target.segments()) or match or self._catalogue.unknown(target.plain)
             matched = Matched(match)
             if len(target.matches) < MOST_METHODS:
                 target.matches[asked] = matched

@@ -45,14 +45,19 @@ cdef class HeaderReader:
     cdef dict _named
     cdef bytes _last_date
     cdef long long _last_second
+    cdef list _met
+    cdef list _met_meanings
+    cdef unsigned char[512] _met_slots
     cpdef Fields read(self, headers)
-    cdef void _take(self, Fields fields, int slot, bytes name, bytes value)
-    cdef void _take_answer(self, Fields fields, int slot, bytes value)
-    cdef void _take_sbi(self, Fields fields, int slot, bytes name, bytes value)
+    cdef int _slot_of(self, bytes name) except -1
+    cdef object _meaning(self, int slot, bytes name, bytes value)
+    cdef int _put(self, Fields fields, int slot, object meaning) except -1
+    cdef int _take(self, Fields fields, int slot, bytes name, bytes value) except -1
     cdef str _text(self, bytes value)
     cdef object _number(self, bytes value, int most)
-    cdef void _take_location(self, Fields fields, bytes value)
-    cdef void _take_content_type(self, Fields fields, bytes value)
-    cdef void _take_request_info(self, Fields fields, bytes value)
-    cdef void _take_other(self, Fields fields, bytes name, bytes value)
+    cdef int _take_location(self, Fields fields, bytes value) except -1
+    cdef tuple _content_type(self, bytes value)
+    cdef int _take_request_info(self, Fields fields, bytes value) except -1
+    cdef tuple _other(self, bytes name, bytes value)
+    cdef int _put_other(self, Fields fields, tuple meaning) except -1
     cpdef object timestamp_us(self, bytes value)

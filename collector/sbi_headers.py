@@ -16,6 +16,7 @@ else:
     from collector.http_date import begins_with, milliseconds_of
 
 CUSTOM = b"3gpp-sbi-"
+CONNECT_INFO = b"3gpp-connect-req-info"  # TS 29.573 6.1.2.3.3: what a SEPP's CONNECT is for
 ACCESS_TOKEN = b"3gpp-sbi-access-token"  # TS 29.500 5.2.3.2.13: authorization, handed on by a proxy
 DISCOVERY = "3gpp-sbi-discovery-"
 PRODUCER_ID = "3gpp-sbi-producer-id"
@@ -26,7 +27,7 @@ LONGEST_CACHED = 256
 LONGEST_TEXT = 1_024  # characters of a value kept
 LONGEST_URI = 8_192
 MOST_OTHERS = 40  # header fields kept in sbi_headers
-NAME = re.compile(r"3gpp-sbi-[a-z0-9-]{1,60}")
+NAME = re.compile(r"3gpp-(?:sbi-[a-z0-9-]{1,60}|connect-req-info)")
 
 METHOD = cython.declare(cython.int, 0)
 PATH = cython.declare(cython.int, 1)
@@ -50,6 +51,13 @@ CALLBACK = cython.declare(cython.int, 18)
 REQUEST_INFO = cython.declare(cython.int, 19)
 OTHER = cython.declare(cython.int, 20)
 IGNORED = cython.declare(cython.int, 21)
+
+MET = cython.declare(cython.Py_ssize_t, 512)  # fields known by their object, a power of two
+_MEANS_ALONE_BYTES = cython.declare(
+    bytes, bytes(slot not in (1, 6, 9, 10, 12, 15, 16, 19) for slot in range(IGNORED + 1))
+)
+_MEANS_ALONE = cython.declare(cython.p_const_uchar)
+_MEANS_ALONE = _MEANS_ALONE_BYTES
 
 NAMED = (
     b":method",
@@ -152,70 +160,96 @@ class HeaderReader:
         self._seconds: dict[bytes, int] = {}
         self._last_date = b""
         self._last_second = 0
+        self._met: list[Any] = [None] * MET
+        self._met_meanings: list[Any] = [None] * MET
         self._named: dict[bytes, Other] = {}
 
     def read(self, headers: Sequence[tuple[bytes | None, bytes | None]]) -> Fields:
         """Return what the fields say; of one that is there twice, the first counts."""
         fields: Fields = Fields.__new__(Fields) if cython.compiled else Fields()
         field: tuple[bytes | None, bytes | None]
+        slot: cython.int
+        at: cython.Py_ssize_t = 0
         for field in headers:
+            if cython.compiled:  # fields of an HPACK table are the same object each time (collector.hpack)
+                at = (cython.cast(cython.size_t, cython.cast(cython.p_void, field)) >> 4) & (MET - 1)
+                if self._met[at] is field:
+                    self._put(fields, self._met_slots[at], self._met_meanings[at])
+                    continue
             name = field[0]
             value = field[1]
             if name is None or value is None:
                 continue
-            slot = self._slots.get(name)
-            if slot is None:
-                slot = self._slot_of(name)
-            self._take(fields, slot, name, value)
+            known = self._slots.get(name)
+            slot = self._slot_of(name) if known is None else known
+            if not _MEANS_ALONE[slot]:
+                self._take(fields, slot, name, value)
+                continue
+            meaning = self._meaning(slot, name, value)
+            self._put(fields, slot, meaning)
+            if cython.compiled and (slot != OTHER or meaning[2] is not None):  # no secret is kept
+                self._met[at] = field
+                self._met_slots[at] = slot
+                self._met_meanings[at] = meaning
         return fields
 
     def _slot_of(self, name: bytes) -> int:
         """Remember which fields are further 3gpp-Sbi-* ones, as long as not too many names were made up."""
-        slot = OTHER if name.startswith(CUSTOM) else IGNORED
+        slot = OTHER if name.startswith(CUSTOM) or name == CONNECT_INFO else IGNORED
         if len(self._slots) < CACHED and len(name) <= LONGEST_CACHED:
             self._slots[name] = slot
         return slot
 
-    def _take(self, fields: Fields, slot: cython.int, name: bytes, value: bytes) -> None:
+    def _meaning(self, slot: cython.int, name: bytes, value: bytes) -> Any:
+        """Return what a field says whatever stands beside it."""
+        if slot == IGNORED:
+            return None
+        if slot == STATUS:
+            return self._number(value, 999)
+        if slot == CONTENT_TYPE:
+            return self._content_type(value)
+        if slot == PRIORITY:
+            return self._number(value, 31)
+        if slot == MAX_RSP_TIME:
+            return self._number(value, 99_999)
+        if slot == OTHER:
+            return self._other(name, value)
+        return self._text(value)
+
+    def _put(self, fields: Fields, slot: cython.int, meaning: Any) -> None:
+        """Put what a field says into its place."""
         if slot == METHOD:
-            fields.method = fields.method or self._text(value)
-        elif slot == PATH:
+            fields.method = fields.method or meaning
+        elif slot == AUTHORITY:
+            fields.authority = meaning
+        elif slot == HOST:
+            fields.authority = fields.authority or meaning
+        elif slot == STATUS:
+            fields.status = meaning
+        elif slot == CONTENT_TYPE:
+            fields.content_type, fields.content_type_whole = meaning
+        elif slot == USER_AGENT:
+            fields.user_agent = fields.user_agent or meaning
+        elif slot == SERVER:
+            fields.server = meaning
+        elif slot == RETRY_AFTER:
+            fields.retry_after = meaning
+        elif slot == PRIORITY:
+            fields.priority = meaning
+        elif slot == MAX_RSP_TIME:
+            fields.max_rsp_time_ms = meaning
+        elif slot == TARGET_API_ROOT:
+            fields.target_api_root = meaning
+        elif slot == CALLBACK:
+            fields.callback = fields.callback or meaning
+        elif slot == OTHER:
+            self._put_other(fields, meaning)
+
+    def _take(self, fields: Fields, slot: cython.int, name: bytes, value: bytes) -> None:
+        """Take a field whose meaning depends on others, or that is another one each time."""
+        if slot == PATH:
             if fields.path is None:
                 fields.path = value
-        elif slot == AUTHORITY:
-            fields.authority = self._text(value)
-        elif slot == HOST:
-            fields.authority = fields.authority or self._text(value)
-        elif slot == STATUS:
-            fields.status = self._number(value, 999)
-        elif slot == CONTENT_TYPE:
-            self._take_content_type(fields, value)
-        elif slot == CONTENT_ENCODING:
-            fields.content_encoding = self._text(value)
-        elif slot == USER_AGENT:
-            fields.user_agent = fields.user_agent or self._text(value)
-        elif slot < PRIORITY:
-            self._take_answer(fields, slot, value)
-        elif slot != IGNORED:
-            self._take_sbi(fields, slot, name, value)
-
-    def _take_answer(self, fields: Fields, slot: cython.int, value: bytes) -> None:
-        if slot == SERVER:
-            fields.server = self._text(value)
-        elif slot == VIA:
-            fields.via = self._text(value) if fields.via is None else joined(fields.via, self._text(value))
-        elif slot == LOCATION:
-            self._take_location(fields, value)
-        elif slot == RETRY_AFTER:
-            fields.retry_after = self._text(value)
-        elif slot == AUTHORIZATION:
-            fields.authorization_scheme = scheme_of(value)
-
-    def _take_sbi(self, fields: Fields, slot: cython.int, name: bytes, value: bytes) -> None:
-        if slot == PRIORITY:
-            fields.priority = self._number(value, 31)
-        elif slot == MAX_RSP_TIME:
-            fields.max_rsp_time_ms = self._number(value, 99_999)
         elif slot == SENDER_TIMESTAMP:
             fields.sender_timestamp = value
             fields.sender_timestamp_us = self.timestamp_us(value)
@@ -225,14 +259,17 @@ class HeaderReader:
                 fields.plain = {}
             fields.plain["3gpp-sbi-correlation-info"] = plain_text(value)
             fields.names_subject = True
-        elif slot == TARGET_API_ROOT:
-            fields.target_api_root = self._text(value)
-        elif slot == CALLBACK:
-            fields.callback = fields.callback or self._text(value)
-        else:
-            if slot == REQUEST_INFO:
-                self._take_request_info(fields, value)
-            self._take_other(fields, name, value)
+        elif slot == LOCATION:
+            self._take_location(fields, value)
+        elif slot == VIA:
+            fields.via = self._text(value) if fields.via is None else joined(fields.via, self._text(value))
+        elif slot == CONTENT_ENCODING:
+            fields.content_encoding = self._text(value)
+        elif slot == AUTHORIZATION:
+            fields.authorization_scheme = scheme_of(value)
+        elif slot == REQUEST_INFO:
+            self._take_request_info(fields, value)
+            self._put_other(fields, self._other(name, value))
 
     def _take_location(self, fields: Fields, value: bytes) -> None:
         shown: tuple[str, str] | None = self._locations.get(value)
@@ -264,13 +301,13 @@ class HeaderReader:
         self._last_second = second
         return with_fraction(second, value[25:])
 
-    def _take_content_type(self, fields: Fields, value: bytes) -> None:
+    def _content_type(self, value: bytes) -> tuple[str, str]:
         kinds = self._kinds.get(value)
         if kinds is None:
             bare = plain_text(value.partition(b";")[0].strip().lower())
             kinds = (shortened(self._redact(bare), LONGEST_TEXT), plain_text(value))
             remember(self._kinds, value, kinds)
-        fields.content_type, fields.content_type_whole = kinds
+        return kinds
 
     def _take_request_info(self, fields: Fields, value: bytes) -> None:
         """TS 29.500 5.2.3.3.16: `retrans=true; idempotency-key=...`, separated by semicolons."""
@@ -281,7 +318,8 @@ class HeaderReader:
             elif name.strip().lower() == "idempotency-key":
                 fields.idempotency_key = said.strip() or None
 
-    def _take_other(self, fields: Fields, name: bytes, value: bytes) -> None:
+    def _other(self, name: bytes, value: bytes) -> tuple[Any, ...]:
+        """Return which further field it is, its value if it is read, and its value if it may be told."""
         other: Other | None = self._named.get(name)
         if other is None:
             other = Other(name, self._redact)
@@ -291,7 +329,11 @@ class HeaderReader:
         if shown is None:
             shown = self._shown(other, value)
             remember(other.values, value, shown)
-        plain, redacted = shown
+        return (other, *shown)
+
+    def _put_other(self, fields: Fields, meaning: tuple[Any, ...]) -> None:
+        other: Other = meaning[0]
+        plain, redacted = meaning[1], meaning[2]
         if plain is not None:
             if fields.plain is None:
                 fields.plain = {}
@@ -355,8 +397,3 @@ def remember(cache: dict[bytes, Any], value: bytes, meaning: object) -> None:
         if len(cache) >= CACHED:
             cache.clear()
         cache[value] = meaning
-
-
-def header_names(known: Sequence[tuple[bytes | None, bytes | None]]) -> set[str]:
-    """Return the names of the fields whose name and value were read."""
-    return {plain_text(name) for name, value in known if name is not None and value is not None}

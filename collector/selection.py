@@ -31,6 +31,8 @@ EVERYTHING = Selection()
 # What an event is made of (schemas/sbi_event_batch.avsc) and what repair and body reading look at.
 SBI = Selection(
     (
+        b"3gpp-connect-req-info",
+        b"authorization",
         b"content-encoding",
         b"content-length",
         b"content-type",

@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from collector.body import MOST_BYTES, BodyFacts, BodyState, Callback, read_body
-from collector.document import Document, document_of
+from collector.body import MOST_BYTES, BodyFacts, BodyState, Callback, _callbacks, _called, read_body
+from collector.document import FIELDS, members_of
 from collector.document_facts import cause_of, identifiers_of, patched_of, profiles_in, references_of, verdict_of
 from collector.identifiers import NO_IDENTIFIERS, Identifiers
+from collector.json_members import MemberReader
 from collector.json_prefix import closed
 from collector.nf_profile import NfService
 from tests import tshark
@@ -377,7 +378,7 @@ ANY = st.recursive(
         | st.dictionaries(
             st.sampled_from(
                 [
-                    *Document.__struct_fields__,
+                    *FIELDS,
                     *CREATE,
                     "nfInstances",
                     "request",
@@ -398,17 +399,48 @@ ANY = st.recursive(
 )
 
 
-@given(st.dictionaries(st.sampled_from(Document.__struct_fields__), ANY, max_size=4))
+@given(st.dictionaries(st.sampled_from(FIELDS), ANY, max_size=4))
 def test_no_member_is_overlooked(document: dict[str, object]) -> None:
     text = json.dumps(document).encode()
     said = read_body("application/json", None, text, len(text))
     if said.state is not BodyState.WHOLE:  # a number that JSON's grammar allows and no reader takes
         return
-    whole = document_of(text)
+    whole = members_of(text)
     assert (said.identifiers, said.cause) == (identifiers_of(whole), cause_of(whole))
     assert (said.result, said.failed) == verdict_of(whole)
     assert (said.references, said.profiles) == (references_of(whole), profiles_in(whole))
     assert said.patched == patched_of(whole)
+
+
+SPACE = st.sampled_from(["", " ", "\n", "\t \r"])
+TEXTS = st.text(st.sampled_from('ab\\"/\n\u00e9\x7fUri'), max_size=6)
+
+
+NAMES = st.sampled_from([*FIELDS[:9], "xUri"])
+
+
+@given(st.dictionaries(NAMES | TEXTS, ANY | TEXTS, max_size=5), SPACE, SPACE, st.booleans())
+def test_one_pass_reads_what_msgspec_reads(said: dict[str, object], comma: str, colon: str, ascii_only: bool) -> None:
+    between = (f"{comma},{comma}", f"{colon}:{colon}")
+    text = json.dumps(said, separators=between, ensure_ascii=ascii_only).encode()
+    reader = MemberReader(FIELDS)
+    found = reader.read(text)
+    if found is not None:
+        assert repr(found) == repr(members_of(text))
+        assert _called(text, reader.calls or []) == _callbacks(text)
+
+
+@given(
+    st.dictionaries(NAMES, ANY, max_size=4),
+    st.integers(0, 120),
+    st.sampled_from([*'{}[],:"\\0-.eE1tfn \n', "", "nul", "01", "1.", "\\u0041", "\x00", "é"]),
+)
+def test_what_is_no_json_is_not_read_in_one_pass(document: dict[str, object], at: int, put: str) -> None:
+    whole = json.dumps(document)
+    text = (whole[: at % (len(whole) + 1)] + put + whole[at % (len(whole) + 1) + 1 :]).strip().encode()
+    found = MemberReader(FIELDS).read(text)
+    if found is not None:
+        assert repr(found) == repr(members_of(text))
 
 
 @given(ANY, st.integers(0, 200))

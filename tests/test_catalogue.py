@@ -1,10 +1,11 @@
 """The catalogue: each template is itself again, literal before variable, versions, prefixes, callbacks, masks."""
 
+import re
 from itertools import combinations, groupby
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.body import Callback
@@ -24,7 +25,7 @@ SUPI = "imsi-001010000000001"
 
 def find(method: str | None, path: str) -> Match:
     """Ask the catalogue as the collector does."""
-    return CATALOGUE.find(method, segments_of(path))
+    return CATALOGUE.find(method, path)
 
 
 def uri(operation: Operation, template: str | None = None) -> str:
@@ -84,6 +85,51 @@ def common(a: str, b: str) -> str | None:
 def fits(template: str, path: str) -> bool:
     """Tell whether a template matches a path."""
     return common(template, path) == path
+
+
+LITERALS = sorted({part for one in REQUESTS for part in segments_of(one.path_template) if part[0] != "{"})
+APIS = sorted({(one.service, one.api_version) for one in REQUESTS if one.api_version})
+PARTS = st.sampled_from([*LITERALS, SUPI, "7", "", "%2F", "é", "V2", "nudm-sdm"]) | st.text(max_size=5)
+
+
+def by_looking_at_all(path: str) -> tuple[str, str | None] | None:
+    """Return service and template of a path, the obvious way: every template held against it."""
+    parts = segments_of(path)
+    for at in range(min(len(parts) - 1, 8)):
+        api = next(((name, version) for name, version in APIS if name.lower() == ascii_lower(parts[at])), None)
+        if api and re.fullmatch("[vV][0-9]{1,4}", parts[at + 1]):
+            known = [one.path_template for one in REQUESTS if (one.service, one.api_version) == api]
+            fitting = [one for one in known if fits_literally(one, parts[at + 2 :])]
+            return api[0], min(fitting, key=lambda one: [part[0] == "{" for part in segments_of(one)], default=None)
+    return None
+
+
+def ascii_lower(text: str) -> str:
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+
+
+def fits_literally(template: str, parts: tuple[str, ...]) -> bool:
+    wanted = segments_of(template)
+    return len(wanted) == len(parts) and all(a[0] == "{" or a == b for a, b in zip(wanted, parts, strict=True))
+
+
+@given(
+    st.lists(PARTS, max_size=3),
+    st.sampled_from(APIS),
+    st.sampled_from(["v1", "v2", "V1", "v01", "v77", "v12345", "x"]),
+    st.lists(PARTS, max_size=5),
+    st.sampled_from(["", "?", "?a=/nudm-sdm/v2/x"]),
+)
+@example([], ("nudm-sdm", "v2"), "v2", ["x"] * 9, "")
+def test_the_tables_say_what_a_look_at_every_template_says(
+    prefix: list[str], api: tuple[str, str], version: str, parts: list[str], query: str
+) -> None:
+    path = "/" + "/".join([*prefix, api[0], version, *parts]) + query
+    truth, match = by_looking_at_all(path), find("GET", path)
+    if truth is None:
+        assert match.service in (None, "oauth2", "bootstrapping")
+    else:
+        assert (match.service, match.resource if match.operation_source != "unknown_resource" else None) == truth
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,40 @@ def test_the_inventory_holds_the_instances_of_the_suite() -> None:
 
 
 @pytest.mark.stack
+def test_the_inventory_tells_what_an_nf_says_of_itself_and_that_it_fell_silent() -> None:
+    _, client = engine.emptied()
+    first = next(row for row in POOL if row["service"] == "nnrf-nfm") | {
+        "request_key": None, "outcome": "success", "status": 204, "method": "PATCH", "consumer_nf": "SMF",
+        "resource": "/nf-instances/{nfInstanceID}", "result": "REGISTERED",
+    }  # fmt: skip
+    start = first["request_us"]
+
+    def beats(instance: str, *seconds: int, **said: Any) -> list[dict[str, Any]]:
+        return [
+            first | said | {
+                "transaction_id": f"{instance}{at}", "exchange_key": f"{instance}{at}",
+                "consumer_nf_instance": instance,
+                "request_us": start + at * 1_000_000, "response_end_us": start + at * 1_000_000 + 900,
+            }
+            for at in seconds
+        ]  # fmt: skip
+
+    log = [
+        *beats("alive", 0, 10, 20, 30, 40, 50),
+        *beats("silent", 0, 10, 20),
+        *beats("slow", 0, 25, 50),
+        *beats("leaving", 0, 10, 20, 30, 40),
+        *beats("leaving", 50, result="SUSPENDED"),
+        *beats("once", 0),
+    ]
+    generate.insert(client, [generate.encode_batch(log)])
+    assert {row["instance"]: row["status"] for row in run(client, "nf_inventory")} == {
+        "alive": "registered", "silent": "heartbeat lapsed", "slow": "registered", "leaving": "suspended",
+        "once": "registered",
+    }  # fmt: skip
+
+
+@pytest.mark.stack
 def test_a_missed_heartbeat_is_found() -> None:
     _, client = engine.emptied()
     beat = next(row for row in POOL if row["service"] == "nnrf-nfm") | {"request_key": None}

@@ -9,14 +9,13 @@ from collector.identifiers import (
     Identifiers,
     dnn_text,
     guami_text,
-    identifiers_of_headers,
-    identifiers_of_path,
     merged,
     pdu_session_id,
     plmn_text,
     snssai_text,
     ue_id,
 )
+from collector.target_identifiers import identifiers_of_headers, identifiers_of_path
 
 SUPI, GPSI, PEI = "imsi-999700000021309", "msisdn-491725670014", "imeisv-8665070400405301"
 SUCI = "suci-0-999-70-0-1-1-b2e92f836055a255837d"
@@ -153,6 +152,15 @@ def test_further_values() -> None:
     ]
     assert ue_id("suci-7") is None
     assert ue_id(5) is None
+
+
+@pytest.mark.parametrize("kind", ["imſi", "ımsi", "ſuci", "msiſdn", "İmsi"])
+def test_letters_of_other_scripts_are_none_of_an_identifier(kind: str) -> None:
+    """ſ is s and ı is i to a pattern that disregards case; such a path once ended the observer."""
+    text = f"{kind}-001010000000001"
+    assert identifiers_of_path(f"/nudm-sdm/v2/{text}/am-data?supi={text}") is NO_IDENTIFIERS
+    assert identifiers_of_headers({"3gpp-sbi-correlation-info": text}) is NO_IDENTIFIERS
+    assert ue_id(text) is None
 
 
 @given(st.text(max_size=200))

@@ -143,12 +143,13 @@ def test_a_life_with_the_nrf_is_followed() -> None:
     register = request("PUT", path, [JSON, (b"user-agent", b"SMF")], registration(SMF, "SMF", "10.1.1.4"))
     event = told(meaning, register)
     assert (event["consumer_nf"], event["consumer_nf_instance"], event["producer_nf"]) == ("SMF", SMF, "NRF")
+    assert event["result"] == "REGISTERED"
     asked = request("POST", "/nsmf-pdusession/v1/sm-contexts", [(b":authority", b"10.1.1.4:7777")])
     event = told(meaning, asked)
     assert (event["producer_nf"], event["producer_nf_source"], event["producer_nf_instance"]) == ("SMF", "service", SMF)
     patch = b'[{"op":"replace","path":"/nfStatus","value":"SUSPENDED"}]'
-    told(meaning, request("PATCH", path, [(b"content-type", b"application/json-patch+json")], patch))
-    assert status(meaning) == "SUSPENDED"
+    event = told(meaning, request("PATCH", path, [(b"content-type", b"application/json-patch+json")], patch))
+    assert (status(meaning), event["result"]) == ("SUSPENDED", "SUSPENDED")
     gone = request("DELETE", path, stream_id=9)
     told(meaning, gone)
     assert status(meaning) == "SUSPENDED"

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.body import NO_BODY, BodyFacts, Callback, read_body
-from collector.identifiers import NO_IDENTIFIERS, Identifiers, identifiers_of_headers
+from collector.identifiers import NO_IDENTIFIERS, Identifiers
 from collector.recent import Recent
 from collector.references import GRACE_US, References
+from collector.target_identifiers import identifiers_of_headers
 from collector.uri import authority_of, split_uri
 from tests import tshark
 from tests.messages import Exchange, exchanges, facts, fields, messages

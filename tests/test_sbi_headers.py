@@ -1,6 +1,8 @@
 """Header fields: text, numbers, times; secrets stay out, what is absurd is cut, what is no UTF-8 stays visible."""
 
+import csv
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -8,9 +10,11 @@ from hypothesis import strategies as st
 
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
-from collector.sbi_headers import HeaderReader
+from collector.sbi_headers import ACCESS_TOKEN, CONNECT_INFO, NAMED, HeaderReader
+from collector.selection import SBI
 
 KEY = bytes(range(32))
+REFERENCE = Path(__file__).parent.parent.parent / "shared" / "reference" / "sbi_headers.csv"
 
 
 def reader(key: bytes | None = None) -> HeaderReader:
@@ -112,8 +116,7 @@ HEADERS = [
     "Access-Token",
     "Target-Nf-Group-Id",
     "NF-Peer-Info",
-    "Sender-",
-    "Timestamp",
+    "Sender-Timestamp",
     "Max-Rsp-Time",
     "Correlation-Info",
     "Alternate-Chf-Id",
@@ -125,8 +128,7 @@ HEADERS = [
     "Request-Info",
     "Retry-Info",
     "Binding-Indication-Notify-Restricted",
-    "Origination-",
-    "Timestamp",
+    "Origination-Timestamp",
     "Notification-Correlation",
     "Etags",
     "N32-Handshake-Id",
@@ -134,6 +136,23 @@ HEADERS = [
 SECRET = {"Client-Credentials", "Source-NF-Client-Credentials", "Access-Token"}
 VALUES = {"Message-Priority": b"7", "Max-Rsp-Time": b"900", "Request-Info": b"retrans=true",
           "Sender-Timestamp": b"Sun, 22 Nov 2026 20:58:15.866 GMT"}  # fmt: skip
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="the reference table is not here")
+def test_the_list_is_that_of_the_specifications() -> None:
+    names = [row["header"] for row in csv.DictReader(REFERENCE.read_text().splitlines())]
+    ours = {f"3gpp-Sbi-{name}" for name in HEADERS} - {"3gpp-Sbi-Discovery-snssais"}
+    assert len(names) == 39
+    assert set(names) == ours | {"3gpp-Sbi-Discovery-*", "3gpp-Connect-Req-Info"}
+
+
+def test_the_observer_keeps_what_is_read_here() -> None:
+    assert [name for name in (*NAMED, CONNECT_INFO, ACCESS_TOKEN) if not SBI.wants(name)] == []
+
+
+def test_what_a_sepp_connects_for_is_kept() -> None:
+    value = b"connect-purpose=n32c;originating-network-id=001-01;sender-fqdn=sepp.example.org"
+    assert others((CONNECT_INFO, value)) == {"3gpp-connect-req-info": value.decode()}
 
 
 @pytest.mark.parametrize("name", HEADERS)

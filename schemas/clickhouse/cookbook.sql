@@ -75,21 +75,26 @@ FROM request_counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:D
 GROUP BY operation, consumer_nf HAVING marked_as_retransmission + with_same_key > 0
 ORDER BY marked_as_retransmission + with_same_key DESC, operation, consumer_nf;
 
--- nf_inventory: NF instances by what they said to the NRF and served: where, what, for which slices, when heard of last
+-- nf_inventory: NF instances by what they said to the NRF and served: where, what, for which slices, status (its own word, or that its heartbeat lapsed), when heard of last
 SELECT instance, argMaxIf(nf_type, at, nf_type IS NOT NULL) AS nf_type, arraySort(groupUniqArrayIf(address, address != '')) AS addresses,
     arraySort(groupUniqArray(service_served)) AS services, arraySort(groupUniqArray(slice)) AS slices,
     coalesce(argMaxIf(said, at, said IN ('PUT', 'PATCH', 'DELETE')), '') AS last_word,
-    multiIf(last_word = '', 'not seen at the NRF', last_word = 'DELETE', 'deregistered', 'registered') AS status,
-    maxIf(at, said = 'PATCH') AS last_heartbeat, max(at) AS last_seen
+    maxIf(at, said = 'PATCH') AS last_heartbeat, max(at) AS last_seen,
+    -- Times of its heartbeats and what lies between; a hop to a proxy is of the same second.
+    arraySort(groupArrayIf(toUnixTimestamp64Milli(at) / 1000, said = 'PATCH')) AS beats_s, arrayFilter(wait -> wait > 1, arrayDifference(beats_s)) AS waits_s,
+    arrayReduce('quantileExact(0.5)', waits_s) AS heartbeat_s,
+    (SELECT toUnixTimestamp64Milli(max(request_us)) / 1000 FROM transactions WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')}) - arrayMax(beats_s) AS silent_s,
+    multiIf(last_word = '', 'not seen at the NRF', last_word = 'DELETE', 'deregistered',
+        length(waits_s) > 1 AND silent_s > 2 * heartbeat_s, 'heartbeat lapsed', lower(coalesce(argMaxIf(nf_status, at, nf_status IS NOT NULL), 'registered'))) AS status
 FROM
 (
     SELECT request_us AS at, assumeNotNull(producer_nf_instance) AS instance, producer_nf AS nf_type, if(verdict = 'success', service, NULL) AS service_served,
-        snssai AS slice, concat(server_address, ':', toString(server_port)) AS address, NULL AS said
+        snssai AS slice, concat(server_address, ':', toString(server_port)) AS address, NULL AS said, NULL AS nf_status
     FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
     WHERE producer_nf_instance IS NOT NULL AND NOT to_proxy AND callback IS NULL
     UNION ALL
     SELECT request_us, assumeNotNull(consumer_nf_instance), consumer_nf, NULL, NULL, '',
-        if(service = 'nnrf-nfm' AND verdict = 'success' AND resource LIKE '/nf-instances/%', method, NULL)
+        if(service = 'nnrf-nfm' AND verdict = 'success' AND resource LIKE '/nf-instances/%', method, NULL) AS told, if(told IN ('PUT', 'PATCH'), result, NULL)
     FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
     WHERE consumer_nf_instance IS NOT NULL
 )

@@ -63,7 +63,7 @@ def cases() -> dict[str, Callable[[], int]]:
     targets = RequestTargets(Catalogue(), Callbacks(), Redaction(Pseudonyms(KEY)))
     asked = [(said[":method"], said[":path"].encode()) for _, one in every if ":path" in (said := fields(one))]
     catalogue = Catalogue()
-    split = sorted({(method, targets.of(path).segments) for method, path in asked})
+    plain = sorted({(method, targets.of(path).plain) for method, path in asked})
 
     def meant(meaning: Meaning) -> int:
         for ends, message in every:
@@ -74,7 +74,7 @@ def cases() -> dict[str, Callable[[], int]]:
         "meaning of a message, nothing known before": lambda: meant(Meaning(Pseudonyms(KEY))),
         "meaning of a message, met before": lambda: meant(warm),
         "operation of a target met before": lambda: len([targets.match(targets.of(p), m) for m, p in asked]),
-        "operation of a new target, by the trie": lambda: len([catalogue.find(m, s) for m, s in split]),
+        "operation of a new target, by the trie": lambda: len([catalogue.find(m, p) for m, p in plain]),
         "baseline: bytes to messages": observed,
         "bytes to Avro, meaning included": to_avro,
     }

@@ -1,0 +1,1 @@
+cpdef str decoded(str text)
