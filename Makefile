@@ -43,7 +43,7 @@ chaos: setup ## kill workers, broker and engine at random; CHAOS_ROUNDS=N for an
 	@$(BIN)/python -m tests.chaos --rounds $(or $(CHAOS_ROUNDS),30)
 
 test-chart: setup ## the Helm chart; builds Helm with Go if there is none (minutes)
-	@HELM=$$(deploy/helm/install.sh) $(BIN)/python -m pytest -q tests/test_chart.py
+	@HELM=$$(deploy/helm/install.sh) $(BIN)/python -m pytest -q tests/test_chart.py tests/test_chart_secrets.py
 
 manifests: ## deploy/manifests/sbiscope.yaml anew, from the chart
 	@HELM=$$(deploy/helm/install.sh) deploy/manifests/render.sh > deploy/manifests/sbiscope.yaml.new

@@ -12,6 +12,8 @@
 /* Tell what a socket has moved. */
 static inline void say_moved(struct socket *s, u64 sk, u8 state, u8 before) {
     u32 written = 0, acknowledged = 0;
+    if (ONLY_OWN && !s->head.process_id)
+        return;
     struct small_record *r = ring.ringbuf_reserve(sizeof(struct small_record));
     if (!r) {
         count(FLOWS_FULL, 1);
@@ -56,6 +58,8 @@ static inline int is_left_out(struct socket *s) {
 static inline struct socket *wanted(u64 sk, int result, int direction) {
     struct socket *s = known(sk);
     if (s) {
+        if (ONLY_OWN && !s->caller) /* whatever is thought of its bytes: flows are told of this node's alone */
+            remember_process(s);
         tell_each_minute(s, sk);
         if (s->head.verdict == IGNORED)
             return 0;

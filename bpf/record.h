@@ -58,7 +58,7 @@ struct record {
     u64 cgroup;     /* cgroup v2 id, 1 on a cgroup v1 host */
     u32 length;     /* bytes that follow, or that are missing */
     u32 slot;       /* of the socket in the array `verdicts` */
-    u32 process_id; /* in the root pid namespace */
+    u32 process_id; /* as the agent's own pid namespace has it, 0 = not known, or not in it */
     u32 netns;      /* inode number of the network namespace */
     u16 local_port; /* host order */
     u16 remote_port;

@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
 /* Which sockets are known, which of them are captured, and where their two streams stand.
 
-   Layouts of kernel structs come from BTF: the loader gives member offsets by -D, and WANTED(port), the
-   filter. */
+   Layouts of kernel structs come from BTF: the loader gives member offsets by -D, WANTED(port), the filter,
+   PID_NAMESPACE, the inode number of the agent's own (0 = the root's, which has all), and ONLY_OWN: leave out
+   what processes beyond it do. */
 #include <linux/ptrace.h>
 #include "record.h"
 
 #define SOCKETS 65536 /* known at a time; the least used one is forgotten */
 #define SLOTS 65536   /* verdicts */
 #define MMAPABLE 1024 /* BPF_F_MMAPABLE */
+#define PID_LEVELS 32 /* MAX_PID_NS_LEVEL */
 
 /* Copied of a socket before its verdict, which needs at most 256 KiB; and where HTTP/2's preface was met, in
    case the verdict is slow. */
@@ -29,6 +31,8 @@ struct socket {
     u8 is_closed;
     u8 unused[2];
     u32 minute; /* FLOW_MINUTE when it was last told of */
+    u32 caller; /* process that used it last, in the root pid namespace */
+    u32 unused_too;
 };
 
 BPF_F_TABLE("array", u32, u64, counters, COUNTERS, MMAPABLE);
@@ -153,14 +157,39 @@ static inline int took_fin(u64 sk) {
     return copied == next && state != ESTABLISHED && state != FIN_WAIT1 && state != FIN_WAIT2;
 }
 
+/* Return the number of the current process in the agent's pid namespace, 0 if it is not in it: it has one in each
+   from the root's down to its own (struct pid: an array of struct upid). */
+static inline u32 own_number(u64 leader) {
+    u64 pid = 0, space = 0;
+    u32 level = 0, number = 0, inode = 0;
+    READ(pid, leader + TASK_PID);
+    READ(level, pid + PID_LEVEL);
+#pragma nounroll
+    for (u32 depth = 1; depth <= PID_LEVELS; depth++) {
+        u64 there = pid + PID_NUMBERS + depth * 16;
+        if (depth > level)
+            return 0;
+        READ(space, there + UPID_SPACE);
+        READ(inode, space + SPACE_INUM);
+        if (inode == PID_NAMESPACE) {
+            READ(number, there);
+            return number;
+        }
+    }
+    return 0;
+}
+
 static inline void remember_process(struct socket *s) {
     u32 process = bpf_get_current_pid_tgid() >> 32;
-    if (s->head.process_id == process)
+    if (s->caller == process)
         return;
     u64 leader = 0;
-    s->head.process_id = process;
-    s->head.cgroup = bpf_get_current_cgroup_id();
     READ(leader, bpf_get_current_task() + TASK_LEADER);
+    s->caller = process;
+    s->head.process_id = PID_NAMESPACE ? own_number(leader) : process;
+    if (ONLY_OWN && !s->head.process_id)
+        s->head.verdict = IGNORED;
+    s->head.cgroup = bpf_get_current_cgroup_id();
     READ(s->head.process_name, leader + TASK_COMM);
 }
 

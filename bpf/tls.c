@@ -46,6 +46,8 @@ static inline int move(struct tls_call *call, u64 length, int direction) {
     struct socket *s = stream_of(call, place, 0);
     if (!s)
         return 0;
+    if (!s->caller)
+        remember_process(s);
     if (s->head.verdict == UNJUDGED)
         judge(s);
     count_use(call->cookie, s->head.verdict);

@@ -59,6 +59,11 @@ MEMBERS = {
     "FILE_INODE": ("file", "f_inode"),
     "FILE_PRIVATE": ("file", "private_data"),
     "INODE_MODE": ("inode", "i_mode"),
+    "TASK_PID": ("task_struct", "thread_pid"),
+    "PID_LEVEL": ("pid", "level"),
+    "PID_NUMBERS": ("pid", "numbers"),
+    "UPID_SPACE": ("upid", "ns"),
+    "SPACE_INUM": ("pid_namespace", "ns.inum"),
 }
 
 

@@ -115,7 +115,7 @@ class KernelSource:
 
 def loaded(config: Collector) -> Probes:
     """Load the probes as configured. Raises Refusal: wrong configuration, or what Probes raises."""
-    return Probes(hooks(config.hook), ring_size(config.ring_bytes), ports(config.ports))
+    return Probes(hooks(config.hook), ring_size(config.ring_bytes), ports(config.ports), config.only_own_processes)
 
 
 def wall_offset_ns() -> int:

@@ -18,6 +18,8 @@ from schemas.refusal import Refusal
 SOURCES = Path(__file__).parent.parent / "bpf"
 DISTRIBUTION = "/usr/lib/python3/dist-packages"  # where Debian's python3-bpfcc lies
 PAGE = 4_096
+PID_NAMESPACE = Path("/proc/self/ns/pid")
+ROOT_PID_NAMESPACE = 0xEFFF_FFFC  # PROC_PID_INIT_INO
 
 SHARED = ("sockets", "copy", "tls_sockets", "capture")
 TLS = "tls"
@@ -38,13 +40,17 @@ def source(hook: str) -> str:
     return "\n".join((SOURCES / f"{name}.c").read_text() for name in (*SHARED, hook, TLS))
 
 
-def flags(ring_bytes: int, ports: tuple[int, ...]) -> list[str]:
-    """Return what the compiler must know: struct offsets, the ring's size, the port filter."""
+def flags(ring_bytes: int, ports: tuple[int, ...], only_own: bool) -> list[str]:
+    """Return what the compiler must know: struct offsets, the ring's size, port filter, whose process ids count."""
     wanted = " || ".join(f"(port) == {port}" for port in ports) or "1"
+    namespace = PID_NAMESPACE.stat().st_ino
+    is_nested = namespace != ROOT_PID_NAMESPACE  # else every process is in it
     return [
         f"-I{SOURCES}",
         f"-DRING_PAGES={ring_bytes // PAGE}",
         f"-DWANTED(port)=({wanted})",
+        f"-DPID_NAMESPACE={namespace if is_nested else 0}U",
+        f"-DONLY_OWN={int(only_own and is_nested)}",
         *(f"-D{name}={offset}" for name, offset in kernel_offsets().items()),
     ]
 
@@ -133,7 +139,7 @@ def main() -> None:
     request = json.loads(sys.argv[2])
     descriptors: dict[str, int] = {}
     try:
-        cflags = flags(request["ring_bytes"], tuple(request["ports"]))
+        cflags = flags(request["ring_bytes"], tuple(request["ports"]), request["only_own"])
         descriptors, hook, refused = first_that_loads(import_bcc(), request["hooks"], cflags)
         reply = {"names": list(descriptors), "hook": hook, "refused": refused}
     except Refusal as refusal:

@@ -80,12 +80,13 @@ class Probes:
     No descriptor here lets its holder load or attach anything.
     """
 
-    def __init__(self, hooks: Sequence[str], ring_bytes: int, ports: Sequence[int]) -> None:
+    def __init__(self, hooks: Sequence[str], ring_bytes: int, ports: Sequence[int], only_own: bool = False) -> None:
         """Load the first of `hooks` that this kernel takes; `ports`: capture only these, none = all.
 
+        `only_own`: leave out what processes beyond this one's namespace of process ids do.
         Raises Refusal: no right to, no bcc, no BTF, no hook.
         """
-        loaded = load(hooks, ring_bytes, ports)
+        loaded = load(hooks, ring_bytes, ports, only_own)
         if not loaded.hook:
             raise nothing_loads(loaded.refused)
         self.hook = loaded.hook
@@ -125,10 +126,10 @@ class Probes:
             os.close(self.maps.popitem()[1])
 
 
-def load(hooks: Sequence[str], ring_bytes: int, ports: Sequence[int] = ()) -> Loaded:
+def load(hooks: Sequence[str], ring_bytes: int, ports: Sequence[int] = (), only_own: bool = False) -> Loaded:
     """Let a loader try `hooks` in turn; an empty `hook` says that none loads. Raises Refusal."""
     _may_load()
-    request = json.dumps({"hooks": list(hooks), "ring_bytes": ring_bytes, "ports": list(ports)})
+    request = json.dumps({"hooks": list(hooks), "ring_bytes": ring_bytes, "ports": list(ports), "only_own": only_own})
     ours, theirs = socket.socketpair()
     with ours, theirs, tempfile.TemporaryFile() as said:
         command = [sys.executable, "-m", "collector.loader", str(theirs.fileno()), request]

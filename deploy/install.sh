@@ -54,10 +54,10 @@ if [ "${1:-}" = bench ]; then # what the baselines are
 fi
 
 if [ "${1:-}" = kubernetes ]; then # a whole cluster on this machine, and images without an engine
-	for program in containerd runc etcd buildah debootstrap openssl; do
+	for program in containerd runc etcd buildah debootstrap openssl iptables; do
 		command -v "$program" >/dev/null ||
 			install "$program, a part of a cluster or of its images" containerd runc etcd-server \
-				containernetworking-plugins buildah debootstrap iproute2 openssl
+				containernetworking-plugins buildah debootstrap iproute2 openssl iptables
 	done
 	command -v go >/dev/null || { echo "sbiscope setup: Go 1.24 or newer builds Kubernetes: install it" >&2 && exit 1; }
 fi

@@ -27,6 +27,8 @@ class Kafka:
     sasl_username: str = ""
     sasl_password: str = field(default="", repr=False)
     ssl_ca_location: str = ""
+    ssl_certificate_location: str = ""  # our own, where the brokers ask for one (mutual TLS); PEM
+    ssl_key_location: str = ""  # its key, without a password
     topic_prefix: str = ""
     partitions: int = 4
     replication: int = 1
@@ -76,6 +78,7 @@ class Collector:
     plmns: str = ""
     ports: str = ""  # of a kernel source, separated by commas; none = found by content, on any port
     hook: str = "auto"  # auto, sock, fexit, kprobe, syscall
+    only_own_processes: bool = False  # leave out processes beyond this one's pid namespace: nodes that share a kernel
     flows: bool = True  # tell of every TCP connection of the node by its end, without payload
     cpu_percent: int = (
         100  # of one CPU, all processes of the agent together; more for a while = back-off; 0 = no budget

@@ -11,11 +11,15 @@ from schemas.kafka import tls_context
 from schemas.refusal import Refusal
 
 CONTACT_S = 3.0
+ALERT_S = 0.5  # for a server of TLS 1.3 to refuse what we showed of us, after the handshake
 TELLING = frozenset({"_SSL", "_AUTHENTICATION"})  # librdkafka's errors that say more than that nobody answers
+FILES = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
+ALERT = " alert "  # OpenSSL's word for what the other side refuses
 RUNNING = "check that Kafka runs and that kafka.bootstrap is right"
 
 # What is in the text (OpenSSL's, Kafka's and ClickHouse's words), and what to do.
 _ADVICE = (
+    (r"alert (bad |unknown )?(certificate|ca)", "name a certificate that the brokers trust as {authority}"),
     (r"certificate has expired", "renew the server's certificate"),
     (r"certificate is not yet valid", "set this machine's clock, or the certificate's begin"),
     (r"self.signed certificate|get (local )?issuer", "name the authority's file as {authority}"),
@@ -68,7 +72,8 @@ def kafka_refusal(settings: Mapping[str, object], said: str, heard: str) -> Refu
     user = f" as {name}" if (name := settings.get("sasl.username")) else ""
     seen = _certificate_fault(settings, bootstrap) or f"{bootstrap}{user}: {_shortened(heard or said)}"
     account = "kafka.sasl_username and its password"
-    advice = advice_for(seen, "kafka.ssl_ca_location", account, rights_advice(settings)) or RUNNING
+    file = "kafka.ssl_certificate_location" if ALERT in seen else "kafka.ssl_ca_location"
+    advice = advice_for(seen, file, account, rights_advice(settings)) or RUNNING
     return Refusal("cannot use Kafka" if heard else "cannot reach Kafka", seen, advice)
 
 
@@ -84,10 +89,11 @@ def _shortened(text: str) -> str:
 
 
 def _certificate_fault(settings: Mapping[str, object], bootstrap: str) -> str:
-    """Return what is wrong with a broker's certificate, "" if nothing; librdkafka does not say which fault it is."""
+    """Return what is wrong with a certificate, a broker's or ours, "" if nothing; librdkafka does not say which."""
     if not str(settings.get("security.protocol", "")).endswith("SSL"):
         return ""
-    context = tls_context(Kafka(security_protocol="SSL", ssl_ca_location=str(settings.get("ssl.ca.location", ""))))
+    places = (str(settings.get(f"ssl.{what}.location", "")) for what in ("ca", "certificate", "key"))
+    context = tls_context(Kafka("", "SSL", **dict(zip(FILES, places, strict=True))))
     assert context is not None
     for server in bootstrap.split(","):
         host, _, port = server.strip().rpartition(":")
@@ -97,16 +103,19 @@ def _certificate_fault(settings: Mapping[str, object], bootstrap: str) -> str:
 
 
 def certificate_fault(host: str, port: int, context: ssl.SSLContext) -> str:
-    """Return what `context` refuses of the server's certificate; "" if nothing, or if none was shown."""
+    """Return what `context` refuses of the server's certificate, or the server of ours; "" if nothing."""
     try:
         with (
             socket.create_connection((host, port), CONTACT_S) as plain,
-            context.wrap_socket(plain, server_hostname=host),
+            context.wrap_socket(plain, server_hostname=host) as link,
         ):
+            link.settimeout(ALERT_S)
+            link.recv(1)
             return ""
     except ssl.SSLCertVerificationError as error:
         return str(error.verify_message)
     except ssl.SSLError as error:
-        return (error.reason or "").replace("_", " ").lower() if error.reason == "WRONG_VERSION_NUMBER" else ""
+        said = (error.reason or "").replace("_", " ").lower()
+        return said if ALERT in said or "wrong version" in said else ""
     except (OSError, ValueError):
         return ""

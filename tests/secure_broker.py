@@ -1,4 +1,7 @@
-"""A real Kafka broker with TLS, SASL/SCRAM and ACLs for tests; two more listeners show bad certificates."""
+"""A real Kafka broker with TLS, SASL/SCRAM and ACLs for tests.
+
+Two more listeners show bad certificates, one asks for the client's instead of a password.
+"""
 
 import os
 import shutil
@@ -16,6 +19,7 @@ from tests.certificates import Authority, Pair
 MECHANISM = "SCRAM-SHA-512"
 ADMIN = "admin"
 LISTENERS = ("SECURE", "EXPIRED", "STRANGE")
+MUTUAL = "MUTUAL"  # who one is stands in one's certificate
 
 
 class SecureBroker(Broker):
@@ -24,7 +28,9 @@ class SecureBroker(Broker):
     def __init__(self, directory: Path, pairs: dict[str, Pair]) -> None:
         super().__init__(directory)
         self._pairs = pairs
-        self.addresses = {name: f"127.0.0.1:{port}" for name, port in zip(LISTENERS, free_ports(3), strict=True)}
+        self.addresses = {
+            name: f"127.0.0.1:{port}" for name, port in zip((*LISTENERS, MUTUAL), free_ports(4), strict=True)
+        }
 
     def command(self) -> list[str]:
         command = super().command()
@@ -38,7 +44,7 @@ class SecureBroker(Broker):
         spoken = [f"{name}://{address}" for name, address in self.addresses.items()]
         yield ",".join([f"listeners={given['listeners']}", *spoken])
         yield ",".join([f"advertised.listeners={given['advertised.listeners']}", *spoken])
-        protocols = [f"{name}:SASL_SSL" for name in LISTENERS]
+        protocols = [*(f"{name}:SASL_SSL" for name in LISTENERS), f"{MUTUAL}:SSL"]
         yield ",".join([f"listener.security.protocol.map={given['listener.security.protocol.map']}", *protocols])
         yield "inter.broker.listener.name=PLAINTEXT"
         yield f"sasl.enabled.mechanisms={MECHANISM}"
@@ -48,8 +54,17 @@ class SecureBroker(Broker):
             place = f"listener.name.{name.lower()}"
             login = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
             yield f"{place}.{MECHANISM.lower()}.sasl.jaas.config={login}"
-            yield f"{place}.ssl.keystore.type=PEM"
-            yield f"{place}.ssl.keystore.location={self._pairs[name].written_together()}"
+            yield from self._shown(place, self._pairs[name])
+        place, pair = f"listener.name.{MUTUAL.lower()}", self._pairs["SECURE"]
+        yield from self._shown(place, pair)
+        yield f"{place}.ssl.client.auth=required"
+        yield f"{place}.ssl.truststore.type=PEM"
+        yield f"{place}.ssl.truststore.location={pair.authority}"
+        yield f"{place}.ssl.principal.mapping.rules=RULE:^CN=([^,]+).*$/$1/"
+
+    def _shown(self, place: str, pair: Pair) -> Iterator[str]:
+        yield f"{place}.ssl.keystore.type=PEM"
+        yield f"{place}.ssl.keystore.location={pair.written_together()}"
 
     def add_users(self, passwords: dict[str, str]) -> None:
         info = ScramCredentialInfo(ScramMechanism.SCRAM_SHA_512, 4096)
@@ -67,6 +82,17 @@ class SecureBroker(Broker):
             sasl_username=user,
             sasl_password=password,
             ssl_ca_location=str(trusted),
+            partitions=2,
+        )
+
+    def certified(self, pair: Pair) -> Kafka:
+        """Return the configuration of who stands in a certificate."""
+        return Kafka(
+            bootstrap=self.addresses[MUTUAL],
+            security_protocol="SSL",
+            ssl_ca_location=str(self._pairs["SECURE"].authority),
+            ssl_certificate_location=str(pair.certificate),
+            ssl_key_location=str(pair.key),
             partitions=2,
         )
 

@@ -7,7 +7,6 @@ manifests alone is still tested.
 import json
 import re
 import subprocess
-from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -21,9 +20,8 @@ from referencing.jsonschema import DRAFT202012
 from schemas.config import Config, load
 from streams.clickhouse import Account
 from streams.stages import WEBHOOK, jobs, names
+from tests.chart import SCALED, SETS, Document, each_set, environment, needs_helm, pods
 from tests.helm import CHART, MANIFESTS, ROOT, helm, program, rendered, told
-
-Document = dict[str, Any]
 
 KUBERNETES = ("1.29", "1.30", "1.31", "1.32", "1.33", "1.34")
 FOREIGN = {
@@ -31,45 +29,6 @@ FOREIGN = {
     "TriggerAuthentication",
     "PodMonitor",
 }  # others' definitions: their schemas are not Kubernetes'
-TLS_SASL = {
-    "kafka.tls.enabled": True,
-    "kafka.tls.caSecret": "kafka-ca",
-    "kafka.sasl.mechanism": "SCRAM-SHA-512",
-    "kafka.sasl.secret": "kafka-worker",
-    "kafka.sasl.agentSecret": "kafka-agent",
-    "kafka.sasl.schemaSecret": "kafka-schema",
-    "kafka.sasl.resolverSecret": "kafka-resolver",
-    "clickhouse.url": "https://clickhouse:8443",
-    "clickhouse.tls.caSecret": "clickhouse-ca",
-    "clickhouse.readerSecret": "clickhouse-reader",
-}
-SCALED = {"streams.autoscaling.enabled": True}
-SETS: dict[str, dict[str, Any]] = {
-    "as it comes": {},
-    "TLS and SASL": TLS_SASL,
-    "own key": {"pseudonym.secret": "mine", "pseudonym.keyId": "k2"},
-    "scaled by the pods' metric": SCALED,
-    "scaled by KEDA": SCALED | TLS_SASL | {"streams.autoscaling.by": "keda", "kafka.topicPrefix": "lab."},
-    "one stage scaled": {"streams.stages.pairing.autoscaling.enabled": True},
-    "alerts to an Alertmanager": {"streams.stages.webhook.enabled": True, "alerts.webhookSecret": "alertmanager"},
-    "zones": {"agent.zones.zone-a": "munich-a", "agent.zones.zone-b": "munich-b"},
-    "workers only": {"agent.enabled": False, "resolver.enabled": False},
-    "laboratory": {"agent.plainIdentifiers": True, "agent.kubernetes": False, "agent.seccomp": "Unconfined"},
-    "reports as files": {"report.format": "pdf", "report.claim": "reports"},
-    "a ClickHouse cluster": {"clickhouse.cluster": "core"},
-    "a registry": {"kafka.registryUrl": "https://registry:8081"},
-    "digests": {"images.agent.digest": f"sha256:{7:064x}", "images.pullSecrets": ["registry"]},
-    "a Prometheus operator": {"podMonitor.enabled": True, "podMonitor.labels.release": "prometheus"},
-    "as little as may be": {
-        "report.enabled": False,
-        "schema.enabled": False,
-        "networkPolicy.enabled": False,
-        "podDisruptionBudget.enabled": False,
-        "test.transactionMinutes": 0,
-    },
-}
-each_set = pytest.mark.parametrize("values", SETS.values(), ids=SETS)
-needs_helm = pytest.mark.skipif(program() is None, reason="no helm: make test-chart builds it, with Go")
 
 
 @cache
@@ -100,21 +59,6 @@ def validator(version: str, kind: str) -> Draft202012Validator:
 def definitions(version: str) -> Registry[Any]:
     contents = schema_contents(f"kubernetes-json-schema/v{version}.0-local-strict/_definitions.json", version)
     return Registry().with_resource("_definitions.json", DRAFT202012.create_resource(contents)).crawl()
-
-
-def pods(documents: Iterator[Document] | tuple[Document, ...] | list[Document]) -> Iterator[tuple[str, Document]]:
-    """Yield the kind and specification of everything that becomes a pod."""
-    for one in documents:
-        if one["kind"] == "Pod":
-            yield one["kind"], one["spec"]
-        elif one["kind"] == "CronJob":
-            yield one["kind"], one["spec"]["jobTemplate"]["spec"]["template"]["spec"]
-        elif "template" in one.get("spec", {}):
-            yield one["kind"], one["spec"]["template"]["spec"]
-
-
-def environment(pod: Document) -> dict[str, Document]:
-    return {one["name"]: one for one in pod["containers"][0]["env"]}
 
 
 @needs_helm
@@ -183,77 +127,6 @@ def test_rights_are_the_least_whatever_the_values(values: dict[str, Any]) -> Non
             assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
             token = pod.get("serviceAccountName", "").endswith("-resolver")  # it asks the API server, as agents do
             assert pod["automountServiceAccountToken"] is token
-
-
-@needs_helm
-@each_set
-def test_no_secret_stands_in_clear_and_every_setting_is_one_of_ours(values: dict[str, Any]) -> None:
-    documents = rendered(values)
-    secrets = [one for one in documents if one["kind"] == "Secret"]
-    assert [one["metadata"]["annotations"]["helm.sh/resource-policy"] for one in secrets] in ([], ["keep"])
-    for _, pod in pods(documents):
-        given = environment(pod)
-        for name, one in given.items():
-            is_secret = name.endswith(("_PASSWORD", "_USERNAME", "_USER", "WEBHOOK_URL"))
-            assert is_secret == ("secretKeyRef" in one.get("valueFrom", {})), name
-        plain = {name: one.get("value", "1") for name, one in given.items()}
-        assert set(plain) <= known()
-        load(environment=plain)
-
-
-@cache
-def known() -> frozenset[str]:
-    """Return the variables that the configuration knows."""
-    sections = {one: getattr(Config(), one) for one in Config.__slots__}
-    return frozenset(
-        f"SBISCOPE_{section}_{key}".upper() for section, table in sections.items() for key in table.__slots__
-    )
-
-
-@needs_helm
-def test_each_part_has_its_own_account() -> None:
-    documents = rendered(TLS_SASL)
-    accounts = {
-        (kind, environment(pod)["SBISCOPE_KAFKA_SASL_PASSWORD"]["valueFrom"]["secretKeyRef"]["name"])
-        for kind, pod in pods(documents)
-        if "SBISCOPE_KAFKA_SASL_PASSWORD" in environment(pod)
-    }
-    assert accounts == {
-        ("DaemonSet", "kafka-agent"),
-        ("Job", "kafka-schema"),
-        ("Deployment", "kafka-worker"),
-        ("Deployment", "kafka-resolver"),
-    }
-    for kind, pod in pods(documents):
-        given = environment(pod)
-        if kind in {"CronJob", "Pod"}:  # they read ClickHouse, and nothing else
-            assert (
-                given["SBISCOPE_CLICKHOUSE_READER_PASSWORD"]["valueFrom"]["secretKeyRef"]["name"] == "clickhouse-reader"
-            )
-            assert not [name for name in given if "KAFKA" in name or name == "SBISCOPE_CLICKHOUSE_PASSWORD"]
-        if kind == "DaemonSet":
-            assert not [name for name in given if "CLICKHOUSE" in name]
-        if "SBISCOPE_KAFKA_SASL_PASSWORD" in given:
-            assert given["SBISCOPE_KAFKA_SECURITY_PROTOCOL"]["value"] == "SASL_SSL"
-            assert given["SBISCOPE_KAFKA_SSL_CA_LOCATION"]["value"] == "/etc/sbiscope/kafka/ca.crt"
-            assert {"name": "kafka-ca", "mountPath": "/etc/sbiscope/kafka", "readOnly": True} in (
-                pod["containers"][0]["volumeMounts"]
-            )
-
-
-@needs_helm
-def test_a_key_is_rotated_by_its_name() -> None:
-    for key_id in ("k1", "k2"):
-        documents = rendered({"pseudonym.keyId": key_id})
-        (secret,) = [one for one in documents if one["kind"] == "Secret"]
-        assert secret["metadata"]["name"] == f"sbiscope-pseudonym-{key_id}"
-        assert (list(secret["data"]), secret["immutable"]) == ([key_id], True)
-        (agent,) = [pod for kind, pod in pods(documents) if kind == "DaemonSet"]
-        (volume,) = [one["secret"] for one in agent["volumes"] if one["name"] == "pseudonym"]
-        assert volume["secretName"] == secret["metadata"]["name"]
-        assert volume["items"] == [{"key": key_id, "path": "key"}]
-        assert volume["defaultMode"] == 0o400  # the agent refuses a key that everybody may read
-        assert environment(agent)["SBISCOPE_COLLECTOR_PSEUDONYM_KEY_ID"]["value"] == key_id
 
 
 @needs_helm
@@ -349,6 +222,9 @@ def test_workers_follow_the_lag() -> None:
         ({"streams.stages.sync.replicas": 1}, "'/streams/stages': additional properties 'sync' not allowed"),
         ({"streams.stages.sink.replicas": 5}, "sink: 5 workers for kafka.partitions = 4: those above it would be idle"),
         ({"streams.stages.webhook.enabled": True}, "alerts.webhookSecret must be given for the stage webhook"),
+        ({"kafka.tls.certSecret": "mine"}, "a certificate (mine) is shown only where kafka.tls.enabled"),
+        ({"trace.enabled": True, "pseudonym.pastKeyIds": ["k1"]}, "pseudonym.pastKeyIds: k1 is pseudonym.keyId"),
+        ({"pseudonym.pastKeyIds": ["K 1"]}, "'/pseudonym/pastKeyIds/0': 'K 1' does not match"),
         ({"pseudonym.keyId": "K 1"}, "'/pseudonym/keyId': 'K 1' does not match"),
         ({"report.format": "pdf"}, "report.format pdf makes a file: give report.claim"),
         (SCALED | {"streams.autoscaling.maxReplicas": 9}, "9 workers for kafka.partitions = 4"),

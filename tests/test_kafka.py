@@ -26,6 +26,18 @@ def test_librdkafka_takes_the_settings(kafka: Kafka) -> None:
         (Kafka(security_protocol="SASL_SSL"), "unknown kafka.sasl_mechanism: empty; known: PLAIN"),
         (Kafka(security_protocol="SASL_SSL", sasl_mechanism="PLAIN"), "SASL without a name or password: SASL_SSL"),
         (Kafka(sasl_password="hush"), "SASL credentials would not be used: security_protocol = PLAINTEXT"),
+        (
+            Kafka(security_protocol="SSL", ssl_certificate_location="/our.pem"),
+            "a certificate without its key, or the other way round: /our.pem; set kafka.ssl_certificate_location",
+        ),
+        (
+            Kafka(ssl_certificate_location="/our.pem", ssl_key_location="/our.key"),
+            "the certificate would not be shown: security_protocol = PLAINTEXT; write SSL or SASL_SSL",
+        ),
+        (
+            Kafka(security_protocol="SSL", ssl_certificate_location="/our.pem", ssl_key_location="/our.key"),
+            "cannot use kafka.ssl_certificate_location with kafka.ssl_key_location: /our.pem, /our.key: No such file",
+        ),
     ],
 )
 def test_contradictions_are_said_and_no_password_with_them(kafka: Kafka, failed: str) -> None:

@@ -37,12 +37,13 @@ from deploy.demo_peers import talk
 from deploy.stack.passwords import READER, WRITER, passwords
 from schemas.config import load
 from schemas.kafka import client_settings
+from schemas.refused_contact import FILES
 from schemas.topics import declared
 from tests.answering import listening
 from tests.certificates import Authority, Pair
 from tests.front import Front, front
 from tests.local_stack import until
-from tests.secure_broker import ADMIN, SecureBroker, secure_broker
+from tests.secure_broker import ADMIN, MUTUAL, SecureBroker, secure_broker
 
 pytestmark = [
     pytest.mark.stack,
@@ -53,6 +54,7 @@ FULL = Path(__file__).parent / "captures" / "open5gs-registration-full.pcapng"
 LATER = FULL.with_name("open5gs-registration-midstream.pcapng")
 SECRETS = {user: f"hush-{user}-{os.urandom(6).hex()}" for user in (ADMIN, *USERS.values())}
 SECRET = "hush-"
+NO_PASSWORD = {"SASL_MECHANISM": "", "SASL_USERNAME": "", "SASL_PASSWORD": ""}
 MAY_WRITE = {"sbi.events", "sbi.agents", "sbi.flows", "sbi.agents.json", "sbi.flows.json"}  # and sbi.schemas
 
 
@@ -87,11 +89,12 @@ class Site:
         return done.returncode, done.stdout, done.stderr
 
     @contextmanager
-    def worker(self, *words: str) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, *words: str, **changed: str) -> Iterator[subprocess.Popen[bytes]]:
         log = self.folder / "streams.log"
         with log.open("ab") as file:
             command = [sys.executable, "-m", "deploy.cli", "streams", *words]
-            process = subprocess.Popen(command, cwd=ROOT, env=self.environment(WORKER), stdout=file, stderr=file)
+            environment = self.environment(WORKER, **changed)
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=file, stderr=file)
         try:
             yield process
         finally:
@@ -231,10 +234,13 @@ def seen(site: Site, ports: set[int]) -> int:
     return int(site.query(f"SELECT count() FROM transactions FINAL WHERE node = 'live' AND client_port IN ({among})"))
 
 
-def test_an_agent_may_write_its_own_topics_and_nothing_else(site: Site) -> None:
+@pytest.mark.parametrize("by", ["password", "certificate"])
+def test_an_agent_may_write_its_own_topics_and_nothing_else(site: Site, authority: Authority, by: str) -> None:
     config = site.kafka.client(USERS[AGENT], SECRETS[USERS[AGENT]])
-    taken: dict[str, KafkaError | None] = {}
+    if by == "certificate":
+        config = site.kafka.certified(authority.signed(USERS[AGENT]))
     producer = Producer(client_settings(config, config.bootstrap))
+    taken: dict[str, KafkaError | None] = {}
     for topic in declared():
         if topic == "sbi.schemas":
             continue  # a record of ours would stand there for good
@@ -246,6 +252,17 @@ def test_an_agent_may_write_its_own_topics_and_nothing_else(site: Site) -> None:
     assert {topic for topic, error in taken.items() if error is None} == MAY_WRITE
     wrong = {error.code() for error in taken.values() if error is not None}
     assert wrong == {KafkaError.TOPIC_AUTHORIZATION_FAILED}
+
+
+def test_a_worker_may_show_a_certificate_too(site: Site, authority: Authority) -> None:
+    config = site.kafka.certified(authority.signed(USERS[WORKER]))
+    shown = {name: str(getattr(config, name)) for name in ("bootstrap", "security_protocol", *FILES)}
+    shown |= {name.lower(): value for name, value in NO_PASSWORD.items()}
+    figures = site.folder / "certified.json"
+    changed = {f"SBISCOPE_KAFKA_{name.upper()}": value for name, value in shown.items()}
+    with site.worker("--stage", "pairing", "--figures", str(figures), **changed) as worker:
+        until(lambda: figures.exists() or worker.poll() is not None)
+        assert worker.poll() is None
 
 
 def test_each_refused_delivery_is_counted_and_the_next_ones_go_through(site: Site) -> None:
@@ -274,6 +291,10 @@ def test_each_refused_delivery_is_counted_and_the_next_ones_go_through(site: Sit
             ("unable to get local issuer", "name the authority's file as kafka.ssl_ca_location"),
         ),
         ({"SSL_CA_LOCATION": "/nowhere.pem"}, ("kafka.ssl_ca_location: /nowhere.pem", "a file of PEM certificates")),
+        (
+            {"BOOTSTRAP": MUTUAL, "SECURITY_PROTOCOL": "SSL", **NO_PASSWORD},
+            ("alert certificate required", "name a certificate that the brokers trust as kafka.ssl_certificate"),
+        ),
         ({"TOPIC_PREFIX": "other."}, ("other.sbi.events: Broker: Topic authorization failed", "sbiscope schema acl")),
     ],
 )

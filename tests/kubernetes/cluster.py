@@ -1,14 +1,13 @@
-"""A whole Kubernetes of one node for tests: control plane, kubelet and containerd in a network namespace of its own.
+"""A whole Kubernetes for tests: a control plane in a network namespace of its own, and one node or more.
 
 Needs root, Debian's containerd, runc, etcd-server, containernetworking-plugins, and the programs that build.sh makes.
-All state lies below one directory; pod traffic never leaves the namespace.
+All state lies below one directory; pod traffic never leaves the namespaces.
 """
 
 import ctypes
 import json
 import os
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -16,11 +15,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from tests.kubernetes.settings import API, NODE, NODE_ADDRESS, write
+from tests.kubernetes.node import Node, first_network, network
+from tests.kubernetes.settings import API, CLUSTER_PODS, FIRST, NETNS, NODE_ADDRESS, SECOND, Place, write
 
-NETNS = "sbiscope-kube"
 CLONE_NEWNET = 0x4000_0000
-SYSTEM = ("kubelet", "scheduler", "controllers", "apiserver", "containerd", "etcd")  # in the order of their end
+SYSTEM = ("scheduler", "controllers", "apiserver", "etcd")  # in the order of their end
 
 
 class Failed(AssertionError):  # noqa: N818 (what a command did)
@@ -36,6 +35,8 @@ class Cluster:
         self.kubeconfig = root / "kubeconfig"
         self._before = Path("/proc/thread-self/ns/net").open()  # noqa: SIM115 (until `down`)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._images: list[Path] = []
+        self.nodes: dict[Place, Node] = {}
 
     def up(self) -> None:
         """Start everything; returns when the node is ready."""
@@ -43,7 +44,8 @@ class Cluster:
         write(self.root)
         self._start_system()
         until(lambda: self.kubectl("get", "--raw", "/readyz") == "ok", 120, "the API server")
-        until(self._is_ready, 90, "the node")
+        self._begin(FIRST)
+        self.nodes[FIRST].start("kube-proxy", self._environment, self.bin / "kube-proxy", *proxy(self.kubeconfig))
         until(lambda: "default" in self.kubectl("get", "serviceaccounts", "-o=name"), 60, "the service account")
 
     def kubectl(self, *words: str, given: str | None = None) -> str:
@@ -63,8 +65,19 @@ class Cluster:
         self.kubectl("apply", "-f", "-", given=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
     def load(self, archive: Path) -> None:
-        """Give the node an image."""
-        self.run("ctr", "-a", self.root / "containerd.sock", "-n", "k8s.io", "images", "import", archive)
+        """Give all nodes an image, those to come too."""
+        self._images.append(archive)
+        for node in self.nodes.values():
+            self._load(node, archive)
+
+    def join(self, place: Place) -> None:
+        """Let a further node come; returns when it is ready."""
+        for words in network(place):
+            self.run(*words.split())
+        self._begin(place)
+
+    def _load(self, node: Node, archive: Path) -> None:
+        self.run("ctr", "-a", node.socket, "-n", "k8s.io", "images", "import", archive)
 
     def run(self, *words: str | Path, given: str | None = None, within_s: float = 300) -> str:
         """Run a program; return what it says. Raises Failed."""
@@ -87,40 +100,38 @@ class Cluster:
             self.kubectl("delete", "pods", "--all", "-A", "--grace-period=1", "--timeout=60s")
         with suppress(AssertionError, subprocess.TimeoutExpired):
             until(lambda: not self.get("pods", "-A")["items"], 60, "the end of all pods")
+        _enter(self._before)
+        for node in self.nodes.values():
+            node.down()
         for name in SYSTEM:
             self._end(name)
-        self._end_shims()
-        self._unmount()
-        self._remove_cgroups()
-        _enter(self._before)
+        for place in (FIRST, SECOND):
+            subprocess.run(["ip", "netns", "del", place.netns], capture_output=True, check=False)
         self._before.close()
-        subprocess.run(["ip", "netns", "del", NETNS], capture_output=True, check=False)
         shutil.rmtree(self.root, ignore_errors=True)
 
     @property
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "HOME": str(self.root), "KUBECONFIG": str(self.kubeconfig)}
 
-    def _is_ready(self) -> bool:
-        conditions = self.get("node", NODE)["status"]["conditions"]
+    def _begin(self, place: Place) -> None:
+        self.nodes[place] = node = Node(place, self.root, self.bin, self.kubeconfig)
+        node.up(self._environment)
+        until(lambda: self.run("ctr", "-a", node.socket, "version"), 30, f"containerd of {place.name}")
+        for archive in self._images:  # before the first pod wants them
+            self._load(node, archive)
+        node.join(self._environment)
+        until(lambda: self._is_ready(place), 90, place.name)
+
+    def _is_ready(self, place: Place) -> bool:
+        conditions = self.get("node", place.name)["status"]["conditions"]
         return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
     def _network(self) -> None:
         subprocess.run(["ip", "netns", "add", NETNS], check=True)
-        with Path(
-            f"/run/netns/{NETNS}"
-        ).open() as there:  # `ip netns exec` would remount /sys: kubelet finds no cgroups
-            _enter(there)
-        for words in (
-            "ip link set lo up",
-            "ip link add d0 type veth peer name d1",  # a kernel may lack the dummy device
-            f"ip addr add {NODE_ADDRESS}/24 dev d0",
-            "ip link set d0 up",
-            "ip link set d1 up",
-            "ip route add default dev d0",
-            f"ip addr add {API}/32 dev lo",  # the API's cluster address, without kube-proxy
-            "sysctl -qw net.ipv4.ip_forward=1",
-        ):
+        with Path(f"/run/netns/{NETNS}").open() as there:
+            _enter(there)  # `ip netns exec` would remount /sys: kubelet finds no cgroups
+        for words in first_network(FIRST, API):
             self.run(*words.split())
 
     def _start(self, name: str, *words: str | Path) -> None:
@@ -136,7 +147,6 @@ class Cluster:
             "etcd", "etcd", f"--data-dir={root}/etcd", f"--listen-client-urls={etcd}",
             f"--advertise-client-urls={etcd}", f"--listen-peer-urls={peers}", "--unsafe-no-fsync",
         )  # fmt: skip
-        self._start("containerd", "containerd", "-c", root / "containerd.toml")
         self._start("apiserver", self.bin / "kube-apiserver", *api_server(root, etcd))
         until(lambda: self.kubectl("get", "--raw", "/readyz") == "ok", 120, "the API server")
         self._start(
@@ -144,10 +154,6 @@ class Cluster:
             "--leader-elect=false",
         )  # fmt: skip
         self._start("scheduler", self.bin / "kube-scheduler", client, "--leader-elect=false")
-        self._start(
-            "kubelet", self.bin / "kubelet", f"--config={root}/kubelet.yaml", client, f"--root-dir={root}/kubelet",
-            f"--hostname-override={NODE}", f"--node-ip={NODE_ADDRESS}",
-        )  # fmt: skip
 
     def _end(self, name: str) -> None:
         process = self._processes.pop(name, None)
@@ -160,27 +166,6 @@ class Cluster:
             process.kill()
             process.wait()
 
-    def _end_shims(self) -> None:
-        """End what outlives containerd: its shims are known by its socket in their command line."""
-        mark = str(self.root / "containerd.sock").encode()
-        for entry in Path("/proc").iterdir():
-            with suppress(OSError):
-                if entry.name.isdigit() and mark in (entry / "cmdline").read_bytes():
-                    os.kill(int(entry.name), signal.SIGKILL)
-
-    def _unmount(self) -> None:
-        lines = Path("/proc/self/mounts").read_text().splitlines()
-        for place in sorted((line.split()[1] for line in lines), key=len, reverse=True):
-            if place.startswith(f"{self.root}/"):
-                subprocess.run(["umount", "-l", place], check=False, capture_output=True)
-
-    def _remove_cgroups(self) -> None:
-        """Remove the pods' control groups, the innermost first."""
-        for hierarchy in {*Path("/sys/fs/cgroup").glob("*/kubepods"), *Path("/sys/fs/cgroup").glob("kubepods")}:
-            for place, _, _ in os.walk(hierarchy, topdown=False):
-                with suppress(OSError):
-                    Path(place).rmdir()
-
 
 def api_server(root: Path, etcd: str) -> list[str]:
     """Return the API server's options."""
@@ -190,7 +175,16 @@ def api_server(root: Path, etcd: str) -> list[str]:
         f"--token-auth-file={root}/tokens.csv", "--authorization-mode=RBAC", "--allow-privileged=true",
         f"--service-account-key-file={root}/sa.key", f"--service-account-signing-key-file={root}/sa.key",
         "--service-account-issuer=https://kubernetes.default.svc", "--service-cluster-ip-range=10.96.0.0/16",
-        "--kubelet-preferred-address-types=InternalIP", "--endpoint-reconciler-type=none",
+        "--kubelet-preferred-address-types=InternalIP",
+    ]  # fmt: skip
+
+
+def proxy(kubeconfig: Path) -> list[str]:
+    """Return kube-proxy's options: nothing of conntrack is set, which is the machine's."""
+    return [
+        f"--kubeconfig={kubeconfig}", f"--hostname-override={FIRST.name}", "--proxy-mode=iptables",
+        f"--cluster-cidr={CLUSTER_PODS}", "--conntrack-max-per-core=0", "--conntrack-tcp-timeout-established=0s",
+        "--conntrack-tcp-timeout-close-wait=0s",
     ]  # fmt: skip
 
 

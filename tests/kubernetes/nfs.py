@@ -1,8 +1,9 @@
 """NF-like pods: what they are made of, and conversations between them on a test's word."""
 
+import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ class Nf:
     namespace: str
     name: str
     language: tuple[str, ...]
+    node: str = "node1"
 
     def manifest(self, python_image: str) -> dict[str, Any]:
         """Return the pod: in Go two containers, one of them behind TLS; in Python one."""
@@ -35,6 +37,7 @@ class Nf:
             "metadata": {"name": self.name, "namespace": self.namespace, "labels": labels},
             "spec": {
                 "containers": containers,
+                "nodeSelector": {"kubernetes.io/hostname": self.node},
                 "terminationGracePeriodSeconds": 1,
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
@@ -50,6 +53,28 @@ class Nf:
             "command": [*self.language, *words],
             "volumeMounts": [{"name": "programs", "mountPath": "/programs"}],
         }
+
+
+def deployment(nf: Nf, python_image: str) -> dict[str, Any]:
+    """Return a Deployment of one such pod."""
+    pod = nf.manifest(python_image)
+    template = {"metadata": {"labels": pod["metadata"]["labels"]}, "spec": pod["spec"]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": nf.name, "namespace": nf.namespace},
+        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": nf.name}}, "template": template},
+    }
+
+
+def service(nf: Nf) -> dict[str, Any]:
+    """Return a Service before such pods."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": nf.name, "namespace": nf.namespace},
+        "spec": {"selector": {"app": nf.name}, "ports": [{"port": PLAIN}]},
+    }
 
 
 def namespace(name: str) -> list[dict[str, Any]]:
@@ -129,3 +154,17 @@ def gone(cluster: Cluster, nf: Nf) -> None:
     """Delete a pod and wait until it is."""
     cluster.kubectl("delete", "pod", "-n", nf.namespace, nf.name, "--wait=true", "--timeout=60s")
     until(lambda: nf.name not in cluster.kubectl("get", "pods", "-n", nf.namespace, "-o=name"), 60, "the pod's end")
+
+
+def served(cluster: Cluster, nf: Nf) -> Running:
+    """Return a Service like a pod, once it leads somewhere."""
+    about = cluster.get("service", "-n", nf.namespace, nf.name)
+    address = about["spec"]["clusterIP"]
+    until(lambda: _answers(address), 60, f"a pod behind {address}")
+    return Running(nf, about["metadata"]["uid"], address, 0)
+
+
+def _answers(address: str) -> bool:
+    with suppress(OSError), socket.create_connection((address, PLAIN), 1):
+        return True
+    return False

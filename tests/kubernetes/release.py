@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from tests.kubernetes.beside import Beside
 from tests.kubernetes.cluster import Cluster, until
 
 NAME = NAMESPACE = "sbiscope"
 CHART = Path(__file__).parent.parent.parent / "deploy/helm/sbiscope"
+UNOBSERVED = "test/unobserved"  # label of a node that is to have no agent
+NAMED = ("kind", "namespace", "pod", "service", "workload", "node", "zone")
 COMMON = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
 
 
@@ -20,10 +22,27 @@ def values(beside: Beside) -> dict[str, Any]:
         "images": {"pullPolicy": "Never"},
         "kafka": {"bootstrap": beside.bootstrap, "replication": 1},
         "clickhouse": {"url": beside.url, "secret": "clickhouse"},
-        "agent": {"resources": COMMON, "podLabels": ["app"], "cpuPercent": 0},
+        "agent": {
+            "resources": COMMON,
+            "podLabels": ["app"],
+            "cpuPercent": 0,
+            "nodeMatchExpressions": [{"key": UNOBSERVED, "operator": "DoesNotExist"}],
+        },
         "streams": {"resources": COMMON},
         "report": {"enabled": False},
     }
+
+
+class End(NamedTuple):
+    """One end of an exchange as the view `ends` names it."""
+
+    kind: str | None
+    namespace: str | None
+    pod: str | None
+    service: str | None = None
+    workload: str | None = None
+    node: str | None = "node1"
+    zone: str | None = "zone-1"
 
 
 class Release:
@@ -83,6 +102,13 @@ class Release:
             f"SELECT {columns}, count(), uniqExact(path) FROM transactions FINAL WHERE {where} GROUP BY ALL ORDER BY 1"
         )
         return self.rows(sql)
+
+    def named(self, run: int) -> dict[tuple[End, End], int]:
+        """Return how many exchanges of a run there were between which ends."""
+        columns = ", ".join(f"{end}_{what}" for end in ("client", "server") for what in NAMED)
+        ids = f"SELECT transaction_id FROM transactions WHERE path LIKE '/nnrf-nfm/v1/nf-instances/{run:08x}-%'"
+        rows = self.rows(f"SELECT {columns}, count() FROM ends WHERE transaction_id IN ({ids}) GROUP BY ALL")
+        return {(End(*row[: len(NAMED)]), End(*row[len(NAMED) : -1])): row[-1] for row in rows}
 
     def count(self, run: int) -> int:
         """Return how many transactions a run has, from both ends."""

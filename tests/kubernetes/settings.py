@@ -1,13 +1,55 @@
 """The files that the cluster's parts read: certificates, tokens, and a configuration each."""
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
-NODE, NODE_ADDRESS = "node1", "10.99.0.1"
+NETNS = "sbiscope-kube"
+CLUSTER_PODS = "10.88.0.0/16"
 API = "10.96.0.1"  # first address of the services' range: what pods take the API to be
 PAUSE = "docker.io/sbiscope-tests/nf:1"
 TOKEN = "local-admin"  # of a cluster that nobody else reaches
 
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a node is: the first one has the control plane beside it, others hang on its network."""
+
+    number: int
+
+    @property
+    def name(self) -> str:
+        """The node's name."""
+        return f"node{self.number}"
+
+    @property
+    def netns(self) -> str:
+        """Its network namespace."""
+        return NETNS if self.number == 1 else f"{NETNS}-{self.number}"
+
+    @property
+    def address(self) -> str:
+        """Its address."""
+        return "10.99.0.1" if self.number == 1 else f"10.98.{self.number}.2"
+
+    @property
+    def gateway(self) -> str:
+        """The first node's address towards it."""
+        return f"10.98.{self.number}.1"
+
+    @property
+    def pods(self) -> str:
+        """Its pods' network."""
+        return f"10.88.{self.number}.0/24"
+
+    @property
+    def zone(self) -> str:
+        """Its zone."""
+        return f"zone-{self.number}"
+
+
+FIRST, SECOND = Place(1), Place(2)
+NODE, NODE_ADDRESS = FIRST.name, FIRST.address
 CONTAINERD = """\
 version = 2
 root = "{root}/containerd"
@@ -26,7 +68,7 @@ state = "{root}/containerd-state"
 NETWORK = """\
 {{"cniVersion": "0.4.0", "name": "pods", "plugins": [
   {{"type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false, "ipam": {{
-    "type": "host-local", "dataDir": "{root}/addresses", "ranges": [[{{"subnet": "10.88.0.0/16"}}]],
+    "type": "host-local", "dataDir": "{root}/addresses", "ranges": [[{{"subnet": "{pods}"}}]],
     "routes": [{{"dst": "0.0.0.0/0"}}]}}}}]}}
 """
 KUBECONFIG = """\
@@ -43,6 +85,7 @@ kind: KubeletConfiguration
 authentication: {{anonymous: {{enabled: true}}, webhook: {{enabled: false}}}}
 authorization: {{mode: AlwaysAllow}}
 cgroupDriver: cgroupfs
+cgroupRoot: "/sbiscope-{name}"
 failSwapOn: false
 failCgroupV1: false
 containerRuntimeEndpoint: "unix://{root}/containerd.sock"
@@ -55,14 +98,18 @@ registerNode: true
 """
 
 
-def write(root: Path) -> None:
-    """Write all of them."""
-    words = {"root": root, "pause": PAUSE, "api": API, "token": TOKEN}
+def write_node(root: Path, place: Place) -> None:
+    """Write those of a node."""
+    words = {"root": root, "pause": PAUSE, "pods": place.pods, "name": place.name}
     (root / "cni").mkdir()
     (root / "cni/10-pods.conflist").write_text(NETWORK.format(**words))
     (root / "containerd.toml").write_text(CONTAINERD.format(**words))
-    (root / "kubeconfig").write_text(KUBECONFIG.format(**words))
     (root / "kubelet.yaml").write_text(KUBELET.format(**words))
+
+
+def write(root: Path) -> None:
+    """Write those of the control plane."""
+    (root / "kubeconfig").write_text(KUBECONFIG.format(root=root, api=API, token=TOKEN))
     (root / "tokens.csv").write_text(f'{TOKEN},admin,1,"system:masters"\n')
     _certificates(root)
 

@@ -1,31 +1,22 @@
 """The product on a whole Kubernetes, as a story: pods of two namespaces talk, and everything is told once, with names.
 
-The tests follow each other on one cluster; counts are primes.
+The tests follow each other on one cluster, and so do the files of this directory, by name; counts are primes.
 """
 
-import os
-import shutil
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.kubernetes import prerequisites
 from tests.kubernetes.beside import Beside
 from tests.kubernetes.cluster import Cluster, until
 from tests.kubernetes.conftest import AMF, NRF, PYTHON_IMAGE, SMF, UDM
-from tests.kubernetes.nfs import GO, Nf, Running, gone, running, started, talk
-from tests.kubernetes.release import NAMESPACE, Release
+from tests.kubernetes.nfs import GO, Nf, Running, gone, started, talk
+from tests.kubernetes.release import Release
 
-MISSING = [
-    one for one in ("containerd", "runc", "etcd", "go", "buildah", "debootstrap", "java") if not shutil.which(one)
-]
-pytestmark = [
-    pytest.mark.timeout(1_800),
-    pytest.mark.skipif("SBISCOPE_KUBERNETES" not in os.environ, reason="takes half an hour: make test-kubernetes"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
-]
+pytestmark = prerequisites.MARKS
 
 Told = list[tuple[Any, ...]]
 
@@ -152,64 +143,3 @@ def test_a_rollback(kube: Cluster, nfs: dict[str, Running], release: Release) ->
 
 def test_the_release_says_that_data_flows(release: Release) -> None:
     assert "Phase:          Succeeded" in release.helm("test", "sbiscope", "--timeout=3m")
-
-
-def test_the_agent_has_the_rights_that_are_documented(kube: Cluster, release: Release) -> None:
-    (pod,) = release.pods("agent")
-    (container,) = pod["spec"]["containers"]
-    security = container["securityContext"]
-    assert security["capabilities"] == {"drop": ["ALL"], "add": ["BPF", "PERFMON", "SYS_PTRACE", "DAC_READ_SEARCH"]}
-    assert (security["privileged"], security["allowPrivilegeEscalation"], security["readOnlyRootFilesystem"]) == (
-        False, False, True,
-    )  # fmt: skip
-    assert not [one for one in pod["spec"]["volumes"] if "hostPath" in one]
-
-
-@pytest.mark.parametrize(
-    ("taken", "said"),
-    [
-        ("", "ok      rights: root with CAP_BPF and CAP_PERFMON"),
-        ("BPF", "missing rights: no CAP_BPF"),
-        ("PERFMON", "missing rights: no CAP_PERFMON"),
-        ("SYS_PTRACE", "missing sight of processes: no CAP_SYS_PTRACE"),
-        ("DAC_READ_SEARCH", "missing sight of processes: no CAP_DAC_READ_SEARCH"),
-    ],
-)
-def test_doctor_names_the_capability_that_is_missing(kube: Cluster, release: Release, taken: str, said: str) -> None:
-    (pod,) = release.pods("agent")
-    (container,) = pod["spec"]["containers"]
-    name = f"doctor-{taken.lower().replace('_', '-') or 'complete'}"
-    capabilities = container["securityContext"]["capabilities"]
-    left = [one for one in capabilities["add"] if one != taken]
-    security = container["securityContext"] | {"capabilities": {"drop": ["ALL"], "add": left}}
-    kept = {key: container[key] for key in ("image", "imagePullPolicy")}
-    scratch = {"name": "scratch", "emptyDir": {}}
-    looking = {
-        **kept, "name": "doctor", "args": ["doctor"], "securityContext": security,
-        "volumeMounts": [{"name": "scratch", "mountPath": "/tmp"}],
-    }  # fmt: skip
-    spec = {"restartPolicy": "Never", "hostPID": True, "containers": [looking], "volumes": [scratch]}
-    about = {"name": name, "namespace": NAMESPACE}
-    kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
-    until(
-        lambda: release.kubectl("get", "pod", name, "-o=jsonpath={.status.phase}") in {"Succeeded", "Failed"}, 120, name
-    )
-    lines = release.kubectl("logs", name).splitlines()
-    release.kubectl("delete", "pod", name, "--wait=false")
-    assert [line for line in lines if line.startswith(said)], lines
-
-
-def test_no_nf_was_ever_restarted(kube: Cluster, nfs: dict[str, Running]) -> None:
-    assert {name: running(kube, one.nf).restarts for name, one in nfs.items()} == dict.fromkeys(nfs, 0)
-
-
-def test_nothing_is_left_after_uninstall(kube: Cluster, release: Release) -> None:
-    release.helm("uninstall", "sbiscope", "--wait", "--timeout=3m")
-    until(lambda: not release.pods("agent"), 60, "the agent's end")
-    kinds = "pods,daemonsets,deployments,jobs,cronjobs,configmaps,secrets,serviceaccounts,networkpolicies"
-    everywhere = f"{kinds},poddisruptionbudgets,clusterroles,clusterrolebindings"
-    label = "app.kubernetes.io/instance=sbiscope"
-    left = kube.kubectl("get", everywhere, "-A", "-l", label, "-o=name").splitlines()
-    assert left in ([], ["secret/sbiscope-pseudonym-k1"])  # the key is kept on purpose: rows are linked by it
-    pinned = Path("/sys/fs/bpf")
-    assert not pinned.exists() or not list(pinned.rglob("*sbi*"))

@@ -6,7 +6,7 @@
   valueFrom: {secretKeyRef: {name: {{ .secret }}, key: password}}
 {{- end }}
 
-{{/* Kafka: dict root, secret (of SASL; may be empty). */}}
+{{/* Kafka: dict root, secret (of SASL; may be empty), certificate (a Secret; may be empty). */}}
 {{- define "sbiscope.kafka" -}}
 {{- $kafka := .root.Values.kafka }}
 - {name: SBISCOPE_SITE_NAME, value: {{ .root.Values.site | quote }}}
@@ -29,6 +29,10 @@
 {{- if and $kafka.tls.enabled $kafka.tls.caSecret }}
 - {name: SBISCOPE_KAFKA_SSL_CA_LOCATION, value: /etc/sbiscope/kafka/ca.crt}
 {{- end }}
+{{- if include "sbiscope.certificate" . }}
+- {name: SBISCOPE_KAFKA_SSL_CERTIFICATE_LOCATION, value: /etc/sbiscope/certificate/tls.crt}
+- {name: SBISCOPE_KAFKA_SSL_KEY_LOCATION, value: /etc/sbiscope/certificate/tls.key}
+{{- end }}
 {{- end }}
 
 {{/* ClickHouse, for who writes and migrates: dict root, reads (true: the reading account too). */}}
@@ -49,4 +53,14 @@
 {{- if $clickhouse.tls.caSecret }}
 - {name: SBISCOPE_CLICKHOUSE_CA_LOCATION, value: /etc/sbiscope/clickhouse/ca.crt}
 {{- end }}
+{{- end }}
+
+{{/* The Secret whose certificate a part shows to Kafka; empty = none: dict root, certificate (its own; may be empty). */}}
+{{- define "sbiscope.certificate" -}}
+{{- $tls := .root.Values.kafka.tls }}
+{{- $secret := .certificate | default $tls.certSecret }}
+{{- if and $secret (not $tls.enabled) }}
+{{- fail (printf "kafka.tls: a certificate (%s) is shown only where kafka.tls.enabled" $secret) }}
+{{- end }}
+{{- $secret }}
 {{- end }}

@@ -36,7 +36,12 @@ imagePullSecrets:
 {{- end }}
 
 {{- define "sbiscope.pseudonymSecret" -}}
-{{ .Values.pseudonym.secret | default (printf "%s-pseudonym-%s" (include "sbiscope.fullname" .) (.Values.pseudonym.keyId | lower)) }}
+{{ include "sbiscope.keySecret" (dict "root" . "keyId" .Values.pseudonym.keyId) }}
+{{- end }}
+
+{{/* The Secret with a pseudonym key: dict root, keyId. */}}
+{{- define "sbiscope.keySecret" -}}
+{{ .root.Values.pseudonym.secret | default (printf "%s-pseudonym-%s" (include "sbiscope.fullname" .root) .keyId) }}
 {{- end }}
 
 {{/* The stages that run, a comma between. */}}

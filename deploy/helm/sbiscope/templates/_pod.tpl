@@ -21,22 +21,33 @@ securityContext:
   capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Certificate authorities as files: dict root, clickhouse (true: its own too). */}}
-{{- define "sbiscope.authorityMounts" -}}
+{{/* Certificates as files: dict root, certificate (own Secret for Kafka; may be empty), clickhouse (true: its authority too). */}}
+{{- define "sbiscope.certificateMounts" -}}
 {{- if and .root.Values.kafka.tls.enabled .root.Values.kafka.tls.caSecret }}
 - {name: kafka-ca, mountPath: /etc/sbiscope/kafka, readOnly: true}
+{{- end }}
+{{- if include "sbiscope.certificate" . }}
+- {name: certificate, mountPath: /etc/sbiscope/certificate, readOnly: true}
 {{- end }}
 {{- if and .clickhouse .root.Values.clickhouse.tls.caSecret }}
 - {name: clickhouse-ca, mountPath: /etc/sbiscope/clickhouse, readOnly: true}
 {{- end }}
 {{- end }}
 
-{{- define "sbiscope.authorityVolumes" -}}
+{{- define "sbiscope.certificateVolumes" -}}
 {{- with .root.Values.kafka.tls }}
 {{- if and .enabled .caSecret }}
 - name: kafka-ca
   secret: {secretName: {{ .caSecret }}, items: [{key: {{ .caKey }}, path: ca.crt}]}
 {{- end }}
+{{- end }}
+{{- with include "sbiscope.certificate" . }}
+{{- $tls := $.root.Values.kafka.tls }}
+- name: certificate
+  secret:
+    secretName: {{ . }}
+    defaultMode: 0440
+    items: [{key: {{ $tls.certKey }}, path: tls.crt}, {key: {{ $tls.privateKey }}, path: tls.key}]
 {{- end }}
 {{- with .root.Values.clickhouse.tls }}
 {{- if and $.clickhouse .caSecret }}

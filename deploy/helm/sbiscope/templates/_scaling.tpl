@@ -28,7 +28,8 @@ spec:
 
 {{- define "sbiscope.keda" }}
 {{- $kafka := .root.Values.kafka }}
-{{- $has := or $kafka.sasl.mechanism (and $kafka.tls.enabled $kafka.tls.caSecret) }}
+{{- $certificate := include "sbiscope.certificate" (dict "root" .root "certificate" "") }}
+{{- $has := or $kafka.sasl.mechanism $certificate (and $kafka.tls.enabled $kafka.tls.caSecret) }}
 apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
@@ -77,6 +78,10 @@ spec:
     {{- end }}
     {{- if and $kafka.tls.enabled $kafka.tls.caSecret }}
     - {parameter: ca, name: {{ $kafka.tls.caSecret }}, key: {{ $kafka.tls.caKey }}}
+    {{- end }}
+    {{- with $certificate }}
+    - {parameter: cert, name: {{ . }}, key: {{ $kafka.tls.certKey }}}
+    - {parameter: key, name: {{ . }}, key: {{ $kafka.tls.privateKey }}}
     {{- end }}
 {{- end }}
 {{- end }}
