@@ -13,7 +13,6 @@ from schemas.refusal import Refusal
 CONTACT_S = 3.0
 ALERT_S = 0.5  # for a server of TLS 1.3 to refuse what we showed of us, after the handshake
 TELLING = frozenset({"_SSL", "_AUTHENTICATION"})  # librdkafka's errors that say more than that nobody answers
-FILES = ("ssl_ca_location", "ssl_certificate_location", "ssl_key_location")
 ALERT = " alert "  # OpenSSL's word for what the other side refuses
 RUNNING = "check that Kafka runs and that kafka.bootstrap is right"
 
@@ -92,8 +91,16 @@ def _certificate_fault(settings: Mapping[str, object], bootstrap: str) -> str:
     """Return what is wrong with a certificate, a broker's or ours, "" if nothing; librdkafka does not say which."""
     if not str(settings.get("security.protocol", "")).endswith("SSL"):
         return ""
-    places = (str(settings.get(f"ssl.{what}.location", "")) for what in ("ca", "certificate", "key"))
-    context = tls_context(Kafka("", "SSL", **dict(zip(FILES, places, strict=True))))
+    files = (str(settings.get(f"ssl.{what}.location", "")) for what in ("ca", "certificate", "key"))
+    authority, certificate, key = files
+    context = tls_context(
+        Kafka(
+            security_protocol="SSL",
+            ssl_ca_location=authority,
+            ssl_certificate_location=certificate,
+            ssl_key_location=key,
+        )
+    )
     assert context is not None
     for server in bootstrap.split(","):
         host, _, port = server.strip().rpartition(":")
