@@ -14,8 +14,8 @@ from deploy.sinks import client
 from schemas.config import Config
 from schemas.fields import document
 from schemas.kafka_bounds import bounds
+from schemas.plain import without_logical_types
 from schemas.refusal import Refusal
-from streams.plain import without_logical_types
 from streams.runtime.reader import Reader
 from streams.runtime.writers import Schema, Writers
 

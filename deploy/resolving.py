@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from schemas.jsonform import json_form
 from schemas.kafka_contact import topics_of
 from schemas.refusal import Refusal
 from schemas.refused_contact import Heard, rights_advice
 from schemas.topics import JSON_SUFFIX
 from streams.cluster import Cluster
-from streams.jsonform import json_form
 from streams.place_record import SCHEMA, encode, key
 from streams.places import Place
 

@@ -91,7 +91,7 @@ def _said(text: str) -> None:
 def _forms(
     schema: str, topic: str, framed: Callable[[str], Callable[[bytes], bytes]]
 ) -> list[tuple[str, Callable[[bytes], bytes]]]:
+    from schemas.jsonform import json_form
     from schemas.topics import JSON_SUFFIX
-    from streams.jsonform import json_form
 
     return [(topic, framed(schema)), (topic + JSON_SUFFIX, json_form(schema))]

@@ -11,9 +11,9 @@ from collector.avro import encode_batch
 from collector.batch import Batch
 from schemas.config import Streams
 from schemas.fields import document
+from schemas.plain import without_logical_types
 from streams.fold import Facts
 from streams.pairing import TRANSACTIONS, Pairing
-from streams.plain import without_logical_types
 
 FINAL = 2  # the version of a transaction that nothing corrects any more
 

@@ -8,9 +8,9 @@ import fastavro
 
 from schemas.fields import document
 from schemas.identity import content_id
+from schemas.plain import without_logical_types
 from streams.alert_rules import Rule
 from streams.alert_watch import Verdict, Watch
-from streams.plain import without_logical_types
 
 OBJECT = ("operation", "consumer_nf", "producer_nf", "producer_nf_instance", "snssai", "dnn", "plmn", "site", "node")
 # By which of X.733's words for what changed: TS 28.532 11.2.1.1.

@@ -14,12 +14,12 @@ import fastavro
 import msgspec
 
 from schemas.fields import document
+from schemas.plain import without_logical_types
 from schemas.topics import JSON_SUFFIX
 from streams.alert_row import OBJECT, encode, record
 from streams.alert_rules import Kpi, Rule, rules
 from streams.alert_watch import Change, Verdict, Watch
 from streams.fold import Facts, Held, Numbering, Rows
-from streams.plain import without_logical_types
 from streams.reframe import Malformed
 
 ALERTS, ALERTS_JSON = "sbi.alerts", f"sbi.alerts{JSON_SUFFIX}"

@@ -7,6 +7,7 @@ import fastavro
 
 from schemas.fields import document
 from schemas.identity import content_id
+from schemas.plain import without_logical_types
 from streams.kpi_counts import (
     ANSWERED,
     CONSUMER_OVERLOAD_PERCENT_SUM,
@@ -27,7 +28,6 @@ from streams.kpi_counts import (
 )
 from streams.measurements import measured
 from streams.outcome import Outcome
-from streams.plain import without_logical_types
 from streams.sketch import quantiles
 
 TOP_FAILURES = 10

@@ -5,8 +5,8 @@ import io
 import fastavro
 
 from schemas.fields import document
+from schemas.plain import without_logical_types
 from streams.places import Place
-from streams.plain import without_logical_types
 
 SCHEMA = "place"
 _PARSED = fastavro.parse_schema(without_logical_types(document(SCHEMA)))

@@ -6,7 +6,7 @@ from typing import Any
 import fastavro
 
 from schemas.fields import document
-from streams.plain import without_logical_types
+from schemas.plain import without_logical_types
 from streams.procedure_instance import Outcome
 from streams.procedure_timeline import Ended
 

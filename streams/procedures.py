@@ -17,8 +17,8 @@ from zlib import crc32
 import fastavro
 import msgspec
 
+from schemas.plain import without_logical_types
 from streams.fold import Facts, Held, Numbering, Rows, Taken
-from streams.plain import without_logical_types
 from streams.procedure_instance import Closed, Outcome
 from streams.procedure_kinds import steps_by_operation
 from streams.procedure_row import encode, record

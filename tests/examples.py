@@ -19,14 +19,14 @@ from deploy.capture import meaning_of, run_capture
 from schemas.config import Site, load
 from schemas.fields import document
 from schemas.framing import frame, unframe
+from schemas.jsonform import json_form
+from schemas.plain import without_logical_types
 from streams import place_record
 from streams.alert_row import encode as encode_alert
 from streams.fold import Facts, batch_body
-from streams.jsonform import json_form
 from streams.kpi_windows import KPIS, KpiWindows
 from streams.pairing import TRANSACTIONS, Pairing
 from streams.places import Place
-from streams.plain import without_logical_types
 from streams.procedures import PROCEDURES, Procedures
 from streams.runtime.link import Message
 from streams.runtime.quarantine import quarantined

@@ -15,11 +15,11 @@ from collector.pcap_source import PcapSource
 from deploy.capture import meaning_of, run_capture
 from schemas.config import Config, Streams
 from schemas.fields import document
+from schemas.plain import without_logical_types
 from streams.fold import Facts, batch_body
 from streams.kpi_windows import KPIS, KPIS_JSON, WIDTHS_S, KpiWindows
 from streams.measurements import measurements
 from streams.pairing import TRANSACTIONS, Pairing
-from streams.plain import without_logical_types
 
 EVENTS = document("sbi_event_batch")
 DELTAS = document("kpi_delta_batch")

@@ -22,6 +22,8 @@ pytestmark = [
     pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
 ]
 ROOT = Path(__file__).parent.parent
+# As in the agent's image, which has no streams.
+AS_IN_THE_IMAGE = "import sys; sys.modules['streams'] = None; from deploy.cli import main; sys.exit(main())"
 SENT, ANSWERED = 70_001, 10_007  # bytes, primes
 
 
@@ -30,7 +32,7 @@ def seen() -> dict[str, list[dict[str, Any]]]:
     """Let an agent watch SBI and something else; return what it published by topic."""
     with mock_broker() as bootstrap:
         environment = {**os.environ, "SBISCOPE_KAFKA_BOOTSTRAP": bootstrap, "SBISCOPE_SITE_NODE": "n1"}
-        command = [sys.executable, "-m", "deploy.cli", "collect"]
+        command = [sys.executable, "-c", AS_IN_THE_IMAGE, "collect"]
         running = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
         assert running.stderr is not None
         assert "observing" in observing_line(running.stderr)

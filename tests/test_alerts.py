@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.fields import document
+from schemas.plain import without_logical_types
 from streams.alert_rules import rules
 from streams.alerts import ALERTS, ALERTS_JSON, Alerts
 from streams.fold import Facts
 from streams.kpi_counts import Counts
 from streams.kpi_row import Key, Node, encode, kpi
-from streams.plain import without_logical_types
 from streams.reframe import Malformed
 
 KPI = document("kpi")

@@ -14,11 +14,11 @@ import pytest
 from schemas.config import Streams
 from schemas.fields import document
 from schemas.framing import mark_of, published, schema_text, single_object_mark, unframe
+from schemas.plain import without_logical_types
 from streams.alerts import ALERTS, Alerts
 from streams.fold import Facts, Fold
 from streams.kpi_windows import KPIS, KpiWindows
 from streams.pairing import TRANSACTIONS, Pairing
-from streams.plain import without_logical_types
 from streams.procedures import PROCEDURES, Procedures
 from streams.reframe import Layout
 from tests.examples import DELTAS, FOLDER, decoded

@@ -17,7 +17,7 @@ from schemas.config import Kafka
 from schemas.fields import document
 from schemas.kafka import client_settings
 from schemas.kafka_bounds import bounds
-from streams.plain import without_logical_types
+from schemas.plain import without_logical_types
 from tests import tshark
 from tests.broker import broker
 from tests.kpis import KEY, KPI, Row, check, counted, read

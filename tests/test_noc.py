@@ -24,12 +24,12 @@ from collector.workload import Workload
 from deploy.sinks import kafka_sink
 from schemas.fields import document
 from schemas.framing import frame
+from schemas.plain import without_logical_types
 from streams.alertmanager import postable
 from streams.alerts import ALERTS, ALERTS_JSON, Alerts
 from streams.fold import Facts
 from streams.kpi_row import encode
 from streams.kpi_windows import KPIS
-from streams.plain import without_logical_types
 from tests.examples import CAPTURE
 from tests.kafka_connect import connect
 from tests.kube_api import kube_api, pod

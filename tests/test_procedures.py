@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.fields import document, fields_of
+from schemas.plain import without_logical_types
 from streams.fold import Facts, Jump, batch_body
-from streams.plain import without_logical_types
 from streams.procedure_kinds import kinds, read
 from streams.procedure_row import SCHEMA
 from streams.procedures import LONGEST_MS, MAX_SUBSCRIBERS, PROCEDURES, PROCEDURES_JSON, SETTLE_MS, Procedures

@@ -9,11 +9,11 @@ import fastavro
 
 from schemas.fields import document
 from schemas.framing import Unframed, unframe
+from schemas.plain import without_logical_types
 from streams.alerts import ALERTS, Alerts
 from streams.fold import Facts, Fold
 from streams.kpi_windows import KPIS
 from streams.pairing import TRANSACTIONS
-from streams.plain import without_logical_types
 from streams.procedures import PROCEDURES, Procedures
 from streams.reframe import Malformed
 from tests.kpis import read

@@ -11,7 +11,7 @@ import fastavro
 from schemas.fields import document
 from schemas.framing import Unframed, unframe
 from schemas.identity import transaction_id
-from streams.plain import without_logical_types
+from schemas.plain import without_logical_types
 from tests.kpis import read
 from tests.reading import log
 

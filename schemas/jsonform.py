@@ -8,7 +8,7 @@ from functools import cache
 import fastavro
 
 from schemas.fields import document
-from streams.plain import without_logical_types
+from schemas.plain import without_logical_types
 
 
 @cache
