@@ -24,10 +24,10 @@ from schemas.config import Streams
 from schemas.fields import document
 from schemas.framing import frame, unframe
 from schemas.identity import content_id
+from schemas.plain import without_logical_types
 from streams.fold import Facts, Fold, batch_body
 from streams.kpi_windows import KPIS, KPIS_JSON, KpiWindows
 from streams.pairing import TRANSACTIONS, Pairing
-from streams.plain import without_logical_types
 
 EVENTS, DELTAS = "sbi.events", "sbi.kpi-deltas"
 BATCH = fastavro.parse_schema(without_logical_types(document("sbi_event_batch")))
