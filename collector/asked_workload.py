@@ -10,7 +10,8 @@ from collector.workload import Caller, Workload
 
 MOST_CALLERS = 16_384
 FRESH_S = 30.0
-WAIT_S = 1.0  # then the connection stays without; the ring goes on filling meanwhile
+WAIT_S = 1.0  # then the connection begins without, and is told of it later; the ring goes on filling meanwhile
+MOST_LATE = 4_096  # questions whose answers are still out
 SHORT_WAIT_S = 0.05  # while the supervisor does not answer at all
 
 
@@ -22,6 +23,7 @@ class AskedWorkload:
         self._channel = channel
         self._clock_s = clock_s
         self._known: OrderedDict[Caller, tuple[float, Workload]] = OrderedDict()
+        self._late: OrderedDict[int, Caller] = OrderedDict()
         self._number = 0
         self.unanswered = 0
         self._wait_s = WAIT_S
@@ -34,11 +36,21 @@ class AskedWorkload:
             if answer is None:  # not to be remembered: the next connection asks again
                 return NOWHERE
             workload = answer
-            self._known[caller] = (self._clock_s() + FRESH_S, workload)
-            self._known.move_to_end(caller)
-            if len(self._known) > MOST_CALLERS:
-                self._known.popitem(last=False)
+            self._learn(caller, workload)
         return workload
+
+    def late(self, answer: Answer) -> Caller | None:
+        """Take an answer that was not waited for; return whom it is of, None if that was not asked or is forgotten."""
+        caller = self._late.pop(answer.number, None)
+        if caller is not None:
+            self._learn(caller, answer.workload)
+        return caller
+
+    def _learn(self, caller: Caller, workload: Workload) -> None:
+        self._known[caller] = (self._clock_s() + FRESH_S, workload)
+        self._known.move_to_end(caller)
+        if len(self._known) > MOST_CALLERS:
+            self._known.popitem(last=False)
 
     def _ask(self, caller: Caller) -> Workload | None:
         self._number += 1
@@ -51,10 +63,13 @@ class AskedWorkload:
             if isinstance(message, Answer) and message.number == self._number:
                 answer = message.workload
                 break
-            if message is not None and not isinstance(message, Answer):
+            if message is not None:
                 others.append(message)
         else:
             self.unanswered += 1
+            self._late[self._number] = caller
+            if len(self._late) > MOST_LATE:
+                self._late.popitem(last=False)
         self._wait_s = SHORT_WAIT_S if answer is None else WAIT_S
         for message in others:
             self._channel.push_back(message)

@@ -11,6 +11,7 @@ import cython
 from collector.connection import Connection, Protocol
 from collector.halves import Message
 from collector.message import Counters, Endpoints, Limits, Vantage
+from collector.workload import Workload
 
 if cython.compiled:
     from cython.cimports.collector.bytestream import ByteStream
@@ -166,6 +167,12 @@ class Connections:
         if len(self._entries) > self._bounds.max_connections:
             self._loss.add("connections_evicted")
             self.evict(next(iter(self._entries)), time_ns)
+
+    def attribute(self, key: int, workload: Workload) -> None:
+        """Let what connection `key` says from now on be told of `workload`; nothing where it is not open any more."""
+        entry: Entry | None = self._entries.get(key)
+        if entry is not None:
+            entry.endpoints = replace(entry.endpoints, workload=workload)
 
     def chunk(self, key: int, from_client: bool, position: int, data: bytes, time_ns: int) -> Verdict:
         """Take bytes of one direction, as they stand at `position` of it."""

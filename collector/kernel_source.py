@@ -46,6 +46,7 @@ class KernelSource:
         self.clock_ns = wall_offset_ns()
         self.boot_id = BOOT_ID.read_text().strip()
         self._is_stopping = False
+        self._sockets: Sockets | None = None
         self.now_ns = time.monotonic_ns() + self.clock_ns
         self.incarnation = f"{self.boot_id}:{self.now_ns}"
 
@@ -53,9 +54,14 @@ class KernelSource:
         """Let `run` end after what is in the ring by then; safe in a signal handler."""
         self._is_stopping = True
 
+    def attribute(self, caller: Caller, workload: Workload) -> None:
+        """Tell late what `caller` is part of: its connections are told of by it from now on."""
+        if self._sockets is not None:
+            self._sockets.attribute(caller, workload)
+
     def run(self, connections: Connections, tick: Callable[[int], None]) -> None:
         """Give what comes to `connections` until `stop`, and `tick` the time up to which everything was given."""
-        sockets = Sockets(
+        self._sockets = sockets = Sockets(
             connections, self._window.verdicts, self.boot_id, self.clock_ns, self._workload_of, self._tell_flow
         )
         while True:

@@ -19,7 +19,7 @@ from collector import namespaces, privilege, seccomp
 from collector.asked_workload import AskedWorkload
 from collector.avro import BatchHeader
 from collector.batch import Batch, Batcher, BatchRules
-from collector.channel import Channel, Closed, Figures, Loss, Ready, Setup, Stop
+from collector.channel import Answer, Channel, Closed, Figures, Loss, Ready, Setup, Stop
 from collector.connections import Bounds, Connections
 from collector.delivery import delivery_of
 from collector.flows import Seer, flow_of
@@ -84,6 +84,8 @@ class Observer:
                 self.source.stop()
             elif isinstance(message, Loss):
                 self._connections.counters.by_reason.update(message.by_reason)
+            elif isinstance(message, Answer) and (caller := self._workloads.late(message)) is not None:
+                self.source.attribute(caller, message.workload)
 
     def _tell_flow(self, record: bytes, verdict: int) -> None:
         head, moved = head_of(record)._replace(verdict=verdict), moved_of(record)

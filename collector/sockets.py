@@ -36,6 +36,7 @@ SERVER = cython.declare(cython.int, int(Role.SERVER))
 JUDGED_SBI = cython.declare(cython.int, layout.SBI)
 JUDGED_IGNORED = cython.declare(cython.int, layout.IGNORED)
 
+MOST_NAMELESS = cython.declare(cython.int, 4_096)  # connections whose workload is not known yet
 MOST_FOREIGN = cython.declare(cython.int, 65_536)  # sockets of foreign HTTP/1.1 remembered
 UNREAD_NS = cython.declare(cython.longlong, 1_000_000_000)  # how long a closed socket's unread bytes are waited for
 
@@ -66,6 +67,7 @@ class Sockets:
     _tell_flow: Any
     _closing: dict[int, int]
     _foreign: dict[int, None]
+    _nameless: dict[int, object]
 
     last_ns = cython.declare(cython.longlong, visibility="readonly")
 
@@ -87,6 +89,7 @@ class Sockets:
         self._clock_ns = clock_ns
         self._closing = {}
         self._foreign = {}
+        self._nameless = {}
         self.last_ns = 0
 
     def take(self, records: list[bytes]) -> None:
@@ -94,6 +97,12 @@ class Sockets:
         record: bytes
         for record in records:
             self._take(record)
+
+    def attribute(self, caller: Caller, workload: Workload) -> None:
+        """Let the connections of `caller` that began without a workload have this one."""
+        for key in [key for key, one in self._nameless.items() if one == caller]:
+            del self._nameless[key]
+            self._connections.attribute(key, workload)
 
     def settle(self, now_ns: int) -> None:
         """End by `now_ns` the closed connections whose last bytes nobody read."""
@@ -214,6 +223,11 @@ class Sockets:
         ends = ((local, head.local_port), (remote, head.remote_port))
         caller = caller_of(head)
         client, server = ends if is_local_client else ends[::-1]
+        workload = self._workload_of(caller)
+        if workload is NOWHERE:
+            if len(self._nameless) >= MOST_NAMELESS:
+                del self._nameless[next(iter(self._nameless))]
+            self._nameless[head.key] = caller
         return Endpoints(
             connection_id,
             Vantage.CLIENT if is_local_client else Vantage.SERVER,
@@ -223,7 +237,7 @@ class Sockets:
             process_id=head.process_id or None,
             process_name=caller.process_name or None,
             netns=head.netns or None,
-            workload=self._workload_of(caller),
+            workload=workload,
         )
 
 

@@ -12,7 +12,7 @@ NAME = NAMESPACE = "sbiscope"
 CHART = Path(__file__).parent.parent.parent / "deploy/helm/sbiscope"
 UNOBSERVED = "test/unobserved"  # label of a node that is to have no agent
 NAMED = ("kind", "namespace", "pod", "service", "workload", "node", "zone")
-COMMON = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
+COMMON = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"memory": "1Gi"}}
 
 
 def values(beside: Beside) -> dict[str, Any]:
