@@ -3,7 +3,7 @@
 import os
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +23,16 @@ IMAGES = ("agent", "workers")
 PYTHON_IMAGE = "docker.io/library/sbiscope-workers:0.1.0"
 AMF, SMF = Nf("core-a", "amf", PYTHON), Nf("core-a", "smf", GO)
 UDM, NRF = Nf("core-b", "udm", PYTHON), Nf("core-b", "nrf", GO)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a failed test show what the agents said of themselves: the cluster is gone before anybody could look."""
+    report = yield
+    release = getattr(item, "funcargs", {}).get("release")
+    if report.when == "call" and report.failed and release is not None:
+        report.sections.append(("agents", release.agents_said()))
+    return report
 
 
 @pytest.fixture(scope="session")

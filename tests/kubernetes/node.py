@@ -81,6 +81,9 @@ class Node:
             for name in ("cpuset.cpus", "cpuset.mems"):  # of version 1; empty ones hold no process
                 with suppress(OSError):
                     (group / name).write_text((hierarchy / name).read_text())
+            for name, share in (("cpu.shares", "8192"), ("cpu.weight", "800")):  # real nodes run nothing beside
+                with suppress(OSError):
+                    (group / name).write_text(share)
 
 
 def hierarchies() -> list[Path]:

@@ -89,6 +89,13 @@ class Release:
         found: list[dict[str, Any]] = self._cluster.get("pods", "-n", NAMESPACE, "-l", selector)["items"]
         return found
 
+    def agents_said(self) -> str:
+        """Return the agents' logs and what they told of themselves last."""
+        names = [one["metadata"]["name"] for one in self.pods("agent")]
+        logs = [self.kubectl("logs", name, "--tail=20") for name in names]
+        told = self.rows("SELECT node, told_us, loss, traffic FROM agents ORDER BY told_us DESC LIMIT 1 BY node")
+        return "\n".join([*logs, *map(str, told)])
+
     def rows(self, sql: str) -> list[tuple[Any, ...]]:
         """Return rows of ClickHouse."""
         self._client = self._client or self._beside.client()
