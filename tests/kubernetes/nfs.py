@@ -136,7 +136,10 @@ class Talk:
 
 @contextmanager
 def talk(cluster: Cluster, client: Nf, server: Running, secure: bool = False) -> Iterator[Talk]:
-    """Connect; the client is a further process of a container of its pod."""
+    """Connect; the client is a further process of a container of its pod, and lives as long as the block.
+
+    An NF lives for days; what a process belongs to can be read only while it does, and an agent gets to it in its time.
+    """
     address = f"{server.address}:{SECURE if secure else PLAIN}"
     words = [*client.language, "call", address, *(["tls"] if secure else [])]
     told: Any = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}

@@ -42,7 +42,7 @@ def test_pods_older_than_the_agent(
 ) -> None:
     with talk(kube, client, nfs[server.name], is_tls) as link:
         link.ask(run, count)
-    release.settled(run, count)
+        release.settled(run, count)
     container = "secure" if is_tls else "plain"
     assert release.ends(run) == both_ends(client, nfs[server.name], container, count, nfs[client.name].uid, is_tls)
 
@@ -66,7 +66,7 @@ def test_a_pod_younger_than_the_agent(kube: Cluster, nfs: dict[str, Running], re
     pcf = started(kube, Nf("core-a", "pcf", GO), PYTHON_IMAGE)
     with talk(kube, pcf.nf, nfs["nrf"]) as link:
         link.ask(0x21, 103)
-    release.settled(0x21, 103)
+        release.settled(0x21, 103)
     assert release.ends(0x21) == both_ends(pcf.nf, nfs["nrf"], "plain", 103, pcf.uid)
     labels = release.rows("SELECT DISTINCT pod_labels FROM transactions WHERE pod = 'pcf'")
     assert labels == [({"app": "pcf"},)]
@@ -79,7 +79,7 @@ def test_a_pod_that_comes_again_under_its_name(kube: Cluster, nfs: dict[str, Run
     assert nfs["udm"].uid != before.uid
     with talk(kube, SMF, nfs["udm"]) as link:
         link.ask(0x31, 107)
-    release.settled(0x31, 107)
+        release.settled(0x31, 107)
     assert release.ends(0x31) == both_ends(SMF, nfs["udm"], "plain", 107, nfs["smf"].uid)
 
 
@@ -97,7 +97,7 @@ def test_an_agent_killed_under_load(kube: Cluster, nfs: dict[str, Running], rele
         release.rolled_out()
         assert link.end() == 2_003
         link.ask(0x42, 109)  # on a connection older than this agent
-    release.settled(0x42, 109)
+        release.settled(0x42, 109)
     assert release.ends(0x42) == both_ends(SMF, nfs["udm"], "plain", 109, nfs["smf"].uid)
     seen = release.ends(0x41)
     assert len(seen) == 2
@@ -113,7 +113,7 @@ def test_an_upgrade_with_a_changed_value(kube: Cluster, nfs: dict[str, Running],
     release.rolled_out()
     with talk(kube, SMF, nfs["udm"]) as link:
         link.ask(0x51, 113)
-    release.settled(0x51, 113)
+        release.settled(0x51, 113)
     assert release.ends(0x51) == both_ends(SMF, nfs["udm"], "plain", 113, nfs["smf"].uid)
     where = "path LIKE '/nnrf-nfm/v1/nf-instances/00000051-%' AND vantage = 'server'"
     labels = release.rows(f"SELECT DISTINCT pod_labels FROM transactions WHERE {where}")
@@ -127,7 +127,7 @@ def test_workers_from_one_to_three_and_back(kube: Cluster, nfs: dict[str, Runnin
             release.kubectl("scale", "deployment/sbiscope-pairing", f"--replicas={replicas}")
             release.rolled_out()
         assert link.end() == 4_001
-    release.settled(0x61, 4_001)
+        release.settled(0x61, 4_001)
     time.sleep(3)
     assert release.ends(0x61) == both_ends(SMF, nfs["udm"], "plain", 4_001, nfs["smf"].uid)
 
@@ -137,7 +137,7 @@ def test_a_rollback(kube: Cluster, nfs: dict[str, Running], release: Release) ->
     release.rolled_out()
     with talk(kube, AMF, nfs["nrf"]) as link:
         link.ask(0x71, 127)
-    release.settled(0x71, 127)
+        release.settled(0x71, 127)
     assert release.ends(0x71) == both_ends(AMF, nfs["nrf"], "plain", 127, nfs["amf"].uid)
 
 

@@ -33,7 +33,7 @@ def bsf(kube: Cluster) -> str:
 def test_pods_are_named_at_both_ends(kube: Cluster, nfs: dict[str, Running], release: Release) -> None:
     with talk(kube, SMF, nfs["udm"]) as link:
         link.ask(0x81, 131)
-    release.settled(0x81, 131)
+        release.settled(0x81, 131)
     wanted = {(pod(SMF), pod(UDM)): 131}
     until(lambda: release.named(0x81) == wanted, 60, f"{wanted}")
 
@@ -42,7 +42,7 @@ def test_behind_a_service_stands_its_pod(kube: Cluster, bsf: str, release: Relea
     front = served(kube, BSF)
     with talk(kube, AMF, front) as link:
         link.ask(0x82, 137)
-    release.settled(0x82, 137)
+        release.settled(0x82, 137)
     behind = End("pod", "core-b", bsf, workload="Deployment/bsf")
     until(lambda: release.named(0x82) == {(pod(AMF), behind): 137}, 60, f"{behind}")
     asked = "SELECT DISTINCT vantage, server_address FROM transactions WHERE path LIKE '%/00000082-%'"
@@ -55,12 +55,12 @@ def test_a_pod_that_comes_again_is_another_place(kube: Cluster, nfs: dict[str, R
     before = nfs["udm"]
     with talk(kube, AMF, before) as link:
         link.ask(0x83, 139)
-    release.settled(0x83, 139)
+        release.settled(0x83, 139)
     gone(kube, UDM)
     nfs["udm"] = started(kube, UDM, PYTHON_IMAGE)
     with talk(kube, AMF, nfs["udm"]) as link:
         link.ask(0x84, 149)
-    release.settled(0x84, 149)
+        release.settled(0x84, 149)
     for run, count in ((0x83, 139), (0x84, 149)):
         until(lambda: release.named(run) == {(pod(AMF), pod(UDM)): count}, 60, f"run {run:x}")  # noqa: B023
     places = "SELECT toString(uid), address, until_us IS NULL FROM places FINAL WHERE name = 'udm' AND kind = 'pod'"

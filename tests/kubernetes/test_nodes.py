@@ -49,7 +49,7 @@ def test_across_nodes_each_end_is_told_by_its_own(
     pods = nfs | others
     with talk(kube, client, pods[server.name]) as link:
         link.ask(run, count)
-    release.settled(run, count)
+        release.settled(run, count)
     assert release.ends(run, ("node",)) == [
         (end, nf.namespace, nf.name, "plain", pods[nf.name].uid, False, nf.node, count, count)
         for end, nf in (("client", client), ("server", server))
@@ -67,7 +67,7 @@ def test_an_end_on_a_node_without_an_agent_is_named_too(
     for run, server, count in ((0x94, others["chf"], 167), (0x95, front, 173)):
         with talk(kube, SMF, server) as link:
             link.ask(run, count)
-        until(lambda: release.count(run) >= count, 90, f"{count} exchanges")  # noqa: B023
+            until(lambda: release.count(run) >= count, 90, f"{count} exchanges")  # noqa: B023
         assert [row[0] for row in release.ends(run)] == ["client"]
     until(lambda: release.named(0x94) == {(pod(SMF), pod(CHF)): 167}, 60, "the pod's name")
     behind = End("service", "core-b", "chf", service="chf", node=None, zone=None)
