@@ -10,6 +10,7 @@ from collector.workload import Caller, Workload
 
 MOST_CALLERS = 16_384
 FRESH_S = 30.0
+SOON_S = 0.5  # of what is not whole: the API server tells of a pod some time after it has begun
 WAIT_S = 1.0  # then the connection begins without, and is told of it later; the ring goes on filling meanwhile
 MOST_LATE = 4_096  # questions whose answers are still out
 SHORT_WAIT_S = 0.05  # while the supervisor does not answer at all
@@ -47,7 +48,7 @@ class AskedWorkload:
         return caller
 
     def _learn(self, caller: Caller, workload: Workload) -> None:
-        self._known[caller] = (self._clock_s() + FRESH_S, workload)
+        self._known[caller] = (self._clock_s() + (FRESH_S if workload.is_whole else SOON_S), workload)
         self._known.move_to_end(caller)
         if len(self._known) > MOST_CALLERS:
             self._known.popitem(last=False)

@@ -168,11 +168,13 @@ class Connections:
             self._loss.add("connections_evicted")
             self.evict(next(iter(self._entries)), time_ns)
 
-    def attribute(self, key: int, workload: Workload) -> None:
-        """Let what connection `key` says from now on be told of `workload`; nothing where it is not open any more."""
+    def attribute(self, key: int, workload: Workload) -> bool:
+        """Let what connection `key` says from now on be told of `workload`; False where it is not open any more."""
         entry: Entry | None = self._entries.get(key)
-        if entry is not None:
-            entry.endpoints = replace(entry.endpoints, workload=workload)
+        if entry is None:
+            return False
+        entry.endpoints = replace(entry.endpoints, workload=workload)
+        return True
 
     def chunk(self, key: int, from_client: bool, position: int, data: bytes, time_ns: int) -> Verdict:
         """Take bytes of one direction, as they stand at `position` of it."""

@@ -36,7 +36,9 @@ SERVER = cython.declare(cython.int, int(Role.SERVER))
 JUDGED_SBI = cython.declare(cython.int, layout.SBI)
 JUDGED_IGNORED = cython.declare(cython.int, layout.IGNORED)
 
-MOST_NAMELESS = cython.declare(cython.int, 4_096)  # connections whose workload is not known yet
+MOST_NAMELESS = cython.declare(cython.int, 4_096)  # connections whose workload is not known yet, or not wholly
+ASK_NS = cython.declare(cython.longlong, 1_000_000_000)  # until it is asked for again; then twice as long, and so on
+LONGEST_ASK_NS = cython.declare(cython.longlong, 32_000_000_000)
 MOST_FOREIGN = cython.declare(cython.int, 65_536)  # sockets of foreign HTTP/1.1 remembered
 UNREAD_NS = cython.declare(cython.longlong, 1_000_000_000)  # how long a closed socket's unread bytes are waited for
 
@@ -68,6 +70,8 @@ class Sockets:
     _closing: dict[int, int]
     _foreign: dict[int, None]
     _nameless: dict[int, object]
+    _ask_ns: cython.longlong
+    _asks_at_ns: cython.longlong
 
     last_ns = cython.declare(cython.longlong, visibility="readonly")
 
@@ -90,6 +94,8 @@ class Sockets:
         self._closing = {}
         self._foreign = {}
         self._nameless = {}
+        self._ask_ns = ASK_NS
+        self._asks_at_ns = 0
         self.last_ns = 0
 
     def take(self, records: list[bytes]) -> None:
@@ -99,18 +105,33 @@ class Sockets:
             self._take(record)
 
     def attribute(self, caller: Caller, workload: Workload) -> None:
-        """Let the connections of `caller` that began without a workload have this one."""
+        """Let the connections of `caller` that began without a whole workload have this one."""
         for key in [key for key, one in self._nameless.items() if one == caller]:
-            del self._nameless[key]
-            self._connections.attribute(key, workload)
+            if not self._connections.attribute(key, workload) or workload.is_whole:
+                del self._nameless[key]
 
     def settle(self, now_ns: int) -> None:
-        """End by `now_ns` the closed connections whose last bytes nobody read."""
+        """End by `now_ns` the closed connections whose last bytes nobody read; ask for workloads that are not known."""
+        if self._nameless and now_ns >= self._asks_at_ns:
+            self._ask_again()
+            self._asks_at_ns = now_ns + self._ask_ns
         if self._closing:
             for key, due_ns in list(self._closing.items()):
                 if due_ns <= now_ns:
                     del self._closing[key]
                     self._connections.close(key, due_ns - UNREAD_NS)
+
+    @cython.cfunc
+    def _ask_again(self) -> cython.int:
+        """Ask for what the connections without a whole workload are part of; the less comes of it, the later again."""
+        before = len(self._nameless)
+        for caller in list(dict.fromkeys(self._nameless.values())):
+            workload = self._workload_of(caller)
+            if workload is NOWHERE:
+                break  # who is asked has no time
+            self.attribute(caller, workload)
+        self._ask_ns = ASK_NS if len(self._nameless) < before else min(2 * self._ask_ns, LONGEST_ASK_NS)
+        return 0
 
     @cython.cfunc
     def _take(self, record: bytes) -> cython.int:
@@ -213,6 +234,14 @@ class Sockets:
             self._connections.close(key, time_ns)
         return 0
 
+    def _let_ask(self, key: int, caller: Caller) -> None:
+        """Note that the workload of a connection is to be asked for again, soon."""
+        if len(self._nameless) >= MOST_NAMELESS:
+            del self._nameless[next(iter(self._nameless))]
+        self._nameless[key] = caller
+        self._ask_ns = ASK_NS
+        self._asks_at_ns = self.last_ns + ASK_NS
+
     def _ends(self, head: Head) -> Endpoints:
         """Return the ends of a socket first seen; one joined late is taken for the lower port's server."""
         local, remote = (address(head.family, octets) for octets in (head.local, head.remote))
@@ -224,10 +253,8 @@ class Sockets:
         caller = caller_of(head)
         client, server = ends if is_local_client else ends[::-1]
         workload = self._workload_of(caller)
-        if workload is NOWHERE:
-            if len(self._nameless) >= MOST_NAMELESS:
-                del self._nameless[next(iter(self._nameless))]
-            self._nameless[head.key] = caller
+        if workload is NOWHERE or not workload.is_whole:
+            self._let_ask(head.key, caller)
         return Endpoints(
             connection_id,
             Vantage.CLIENT if is_local_client else Vantage.SERVER,

@@ -17,6 +17,11 @@ class Workload:
     namespace: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing more is to come: of a pod it is known which, and which of its containers."""
+        return self.pod_uid is None or (self.pod is not None and self.container_name is not None)
+
 
 @dataclass(frozen=True, slots=True)
 class Caller:

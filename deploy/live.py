@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collector.publisher import Publisher
 
 FLUSH_S = 10.0
+PODS_S = 3.0  # for the API server to tell which pods there are, before the first record is read
 MEGABYTE = 1_048_576
 NICENESS = 5  # the network functions come first
 
@@ -115,6 +116,7 @@ def pods_here(config: Config, met: Counters, ending: ExitStack) -> Pods:
         watch = watch_pods(api, config.site.node, pods, met)
         watch.start()
         ending.callback(watch.close)
+        watch.has_tried.wait(PODS_S)
     return pods
 
 

@@ -147,6 +147,7 @@ class ObjectWatch(Generic[Told]):
         self._link: HTTPConnection | None = None
         self._thread = threading.Thread(target=self.run, name=kind.path.rpartition("/")[2], daemon=True)
         self.problem = ""  # the last one, "" while all is well
+        self.has_tried = threading.Event()  # a whole list was read, or could not be
 
     def start(self) -> None:
         """Begin to watch."""
@@ -192,6 +193,7 @@ class ObjectWatch(Generic[Told]):
             if not page:
                 self._keeper.replace(found)
                 self.problem = ""
+                self.has_tried.set()
                 return told.metadata.resource_version
 
     def follow(self, position: str) -> Iterator[str]:
@@ -249,6 +251,7 @@ class ObjectWatch(Generic[Told]):
         if self._stopped.is_set():
             return
         self.problem = str(failed)
+        self.has_tried.set()
         self._count("kubernetes_lists_anew" if failed.code == GONE else "kubernetes_failures")
 
 

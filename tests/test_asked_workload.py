@@ -16,7 +16,8 @@ from collector.sockets import Sockets
 from collector.workload import Caller, Workload
 
 CALLER = Caller(7, "nf", 1, 9)
-AMF = Workload(pod="amf", namespace="core")
+AMF = Workload(container_name="nf", pod_uid="u", pod="amf", namespace="core")
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 ASKED = [(":method", "GET"), (":scheme", "http"), (":authority", "nrf"), (":path", "/nnrf-nfm/v1/nf-instances")]
 
 
@@ -66,11 +67,37 @@ def test_a_connection_that_began_without_a_workload_is_told_of_it_later() -> Non
     client = H2Connection(H2Configuration(client_side=True))
     client.initiate_connection()
     position, pods = 0, []
-    for stream in (1, 3):
+    later = [Workload(container_id="c", pod_uid="u"), AMF, Workload(pod="another")]
+    for stream in (1, 3, 5, 7):
         client.send_headers(stream, ASKED, end_stream=True)
         data = client.data_to_send()
         sockets.take([record(position, data)])
         position += len(data)
         pods += [ends.workload.pod for ends, _ in connections.take()]
-        sockets.attribute(CALLER, AMF)
-    assert pods == [None, "amf"]
+        if later:
+            sockets.attribute(CALLER, later.pop(0))
+    assert pods == [None, None, "amf", "amf"]
+
+
+def test_a_workload_that_is_not_whole_is_asked_for_again_and_again() -> None:
+    connections = Connections(Limits(), Bounds())
+    known = {"pods": Workload(container_id="c", pod_uid="u")}
+    asked = []
+
+    def workload_of(caller: Caller) -> Workload:
+        asked.append(caller)
+        return known["pods"]
+
+    sockets = Sockets(connections, memoryview(array("Q", bytes(8 * 65_536))), "boot", 0, workload_of)
+    sockets.take([record(0, PREFACE)])
+    times = []
+    for second in range(1, 40):
+        asked.clear()
+        sockets.settle(second * 1_000_000_000)
+        times += [second] * len(asked)
+    assert times == [1, 3, 7, 15, 31]
+    asked.clear()
+    known["pods"] = AMF
+    for second in (64, 65, 66):
+        sockets.settle(second * 1_000_000_000)
+    assert asked == [CALLER]
