@@ -69,7 +69,7 @@ class Sockets:
     _tell_flow: Any
     _closing: dict[int, int]
     _foreign: dict[int, None]
-    _nameless: dict[int, object]
+    _nameless: dict[int, Caller]
     _ask_ns: cython.longlong
     _asks_at_ns: cython.longlong
 
