@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.fields import document
-from streams.plain import without_logical_types
+from schemas.plain import without_logical_types
 from streams.records import Cursor, plan
 from streams.reframe import Malformed
 
