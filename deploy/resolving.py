@@ -18,6 +18,7 @@ from streams.places import Place
 TOPIC = "sbi.places"
 QUEUE_MESSAGES = 100_000
 FLUSH_S = 30.0
+LINGER_MS = 500  # a change is told soon enough; one request to Kafka for each would cost more than all else
 LOG = logging.getLogger("sbiscope")
 
 
@@ -38,7 +39,7 @@ class PlaceWriter:
             {
                 "enable.idempotence": True,
                 "acks": "all",
-                "linger.ms": 5,
+                "linger.ms": LINGER_MS,
                 "queue.buffering.max.messages": QUEUE_MESSAGES,
                 "error_cb": heard,
                 "log_level": 0,

@@ -82,6 +82,13 @@ class Crowd:
         self._share(lambda writer, number: writer.write("POST", PATHS, pod(number, "before")), range(PODS))
         until(lambda: self.running() == PODS, 600, f"{PODS} running pods")
 
+    def disperse(self) -> None:
+        """Delete nodes and pods: no kubelet would let them go."""
+        writer = Writer(self._cluster.root)
+        writer.write("DELETE", f"{PATHS}?gracePeriodSeconds=0")
+        writer.close()
+        self._cluster.kubectl("delete", "nodes", "--selector=type=kwok")
+
     def running(self) -> int:
         """Return how many pods run."""
         words = ("get", "pods", "-n", NAMESPACE, "--field-selector=status.phase=Running", "-o=name")
@@ -136,10 +143,11 @@ def crowd(cluster: Cluster) -> Iterator[Crowd]:
     words = ("--manage-nodes-with-annotation-selector=kwok.x-k8s.io/node=fake", "--cidr=10.70.0.0/16")
     with (cluster.root / "kwok.log").open("wb") as log:
         kwok = cluster.begin(cluster.bin / "kwok", f"--kubeconfig={cluster.kubeconfig}", *words, stdout=log, stderr=log)
+    one = Crowd(cluster)
     try:
-        one = Crowd(cluster)
         one.create()
         yield one
     finally:
+        one.disperse()
         kwok.terminate()
         kwok.wait(30)

@@ -28,6 +28,8 @@ ROOT = Path(__file__).parent.parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
 ROWS = "SELECT name, toUnixTimestamp64Micro(told_us), labels['app'], until_us IS NULL FROM places FINAL"
 
+LAST = "ORDER BY told_us, until_us IS NULL"  # a pod may have had several, one after another
+
 
 class Process:
     """A process of this machine, measured."""
@@ -104,7 +106,7 @@ def test_every_change_is_told(kube: Cluster, pods: Crowd, release: Release) -> N
         show("agent's watch, CPU", used, "% of a core", changes_a_second=round(each_s / NODES))
     gone = {f"nf-{number}" for number in range(0, CHANGES, 5)}
     until(lambda: told(release) == PODS - len(gone), 120, "the ends of those that were deleted")
-    rows = {name: row for name, *row in release.rows(f"{ROWS} WHERE namespace = 'crowd'")}
+    rows = {name: row for name, *row in release.rows(f"{ROWS} WHERE namespace = 'crowd' {LAST}")}
     assert len(rows) == PODS
     wanted = {name: ("before", 0) if name in gone else (f"after-{name.removeprefix('nf-')}", 1) for name in done}
     assert {name: tuple(rows[name][1:]) for name in done} == wanted
