@@ -18,7 +18,7 @@ from streams.places import Place
 TOPIC = "sbi.places"
 QUEUE_MESSAGES = 100_000
 FLUSH_S = 30.0
-LINGER_MS = 500  # a change is told soon enough; one request to Kafka for each would cost more than all else
+LINGER_MS = 500  # fewer requests to Kafka, and a change is told soon enough
 LOG = logging.getLogger("sbiscope")
 
 
