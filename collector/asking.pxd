@@ -16,7 +16,8 @@ cdef class Asking:
     cdef dict _named
 
     cpdef Asked ask(self, Ends ends, Message message, Fields fields, long long now_us)
-    cpdef str request_key(self, Asked asked, Message message)
+    cpdef bytes short(self, bytes body)
+    cpdef str request_key(self, Asked asked, bytes body, Py_ssize_t body_bytes)
     cpdef object consumer_named(self, Asked asked, str named)
     cpdef void producer_told(self, Asked asked, Fields fields)
     cdef void _find_callback(self, Asked asked, RequestTarget target, long long now_us)

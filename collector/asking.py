@@ -139,14 +139,21 @@ class Asking:
         authority: str | None = fields.authority
         return authority if authority is not None else ends.server
 
-    def request_key(self, asked: Asked, message: Message) -> str:
-        """Return the key that all hops of a request share, of which a Sender-Timestamp or idempotency key is known."""
+    def short(self, body: bytes) -> bytes:
+        """Return what stands for a body in `request_key`."""
+        return self._keys.short(body)
+
+    def request_key(self, asked: Asked, body: bytes, body_bytes: cython.Py_ssize_t) -> str:
+        """Return the key that all hops of a request share, of which a Sender-Timestamp or idempotency key is known.
+
+        `body` as `short` gives it, `body_bytes` on the wire.
+        """
         fields: Fields = asked.fields
         tail = asked.target.tail if asked.target is not None else None
         stamp = fields.sender_timestamp or (fields.idempotency_key or "").encode()
         receiver = asked.place if asked.matched.is_callback else None  # one notification may go to several at once
         told = (fields.method, tail, fields.user_agent, fields.correlation_info, receiver)
-        return self._keys.of(told, stamp, message.body, message.body_bytes)
+        return self._keys.of(told, stamp, body, body_bytes)
 
     def consumer_named(self, asked: Asked, named: str | None) -> End:
         """Return the consumer with the instance that the request names, if that one is of the consumer's type."""

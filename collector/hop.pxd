@@ -6,4 +6,5 @@ cpdef str event_id(bytes connection, unsigned int stream_id, bytes half)
 cdef class RequestKeys:
     cdef Hasher _hasher
 
+    cpdef bytes short(self, bytes body)
     cpdef str of(self, told, bytes stamp, bytes body, unsigned long long body_bytes)

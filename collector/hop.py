@@ -16,6 +16,7 @@ else:
     from collector.blake2b import Hasher
 
 _HASHER = cython.declare(Hasher, Hasher())
+LONGEST_BODY = cython.declare(cython.Py_ssize_t, 128)  # octets that are hashed as fast as the hash of more
 
 
 @cython.ccall
@@ -53,11 +54,18 @@ class RequestKeys:
         """`key`: at most 64 octets; empty where identifiers are plain."""
         self._hasher = Hasher(key)
 
+    def short(self, body: bytes) -> bytes:
+        """Return what stands for a body in the key: itself, or its hash, which every sighting of it can share."""
+        if len(body) <= LONGEST_BODY:
+            return body
+        self._hasher.octets(body)
+        return self._hasher.hex().encode()
+
     def of(self, told: Sequence[str | None], stamp: bytes, body: bytes, body_bytes: cython.ulonglong) -> str:
         """Return the key of a request, made of what all its hops carry unchanged.
 
         `told`: method, target, User-Agent, Correlation-Info, of a callback its receiver. `stamp`: Sender-Timestamp or
-        idempotency key, without which two requests that are alike could not be told apart.
+        idempotency key, without which two requests that are alike could not be told apart. `body` as `short` gives it.
         """
         hasher: Hasher = self._hasher
         for part in told:

@@ -3,17 +3,9 @@ from collector.asking cimport Asking
 from collector.body cimport BodyFacts
 from collector.halves cimport Message
 from collector.identifiers cimport Identifiers
+from collector.read cimport Read
 from collector.references cimport References, Subject
 from collector.sbi_headers cimport Fields, HeaderReader
-
-cdef class Read:
-    cdef BodyFacts facts
-    cdef object state
-    cdef bint teaches
-    cdef str cause
-    cdef str result
-    cdef str nf_status
-    cdef bint remote_error
 
 cdef class Told:
     cdef str supi
@@ -52,7 +44,7 @@ cdef class Meaning:
     cdef Asked _asked_of(self, Ends ends, Message message, tuple key, long long now_us)
     cdef void _await(self, tuple key, Asked asked)
     cdef Read _body(self, Message message, Fields fields)
-    cdef void _remember_body(self, tuple key, Read read)
+    cdef int _remember_body(self, bytes body, Read read) except -1
     cdef bytes _captured(self, Message message, Fields fields)
     cdef Identifiers _of_headers(self, Fields fields)
     cdef Ends _ends_of(self, endpoints)

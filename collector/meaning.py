@@ -7,10 +7,8 @@ from typing import Any
 
 import cython
 
-from collector.asking import status_in
 from collector.body import NO_BODY, BodyState, read_body
 from collector.body_redaction import BodyRedaction
-from collector.document_facts import LONGEST_WORD
 from collector.identifiers import NO_IDENTIFIERS
 from collector.inventory import Inventory
 from collector.message import Ended, Endpoints
@@ -30,19 +28,19 @@ from schemas.loss import (
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends, new_asked
     from cython.cimports.collector.asking import Asking
-    from cython.cimports.collector.body import BodyFacts
     from cython.cimports.collector.halves import Message
     from cython.cimports.collector.hop import event_id, exchange_key
     from cython.cimports.collector.identifiers import Identifiers
+    from cython.cimports.collector.read import Read
     from cython.cimports.collector.references import References, Subject
     from cython.cimports.collector.sbi_headers import Fields, HeaderReader
 else:
     from collector.asked import Asked, Ends, new_asked
     from collector.asking import Asking
-    from collector.body import BodyFacts
     from collector.halves import Message
     from collector.hop import event_id, exchange_key
     from collector.identifiers import Identifiers
+    from collector.read import Read
     from collector.references import References, Subject
     from collector.sbi_headers import Fields, HeaderReader
 
@@ -50,7 +48,6 @@ Event = tuple[Any, ...]
 
 HTTP_VERSIONS = {"h2": 0, "http1": 1}
 Exchange = tuple[str, int]  # connection, stream
-BodyKey = tuple[bytes, str | None, str | None]  # body, content type, content coding
 MOST_ENDS = 65_536
 MOST_ASKED = 32_768  # requests whose answer is awaited, twice
 LARGEST_BODY = 16_384  # remembered, as it comes again from the other end and on the next hop
@@ -62,26 +59,6 @@ NO_OTHERS: dict[str, str] = {}
 MOST_TOLD = 8_192  # subscribers with session and slice
 _NUMBERS = itertools.count(1)
 EXACT = cython.declare(cython.int, 0)  # HeaderState.EXACT
-
-
-@cython.no_gc
-@cython.final
-@cython.cclass
-class Read:
-    """Facts of a body at hand for every message that brings it; those that are texts may leave the node.
-
-    nf_status: that an NF tells the NRF of itself. teaches: the body tells of callback URIs or NFs.
-    """
-
-    def __init__(self, facts: BodyFacts, redact: Callable[[str], str]) -> None:
-        self.facts = facts
-        self.state = facts.state
-        self.cause = None if facts.cause is None else redact(facts.cause)
-        self.result = None if facts.result is None else redact(facts.result)
-        status = status_in(facts)
-        self.nf_status = None if status is None else redact(status[:LONGEST_WORD])
-        self.remote_error = facts.remote_error
-        self.teaches = bool(facts.callbacks or facts.profiles)
 
 
 @cython.no_gc
@@ -119,8 +96,8 @@ class Meaning:
         self._ends: dict[str, Ends] = {}
         self._asked: dict[Exchange, Asked] = {}
         self._asked_before: dict[Exchange, Asked] = {}
-        self._bodies: dict[BodyKey, Read] = {}
-        self._bodies_before: dict[BodyKey, Read] = {}
+        self._bodies: dict[bytes, Read] = {}
+        self._bodies_before: dict[bytes, Read] = {}
         self._bodies_bytes = 0
         self._told: dict[Identifiers, Told] = {}
         self._number = next(_NUMBERS)
@@ -177,7 +154,9 @@ class Meaning:
         exact: cython.bint = message.header_state == EXACT
         is_whole: cython.bint = exact or (fields.user_agent is not None and fields.method is not None)
         if is_whole and (fields.sender_timestamp is not None or fields.idempotency_key is not None):
-            asked.request_key = self._asking.request_key(asked, message)
+            if body.short is None or body is self._no_body:
+                body.short = self._asking.short(message.body)
+            asked.request_key = self._asking.request_key(asked, body.short, message.body_bytes)
         if exact:
             self._await(key, asked)
         return self._event(ends, message, asked, fields, body, subject, told)
@@ -231,24 +210,26 @@ class Meaning:
         if size == 0 or size > LARGEST_BODY or size != message.body_bytes:
             facts = read_body(fields.content_type_whole, fields.content_encoding, body, message.body_bytes)
             return self._no_body if facts is NO_BODY else Read(facts, self._redact)
-        key = (body, fields.content_type_whole, fields.content_encoding)
-        read: Read | None = self._bodies.get(key)
+        kind: str | None = fields.content_type_whole
+        coding: str | None = fields.content_encoding
+        read: Read | None = self._bodies.get(body)
         if read is None:
-            read = self._bodies_before.get(key)
-        if read is None:
-            facts = read_body(fields.content_type_whole, fields.content_encoding, body, size)
-            read = self._no_body if facts is NO_BODY else Read(facts, self._redact)
-            self._remember_body(key, read)
-        return read
+            read = self._bodies_before.get(body)
+        if read is None or not (read.kind == kind and read.coding == coding):
+            read = Read(read_body(kind, coding, body, size), self._redact)
+            read.kind = kind
+            read.coding = coding
+            self._remember_body(body, read)
+        return self._no_body if read.facts is NO_BODY else read
 
-    def _remember_body(self, key: BodyKey, read: Read) -> None:
-        weight: cython.Py_ssize_t = len(key[0]) + BODY_OVERHEAD
+    def _remember_body(self, body: bytes, read: Read) -> None:
+        weight: cython.Py_ssize_t = len(body) + BODY_OVERHEAD
         self._bodies_bytes += weight
         if self._bodies_bytes > MOST_BODIES_BYTES:
             self._bodies_before = self._bodies
             self._bodies = {}
             self._bodies_bytes = weight
-        self._bodies[key] = read
+        self._bodies[body] = read
 
     def _captured(self, message: Message, fields: Fields) -> bytes | None:
         """Return the body as it may leave the node."""

@@ -25,6 +25,8 @@ HOT = {
     "collector.header_blocks": ("read_block", "_pseudo_headers", "_status", "_take", "_input", "_fill"),
     "collector.bodies": ("read_data", "_take", "_add"),
     "collector.http2": ("feed", "_read", "_side"),
+    "collector.path_templates": ("_walk", "_reached", "_step", "_word", "_is_word", "_major"),
+    "collector.json_members": ("_place", "_value", "_enter", "_next", "_key", "_slot", "_string", "_number"),
 }
 # What the C-API does without knowing a type.
 GENERIC = re.compile(

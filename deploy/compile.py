@@ -51,6 +51,7 @@ COMPILED = (
     "collector.network_function",
     "collector.request_target",
     "collector.asking",
+    "collector.read",
     "collector.meaning",
     "collector.bytestream",
     "collector.connections",

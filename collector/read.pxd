@@ -1,0 +1,13 @@
+from collector.body cimport BodyFacts
+
+cdef class Read:
+    cdef BodyFacts facts
+    cdef object state
+    cdef bint teaches
+    cdef bytes short
+    cdef str kind
+    cdef str coding
+    cdef str cause
+    cdef str result
+    cdef str nf_status
+    cdef bint remote_error

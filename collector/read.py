@@ -1,0 +1,38 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
+"""What a body says, fit to leave the node, at hand for every message that brings it again (other end, next hop)."""
+
+from collections.abc import Callable
+
+import cython
+
+from collector.asking import status_in
+from collector.document_facts import LONGEST_WORD
+
+if cython.compiled:
+    from cython.cimports.collector.body import BodyFacts
+else:
+    from collector.body import BodyFacts
+
+
+@cython.no_gc
+@cython.final
+@cython.cclass
+class Read:
+    """Facts of a body at hand for every message that brings it; those that are texts may leave the node.
+
+    nf_status: that an NF tells the NRF of itself. teaches: the body tells of callback URIs or NFs. short: stands for
+    the body in request_key, once asked for.
+    """
+
+    def __init__(self, facts: BodyFacts, redact: Callable[[str], str]) -> None:
+        self.facts = facts
+        self.state = facts.state
+        self.cause = None if facts.cause is None else redact(facts.cause)
+        self.result = None if facts.result is None else redact(facts.result)
+        status = status_in(facts)
+        self.nf_status = None if status is None else redact(status[:LONGEST_WORD])
+        self.remote_error = facts.remote_error
+        self.teaches = bool(facts.callbacks or facts.profiles)
+        self.short: bytes | None = None
+        self.kind: str | None = None  # of a body that is remembered: as what it was read
+        self.coding: str | None = None
