@@ -24,6 +24,7 @@ METHOD_NOT_IN_API = "method_not_in_api"
 UNKNOWN_RESOURCE = "unknown_resource"
 
 MOST_MATCHES = 32  # kept of a template
+LONGEST_METHOD = 16  # of those
 DEEPEST_UNVERSIONED = 2  # segments of the OAuth2 and the bootstrapping API
 
 
@@ -140,14 +141,14 @@ class Catalogue:
             match = template.matches.get(asked)
             if match is None:
                 match = self._match(template, _version(octets, place), CATALOGUE, method)
-                if len(template.matches) < MOST_MATCHES:
+                if len(template.matches) < MOST_MATCHES and len(asked) <= LONGEST_METHOD:
                     template.matches[asked] = match
             return match
         version = _version(octets, place)
         match = template.others.get((asked, version))
         if match is None:
             match = self._match(template, version, NEAREST_VERSION, method)
-            if len(template.others) < MOST_MATCHES:
+            if len(template.others) < MOST_MATCHES and len(asked) <= LONGEST_METHOD:
                 template.others[asked, version] = match
         return match
 

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 LONGEST_BOUNDARY = 70  # RFC 2046 5.1.1
 MOST_PARTS = 16
+LONGEST_CACHED = 256  # characters of a content type remembered
 _BOUNDARY = re.compile(r'boundary\s*=\s*(?:"([^"]+)"|([^\s;]+))', re.IGNORECASE)
 _FIRST_LINE = re.compile(rb"(?:\r?\n)?--([^\r\n]{1,70}?)[ \t]*\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
@@ -16,7 +17,7 @@ def json_part(content_type: str, body: bytes) -> tuple[bytes, bool] | None:
 
     A missing or wrong boundary parameter is taken from the first line, as the content-type may have been lost.
     """
-    boundary = _boundary(content_type)
+    boundary = _cached_boundary(content_type) if len(content_type) <= LONGEST_CACHED else _boundary(content_type)
     if boundary is None or boundary not in body[: len(boundary) + 256]:
         first = _FIRST_LINE.match(body)
         if first is None:
@@ -33,11 +34,13 @@ def json_part(content_type: str, body: bytes) -> tuple[bytes, bool] | None:
     return None
 
 
-@lru_cache(256)  # kinds come again; those of senders that make up a boundary each time go
 def _boundary(content_type: str) -> bytes | None:
     found = _BOUNDARY.search(content_type)
     text = (found[1] or found[2]) if found else ""
     return b"--" + text.encode("latin-1", "replace") if 0 < len(text) <= LONGEST_BOUNDARY else None
+
+
+_cached_boundary = lru_cache(256)(_boundary)  # those of senders that make up a boundary each time go
 
 
 def _json_in(part: bytes) -> bytes | None:

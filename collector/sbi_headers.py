@@ -187,7 +187,8 @@ class HeaderReader:
                 continue
             meaning = self._meaning(slot, name, value)
             self._put(fields, slot, meaning)
-            if cython.compiled and (slot != OTHER or meaning[2] is not None):  # no secret is kept
+            # Neither what is long is kept, nor a secret.
+            if cython.compiled and len(value) <= LONGEST_CACHED and (slot != OTHER or meaning[2] is not None):
                 self._met[at] = field
                 self._met_slots[at] = slot
                 self._met_meanings[at] = meaning

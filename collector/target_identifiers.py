@@ -42,6 +42,7 @@ from collector.identifiers import KINDS
 
 CACHED = 8_192  # paths remembered
 LONGEST_PATH = 1_024  # of those
+LONGEST_SERVICE = 64  # characters of a segment remembered
 DISCOVERY = "3gpp-sbi-discovery-"
 CORRELATION = "3gpp-sbi-correlation-info"
 # Places of UE ids without a prefix: what stands before them in the path; "" = directly after the version.
@@ -161,9 +162,15 @@ def _is_version(text: str) -> cython.bint:
     return text[:1] == "v" and _VERSION.fullmatch(text) is not None
 
 
-@lru_cache(CACHED)
 def _is_of_ues(service: str) -> bool:
+    return _cached_service(service) if len(service) <= LONGEST_SERVICE else _is_of_service(service)
+
+
+def _is_of_service(service: str) -> bool:
     return _UE_SERVICES.fullmatch(service) is not None
+
+
+_cached_service = lru_cache(1_024)(_is_of_service)
 
 
 def identifiers_of_headers(values: Mapping[str, str]) -> Identifiers:
