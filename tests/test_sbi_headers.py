@@ -4,14 +4,20 @@ import csv
 from datetime import UTC, datetime
 from pathlib import Path
 
+import hpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.connection import Connection
+from collector.message import Limits
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
 from collector.sbi_headers import ACCESS_TOKEN, CONNECT_INFO, NAMED, HeaderReader
 from collector.selection import SBI
+from tests.meant import plain, told
+from tests.traffic import HEADERS as HEADERS_FRAME
+from tests.traffic import PREFACE, frame, settings
 
 KEY = bytes(range(32))
 REFERENCE = Path(__file__).parent.parent.parent / "shared" / "reference" / "sbi_headers.csv"
@@ -148,6 +154,17 @@ def test_the_list_is_that_of_the_specifications() -> None:
 
 def test_the_observer_keeps_what_is_read_here() -> None:
     assert [name for name in (*NAMED, CONNECT_INFO, ACCESS_TOKEN) if not SBI.wants(name)] == []
+
+
+def test_a_token_on_the_wire_is_told_by_its_scheme_alone() -> None:
+    token = "Bearer eyJhbGciOiJFUzI1NiJ9.c2VjcmV0.c2lnbmF0dXJl"
+    fields = [(":method", "GET"), (":path", "/nudm-sdm/v2/imsi-001010000000001/am-data"), ("authorization", token)]
+    connection = Connection(Limits(), True)
+    connection.feed(True, PREFACE + settings() + frame(HEADERS_FRAME, 5, 1, hpack.Encoder().encode(fields)), 1)
+    (message,) = connection.take()
+    event = told(plain(), message)
+    assert event["authorization_scheme"] == "bearer"
+    assert "eyJ" not in repr(event)
 
 
 def test_what_a_sepp_connects_for_is_kept() -> None:
