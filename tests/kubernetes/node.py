@@ -70,6 +70,8 @@ class Node:
             self._first.kill()
             for process in (self._first, *self._processes):
                 process.wait(30)
+            if self._first.stdout is not None:
+                self._first.stdout.close()
         _remove(f"sbiscope-{self.place.name}")
         shutil.rmtree(self.root, ignore_errors=True)
 
