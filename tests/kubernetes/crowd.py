@@ -4,11 +4,11 @@ import json
 import ssl
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPSConnection
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.kubernetes.cluster import Cluster, until
 from tests.kubernetes.settings import API, TOKEN
@@ -18,6 +18,7 @@ NODES, PODS = 20, 10_000
 WRITERS = 4
 PATHS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 MERGE = "application/merge-patch+json"
+Item = TypeVar("Item")
 
 
 def node(number: int) -> dict[str, Any]:
@@ -84,9 +85,9 @@ class Crowd:
 
     def disperse(self) -> None:
         """Delete nodes and pods: no kubelet would let them go."""
-        writer = Writer(self._cluster.root)
-        writer.write("DELETE", f"{PATHS}?gracePeriodSeconds=0")
-        writer.close()
+        left = self._cluster.kubectl("get", "pods", "-n", NAMESPACE, "-o=name").splitlines()
+        names = [one.removeprefix("pod/") for one in left]
+        self._share(lambda writer, name: writer.write("DELETE", f"{PATHS}/{name}?gracePeriodSeconds=0"), names)
         self._cluster.kubectl("delete", "nodes", "--selector=type=kwok")
 
     def running(self) -> int:
@@ -114,15 +115,15 @@ class Crowd:
         self._share(change, range(count))
         return done
 
-    def _share(self, act: Any, numbers: range) -> None:
-        """Let some writers act on the numbers, in turn."""
+    def _share(self, act: Callable[[Writer, Item], None], items: Sequence[Item]) -> None:
+        """Let some writers act on the items, in turn."""
         failed: list[BaseException] = []
 
         def work(first: int) -> None:
             writer = Writer(self._cluster.root)
             try:
-                for number in numbers[first::WRITERS]:
-                    act(writer, number)
+                for item in items[first::WRITERS]:
+                    act(writer, item)
             except BaseException as error:  # noqa: BLE001 (raised below, by who waits)
                 failed.append(error)
             finally:
@@ -147,7 +148,7 @@ def crowd(cluster: Cluster) -> Iterator[Crowd]:
     try:
         one.create()
         yield one
-    finally:
         one.disperse()
+    finally:
         kwok.terminate()
         kwok.wait(30)
