@@ -238,9 +238,11 @@ class Sockets:
         """Note that the workload of a connection is to be asked for again, soon."""
         if len(self._nameless) >= MOST_NAMELESS:
             del self._nameless[next(iter(self._nameless))]
+        due_ns: cython.longlong = self.last_ns + ASK_NS
+        if not self._nameless or due_ns < self._asks_at_ns:  # those that wait already are not put off
+            self._asks_at_ns = due_ns
         self._nameless[key] = caller
         self._ask_ns = ASK_NS
-        self._asks_at_ns = self.last_ns + ASK_NS
 
     def _ends(self, head: Head) -> Endpoints:
         """Return the ends of a socket first seen; one joined late is taken for the lower port's server."""

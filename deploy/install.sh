@@ -73,10 +73,13 @@ if ! cmp -s "$lock" "$stamp"; then
 	pip --require-hashes -r .venv/first.lock
 	.venv/bin/python -m deploy.compile &
 	compiling=$!
+	trap 'kill "$compiling" 2>/dev/null || true; wait "$compiling" || true' EXIT # a failed set-up leaves no compiler
+	trap 'exit 130' INT TERM
 	pip --no-compile --require-hashes -r "$lock"
 	SBISCOPE_PURE=1 pip --no-deps --no-build-isolation --no-index -e .
 	.venv/bin/python -m compileall -qq -j 0 .venv/lib || true # some packages bring templates that are no Python
 	wait "$compiling"
+	trap - EXIT INT TERM
 	cp "$lock" "$stamp"
 else
 	.venv/bin/python -m deploy.compile

@@ -2,7 +2,7 @@
 """Records of an Avro body as lists in the order of our schema, whatever release wrote them.
 
 A writer's schema becomes a plan, which is walked over the octets. fastavro asks a stream for each octet: 14 us for a
-cell of KPI deltas, this 2.
+cell of KPI deltas, this 3 to 5.
 """
 
 from collections.abc import Mapping
@@ -185,6 +185,8 @@ def _plan(theirs: Any, ours: Any, their_names: dict[str, Any], our_names: dict[s
 
 def _plan_of(kind: str, theirs: Any, ours: Any, their_names: dict[str, Any], our_names: dict[str, Any]) -> Plan:
     if kind == "enum":
+        if ours is not None and not set(theirs["symbols"]) <= set(ours["symbols"]):
+            raise ValueError(f"{theirs['name']} has symbols that are not known here")
         return Plan(ENUM, (), tuple(theirs["symbols"]))
     if kind in ("array", "map"):
         inner = "items" if kind == "array" else "values"

@@ -53,7 +53,7 @@ def prepare(tell: Callable[[str], None]) -> Path:
         tell("preparing Kafka's classes, once (6 s)")
         try:
             make(target, lambda place, *ports: _trained(Layout(place), jars, *ports))
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except (OSError, subprocess.TimeoutExpired, Refusal) as error:
             tell(f"Kafka will start more slowly, its classes are not prepared: {error}")
     return jars
 

@@ -126,7 +126,7 @@ async def _run(jobs: list[Job], place: Place, partitions: Mapping[str, int]) -> 
     stages = [job.stage(Surroundings(partitions, reader, writers, _die)) for job in jobs]
     members = (Membership(f"sbiscope-{job.name}", place.instance, job.topic) for job in jobs)
     pairs = zip(members, stages, strict=True)
-    sender = Sender(place.settings, place.kafka.topic_prefix)
+    sender = Sender(place.settings, place.kafka.topic_prefix, _die)
     workers = [Worker(place.kafka, place.bootstrap, member, stage, sender, _die) for member, stage in pairs]
     await _start(workers, place)
     await _serve(stages, place.metrics)

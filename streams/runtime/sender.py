@@ -6,30 +6,38 @@ It is idempotent: what is sent to a partition stays in order and comes once, ove
 
 import asyncio
 import threading
+import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Sent
 
 from schemas.topics import MESSAGE_BYTES
+from streams.runtime.link import Broken
 
 LINGER_MS = 20
 QUEUE_KBYTES = 131_072
-DELIVERY_MS = 120_000  # how long an outage of the brokers is sat out; then the process ends and begins anew
+DELIVERY_S = 120.0  # how long an outage of the brokers is sat out; then the process ends and begins anew
 POLL_S = 0.5
 FULL_S = 0.01
 CLOSE_S = 5.0
 
-Answer = tuple["asyncio.Future[int]", KafkaError | None, int]
+Answer = tuple["asyncio.Future[int]", KafkaError | None, int | None]
 
 
 class Sender:
     """Takes messages from one event loop; `close` ends its thread."""
 
-    def __init__(self, settings: Mapping[str, str | int], prefix: str) -> None:
-        """Call inside the event loop; `prefix` stands before each topic's name."""
+    def __init__(self, settings: Mapping[str, str | int], prefix: str, fail: Callable[[BaseException], None]) -> None:
+        """Call inside the event loop; `prefix` stands before each topic's name, `fail` ends the process.
+
+        librdkafka never gives a message up by itself, since its guarantees do not cover what comes behind it: where
+        nothing was delivered for DELIVERY_S though something is on its way, the process ends.
+        """
+        self._fail = fail
+        self._delivered_at = time.monotonic()  # or nothing was on its way
         self._loop = asyncio.get_running_loop()
         self._prefix = prefix
         self._answers: deque[Answer] = deque()
@@ -42,7 +50,7 @@ class Sender:
                 "enable.gapless.guarantee": True,  # behind what is lost nothing may arrive: rows are numbered
                 "message.max.bytes": MESSAGE_BYTES,
                 "queue.buffering.max.kbytes": QUEUE_KBYTES,
-                "message.timeout.ms": DELIVERY_MS,
+                "message.timeout.ms": 0,
                 **settings,
             }
         )
@@ -73,20 +81,27 @@ class Sender:
 
     def _told(self, flight: "asyncio.Future[int]", error: KafkaError | None, sent: Sent) -> None:
         """Keep an answer until the poll that brings it is through with all of them."""
-        self._answers.append((flight, error, -1 if error else int(sent.offset() or 0)))
+        self._delivered_at = time.monotonic()
+        self._answers.append((flight, error, None if error else sent.offset()))
 
     def _poll(self) -> None:
         while not self._closing:
             self._producer.poll(POLL_S)
             if self._answers:
                 self._loop.call_soon_threadsafe(self._settle)
+            if not len(self._producer):
+                self._delivered_at = time.monotonic()
+            elif time.monotonic() - self._delivered_at > DELIVERY_S:
+                self._fail(Broken(f"Kafka took nothing for {DELIVERY_S:g} s"))
 
     def _settle(self) -> None:
         while self._answers:
             flight, error, offset = self._answers.popleft()
             if flight.cancelled():
                 continue
-            if error is None:
-                flight.set_result(offset)
-            else:
+            if error is not None:
                 flight.set_exception(KafkaException(error))
+            elif offset is None:  # delivered, but where? a state without a place cannot be found again
+                flight.set_exception(Broken("Kafka took a message and did not say where"))
+            else:
+                flight.set_result(offset)
