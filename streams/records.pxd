@@ -5,6 +5,7 @@ cdef class Cursor:
 
     cpdef long long number(self) except? -1
     cpdef str text(self)
+    cpdef bytes span(self, long long size)
     cpdef Py_ssize_t branch(self, Py_ssize_t count, int step) except? -1
     cpdef long long items(self) except? -1
 
@@ -12,10 +13,12 @@ cdef class Plan:
     cdef int kind
     cdef tuple parts
     cdef tuple symbols
+    cdef Py_ssize_t size
     cdef public list places
     cdef public list blank
 
     cpdef object read(self, Cursor cursor)
+    cdef object _passed_over(self, Cursor cursor)
     cdef list _record(self, Cursor cursor)
     cdef list _array(self, Cursor cursor)
     cdef dict _map(self, Cursor cursor)

@@ -12,6 +12,11 @@ import cython
 
 from streams.reframe import Malformed
 
+if cython.compiled:
+    from cython.cimports.streams.half import number
+else:
+    from streams.half import number
+
 NUMBER = cython.declare(cython.int, 0)  # int, long
 BOOLEAN = cython.declare(cython.int, 1)
 STRING = cython.declare(cython.int, 2)
@@ -20,7 +25,11 @@ OPTIONAL = cython.declare(cython.int, 4)  # union of null and another, in that o
 MAP = cython.declare(cython.int, 5)
 ARRAY = cython.declare(cython.int, 6)
 RECORD = cython.declare(cython.int, 7)
+SPAN = cython.declare(cython.int, 8)  # as many octets as `size` says: null, float, double, fixed
+BYTES = cython.declare(cython.int, 9)
+UNION = cython.declare(cython.int, 10)
 SIMPLE = {"int": 0, "long": 0, "boolean": 1, "string": 2}
+SPANS = {"null": 0, "float": 4, "double": 8}  # what we have no field of: it is passed over
 
 
 @cython.final
@@ -38,32 +47,28 @@ class Cursor:
     def number(self) -> cython.longlong:
         """Return the zigzag number here (Avro 1.11, binary encoding of int and long); raises Malformed."""
         p: cython.p_const_uchar = self.octets
-        at: cython.Py_ssize_t = self.at
-        shift: cython.int = 0
-        value: cython.ulonglong = 0
-        octet: cython.ulonglong
-        while True:
-            if at >= self.end or shift > 63:
-                raise Malformed(f"no number at octet {self.at}")
-            octet = p[at]
+        begin: cython.Py_ssize_t = self.at
+        at: cython.Py_ssize_t = begin
+        while at < self.end and p[at] > 127:
             at += 1
-            value |= (octet & 127) << shift
-            if octet < 128:
-                break
-            shift += 7
-        self.at = at
-        result: cython.longlong = cython.cast(cython.longlong, (value >> 1) & 0x7FFFFFFFFFFFFFFF)
-        return -result - 1 if value & 1 else result
+        if at >= self.end or at - begin > 9:
+            raise Malformed(f"no number at octet {begin}")
+        self.at = at + 1
+        return number(p, begin)
 
     @cython.ccall
     def text(self) -> str:
         """Return the string here; raises Malformed, UnicodeDecodeError."""
-        size: cython.longlong = self.number()
+        return self.span(self.number()).decode()
+
+    @cython.ccall
+    def span(self, size: cython.longlong) -> bytes:
+        """Return the next `size` octets; raises Malformed."""
         if size < 0 or size > self.end - self.at:
-            raise Malformed(f"a string of {size} octets in {self.end - self.at}")
+            raise Malformed(f"{size} octets of {self.end - self.at}")
         begin: cython.Py_ssize_t = self.at
         self.at = begin + size
-        return self.octets[begin : self.at].decode()
+        return self.octets[begin : self.at]
 
     @cython.ccall
     @cython.exceptval(-1, check=True)
@@ -84,7 +89,7 @@ class Cursor:
         if count < 0:  # a block that says its size (Avro 1.11, arrays)
             count = -count
             self.number()
-        if count > self.end - self.at:
+        if count < 0 or count > self.end - self.at:  # the least number has no opposite
             raise Malformed(f"{count} items in {self.end - self.at} octets")
         return count
 
@@ -94,10 +99,11 @@ class Cursor:
 class Plan:
     """How the values of one type of a writer are read."""
 
-    def __init__(self, kind: int, parts: "tuple[Plan, ...]" = (), symbols: tuple[str, ...] = ()) -> None:
+    def __init__(self, kind: int, parts: "tuple[Plan, ...]" = (), symbols: tuple[str, ...] = (), size: int = 0) -> None:
         self.kind = kind
         self.parts = parts
         self.symbols = symbols
+        self.size = size
         self.places: list[int] = []  # of a record: where each field's value stands in ours, -1 nowhere
         self.blank: list[Any] = []  # of a record: ours, where the writer had no such field
 
@@ -117,7 +123,19 @@ class Plan:
             return self.symbols[cursor.branch(len(self.symbols), 2)]
         if kind == BOOLEAN:
             return cursor.branch(2, 1) == 1
-        return self._array(cursor) if kind == ARRAY else self._map(cursor)
+        if kind == ARRAY:
+            return self._array(cursor)
+        return self._map(cursor) if kind == MAP else self._passed_over(cursor)
+
+    @cython.cfunc
+    def _passed_over(self, cursor: Cursor) -> Any:
+        """Read what none of our records holds; raises Malformed."""
+        if self.kind != UNION:
+            return cursor.span(self.size if self.kind == SPAN else cursor.number())
+        chosen: cython.longlong = cursor.number()
+        if chosen < 0 or chosen >= len(self.parts):
+            raise Malformed(f"no choice of {len(self.parts)} before octet {cursor.at}")
+        return cython.cast(Plan, self.parts[chosen]).read(cursor)
 
     @cython.cfunc
     def _record(self, cursor: Cursor) -> list[Any]:
@@ -155,71 +173,93 @@ class Plan:
 
 
 def plan(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> Plan:
-    """Return how a writer's values become ours; raises Malformed for a schema that cannot be read as ours."""
+    """Return how a writer's values become ours; raises Malformed for a schema that cannot be read as ours.
+
+    What a later release added is passed over, of whatever type; what an earlier one lacked has our default.
+    """
     try:
-        return _plan(theirs, ours, {}, {})
-    except (KeyError, TypeError, ValueError) as error:
+        return _Planner().plan(theirs, ours)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise Malformed(f"its schema is none that can be read: {type(error).__name__}: {error}") from error
 
 
-def _plan(theirs: Any, ours: Any, their_names: dict[str, Any], our_names: dict[str, Any]) -> Plan:
-    """Return the plan of one type; `ours` is None where we have no place for it.
+class _Planner:
+    """Plans the types of one schema; one has its name once its plan is made, so that none can hold itself."""
 
-    A type has its name once its plan is made: one that holds itself is none that can be read.
-    """
-    theirs, ours = _named(theirs, their_names), _named(ours, our_names)
-    if isinstance(theirs, list):
-        nothing, something = theirs
-        if nothing != "null":
+    def __init__(self) -> None:
+        self._theirs: dict[str, Any] = {}
+        self._ours: dict[str, Any] = {}
+        self._made: dict[tuple[str, str | None], Plan] = {}
+
+    def plan(self, theirs: Any, ours: Any) -> Plan:
+        """Return the plan of one type; `ours` is None where we have no place for it."""
+        theirs, ours = _meant(theirs, self._theirs), _meant(ours, self._ours)
+        if isinstance(theirs, list):
+            return self._union(theirs, ours)
+        kind = _kind(theirs)
+        if ours is not None and SIMPLE.get(kind, kind) != SIMPLE.get(_kind(ours), _kind(ours)):
+            raise ValueError(f"{kind} in the place of {ours}")
+        if not isinstance(theirs, Mapping) or "name" not in theirs:
+            return self._unnamed(kind, theirs, ours)
+        names = theirs["name"], None if ours is None else ours["name"]
+        if names not in self._made:
+            self._made[names] = self._named(kind, theirs, ours)
+            self._theirs[names[0]] = theirs
+            if names[1] is not None:
+                self._ours[names[1]] = ours
+        return self._made[names]
+
+    def _union(self, theirs: list[Any], ours: Any) -> Plan:
+        if len(theirs) == 2 and theirs[0] == "null":
+            return Plan(OPTIONAL, (self.plan(theirs[1], None if ours is None else ours[1]),))
+        if ours is not None:
             raise ValueError(f"a union of {theirs}")
-        return Plan(OPTIONAL, (_plan(something, ours[1] if ours else None, their_names, our_names),))
-    kind = _kind(theirs)
-    if ours is not None and SIMPLE.get(kind, kind) != SIMPLE.get(_kind(ours), _kind(ours)):
-        raise ValueError(f"{kind} in the place of {ours}")
-    made = _plan_of(kind, theirs, ours, their_names, our_names)
-    for one, names in ((theirs, their_names), (ours, our_names)):
-        if isinstance(one, Mapping) and "name" in one:
-            names[one["name"]] = one
-    return made
+        return Plan(UNION, tuple([self.plan(one, None) for one in theirs]))
 
+    def _unnamed(self, kind: str, theirs: Any, ours: Any) -> Plan:
+        if kind in ("array", "map"):
+            inner = "items" if kind == "array" else "values"
+            part = self.plan(theirs[inner], ours[inner] if ours else None)
+            if part.kind == SPAN and part.size == 0:
+                raise ValueError(f"{kind} of what takes no octets")
+            return Plan(ARRAY if kind == "array" else MAP, (part,))
+        if kind == "bytes":
+            return Plan(BYTES)
+        return Plan(SPAN, size=SPANS[kind]) if kind in SPANS else Plan(SIMPLE[kind])
 
-def _plan_of(kind: str, theirs: Any, ours: Any, their_names: dict[str, Any], our_names: dict[str, Any]) -> Plan:
-    if kind == "enum":
+    def _named(self, kind: str, theirs: Any, ours: Any) -> Plan:
+        if kind == "fixed":
+            return Plan(SPAN, size=int(theirs["size"]))
+        if kind == "record":
+            return self._record(theirs["fields"], ours["fields"] if ours else [])
         if ours is not None and not set(theirs["symbols"]) <= set(ours["symbols"]):
             raise ValueError(f"{theirs['name']} has symbols that are not known here")
         return Plan(ENUM, (), tuple(theirs["symbols"]))
-    if kind in ("array", "map"):
-        inner = "items" if kind == "array" else "values"
-        part = _plan(theirs[inner], ours[inner] if ours else None, their_names, our_names)
-        return Plan(ARRAY if kind == "array" else MAP, (part,))
-    return _record_plan(theirs, ours, their_names, our_names) if kind == "record" else Plan(SIMPLE[kind])
+
+    def _record(self, theirs: list[Any], ours: list[Any]) -> Plan:
+        if not theirs:
+            raise ValueError("a record without fields takes no octets")
+        here = {field["name"]: (place, field["type"]) for place, field in enumerate(ours)}
+        found = [here.get(field["name"], (-1, None)) for field in theirs]
+        pairs = zip(theirs, found, strict=True)
+        made = Plan(RECORD, tuple([self.plan(field["type"], kind) for field, (_, kind) in pairs]))
+        written = {field["name"] for field in theirs}
+        missing = [field["name"] for field in ours if field["name"] not in written and "default" not in field]
+        if missing:
+            raise ValueError(f"no {', '.join(missing)}")
+        made.places = [place for place, _ in found]
+        made.blank = [None if field["name"] in written else field["default"] for field in ours]
+        return made
 
 
-def _record_plan(theirs: Any, ours: Any, their_names: dict[str, Any], our_names: dict[str, Any]) -> Plan:
-    fields = {field["name"]: field for field in ours["fields"]} if ours else {}
-    order = {name: place for place, name in enumerate(fields)}
-    parts = []
-    for field in theirs["fields"]:
-        here = fields.get(field["name"])
-        parts.append(_plan(field["type"], here and here["type"], their_names, our_names))
-    made = Plan(RECORD, tuple(parts))
-    made.places = [order.get(field["name"], -1) for field in theirs["fields"]]
-    written = {field["name"] for field in theirs["fields"]}
-    missing = [name for name, field in fields.items() if name not in written and "default" not in field]
-    if missing:
-        raise ValueError(f"no {', '.join(missing)}")
-    made.blank = [None if name in written else field["default"] for name, field in fields.items()]
-    return made
+def _kind(meant: Any) -> str:
+    return str(meant if isinstance(meant, str) else meant["type"])
 
 
-def _kind(named: Any) -> str:
-    return str(named if isinstance(named, str) else named["type"])
-
-
-def _named(kind: Any, names: dict[str, Any]) -> Any:
+def _meant(kind: Any, names: Mapping[str, Any]) -> Any:
     """Return a type without what is only about its meaning; looked up where it is a name."""
     if isinstance(kind, str):
         return names.get(kind, kind)
     if isinstance(kind, Mapping) and not isinstance(kind["type"], str):
-        return _named(kind["type"], names)
+        return _meant(kind["type"], names)
     return kind["type"] if isinstance(kind, Mapping) and "logicalType" in kind else kind

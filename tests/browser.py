@@ -8,9 +8,8 @@ from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 
-import pytest
-
 from tests.answering import listening
+from tests.debian import installed
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--virtual-time-budget=3000")
@@ -26,15 +25,8 @@ def opened(page: Path, *more: str) -> str:
 
 @cache
 def program() -> str:
-    """Return a browser, Debian's where there is none yet; skips where that cannot be installed."""
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
-        if not shutil.which("apt-get") or subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("no browser here (apt-get install chromium)")
-        found = shutil.which("chromium")
-    assert found is not None
-    return found
+    """Return a browser, Debian's where there is none yet."""
+    return next(filter(None, map(shutil.which, NAMES)), None) or installed("chromium", "chromium")
 
 
 def texts(document: str, css_class: str) -> list[str]:

@@ -2,14 +2,11 @@
 
 import os
 import re
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
-import pytest
 
 from deploy.stack.jars import FETCH_S, GOAL, cache
 from tests.broker import free_ports
@@ -21,19 +18,17 @@ LOG = """<Configuration><Appenders><Console name="out"/></Appenders>
 
 
 def jars() -> Path:
-    """Return the directory of its jars, fetched once a user; skips where they cannot be had."""
+    """Return the directory of its jars, fetched once a user with the Maven that fetches Kafka."""
     target = cache() / "connect-4.1.0"
     if not target.is_dir():
-        if shutil.which("mvn") is None:
-            pytest.skip("Kafka Connect needs Maven to be fetched")
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as beside:
             found = Path(beside) / "jars"
             words = ["mvn", "-B", "-q", "-C", "-f", str(POM), GOAL, "-DincludeScope=runtime"]
             words += [f"-DoutputDirectory={found}"]
             done = subprocess.run(words, capture_output=True, timeout=FETCH_S, check=False, cwd=beside)
-            if done.returncode or not list(found.glob("connect-file-*.jar")):
-                pytest.skip(f"Kafka Connect's jars cannot be had: {done.stdout.decode()[-200:]}")
+            assert done.returncode == 0, done.stdout.decode()[-300:]
+            assert list(found.glob("connect-file-*.jar"))
             if not target.is_dir():
                 found.rename(target)
     return target

@@ -12,10 +12,10 @@ from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-import pytest
 import yaml
 
 from tests.broker import free_ports
+from tests.debian import apt
 from tests.local_stack import until
 
 FOLDER = Path(__file__).parent.parent / "deploy" / "prometheus"
@@ -23,17 +23,15 @@ FOLDER = Path(__file__).parent.parent / "deploy" / "prometheus"
 
 @cache
 def program(name: str) -> str:
-    """Return `prometheus` or `promtool`; skips where Debian's package cannot be fetched."""
+    """Return `prometheus` or `promtool`, of Debian's package where it is not installed."""
     found = shutil.which(name)
     if found is None:
         place = Path(tempfile.gettempdir()) / "sbiscope-prometheus"
         place.mkdir(exist_ok=True)
         found = str(place / "usr" / "bin" / name)
-        command = "apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb ."
-        if not Path(found).exists():
-            done = subprocess.run(["sh", "-c", command], cwd=place, capture_output=True, check=False)
-            if done.returncode:
-                pytest.skip(f"no {name} here (apt-get install prometheus)")
+        if not Path(found).exists():  # its service is not wanted here
+            apt("apt-get", "download", "-qq", "prometheus", cwd=str(place))
+            subprocess.run(["sh", "-c", "dpkg-deb -x prometheus_*.deb ."], cwd=place, check=True)
     return found
 
 

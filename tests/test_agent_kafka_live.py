@@ -13,14 +13,11 @@ import pytest
 
 from deploy.demo import observing_line
 from deploy.demo_peers import Consumer, producers
+from tests.kernel import LIVE
 from tests.local_stack import EPOCH
 from tests.mock_broker import mock_broker, published
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
-]
+pytestmark = LIVE
 ROOT = Path(__file__).parent.parent
 # As in the agent's image, which has no streams.
 AS_IN_THE_IMAGE = "import sys; sys.modules['streams'] = None; from deploy.cli import main; sys.exit(main())"

@@ -3,7 +3,6 @@
 import ctypes
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -29,12 +28,10 @@ from deploy.demo_peers import Consumer, producers, serve_connection, talk
 from deploy.kernel_check import kernel_findings
 from schemas.config import Collector
 from schemas.refusal import Refusal
+from tests.debian import installed
+from tests.kernel import LIVE
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
-]
+pytestmark = LIVE
 ROOT = Path(__file__).parent.parent
 COUNT = 23
 HOOKS = ("sock", "fexit", "kprobe", "syscall")
@@ -130,13 +127,9 @@ def wait_for(attempt: Callable[[], object], seconds: float = 5.0) -> None:
 
 @pytest.fixture(scope="module")
 def nghttp() -> None:
-    """Skip where Debian's HTTP/2 programs are missing and cannot be installed."""
-    if all(map(shutil.which, ("nghttpd", "h2load", "curl"))):
-        return
-    packages = ["nghttp2-client", "nghttp2-server", "curl"]
-    command = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages]
-    if not shutil.which("apt-get") or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip(f"nghttpd, h2load or curl is missing (apt-get install {' '.join(packages)})")
+    """Have Debian's HTTP/2 programs."""
+    for program, package in (("nghttpd", "nghttp2-server"), ("h2load", "nghttp2-client"), ("curl", "curl")):
+        installed(program, package)
 
 
 def test_programs_that_talk_sbi_are_seen_from_both_ends(hook: str, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from deploy.demo import live_hindrance
 from deploy.stack import kafka
 from schemas.config import load
 from tests.broker import broker, free_ports
+from tests.debian import installed
 
 ROOT = Path(__file__).parent.parent
 FULL = Path(__file__).parent / "captures" / "open5gs-registration-full.pcapng"
@@ -211,9 +212,7 @@ def nobody() -> tuple[str, ...]:
     """Return what makes a command somebody's who has no rights; skip where he cannot even start it."""
     if os.geteuid() != 0:
         return ()
-    if not shutil.which("setpriv"):
-        pytest.skip("this is root, and setpriv is missing to become somebody else")
-    become = ("setpriv", "--reuid=65534", "--clear-groups", "--")
+    become = (installed("setpriv", "util-linux"), "--reuid=65534", "--clear-groups", "--")
     if run("--help", launcher=become)[0] != 0:
         pytest.skip(f"{ROOT} or its Python cannot be read by others than root")
     return become

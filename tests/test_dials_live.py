@@ -1,10 +1,8 @@
 """What the supervisor tells the kernel side to leave out is left out, counted to the byte, and told of each minute."""
 
-import os
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,13 +11,10 @@ from collector.message import Vantage
 from collector.probes import Dials, Probes
 from collector.record import COPY_AT_MOST, FLOW_MINUTE, ONE_IN, Moved, head_of, moved_of
 from schemas.config import Collector
+from tests.kernel import LIVE
 from tests.live_peers import PREFACE, Recorder, connected, observed
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
-]
+pytestmark = LIVE
 MOST, CALL = 2_048, 7_001  # bytes of a call: copied, and in all
 
 

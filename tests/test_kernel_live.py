@@ -1,9 +1,7 @@
 """The kernel source on this kernel: bytes captured are bytes sent, at both ends, with every hook that loads here."""
 
-import os
 import socket
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -11,13 +9,10 @@ from collector.kernel_source import KernelSource, loaded
 from collector.message import Vantage
 from schemas.config import Collector
 from schemas.refusal import Refusal
+from tests.kernel import LIVE
 from tests.live_peers import WHOLE, WITH_GAPS, Case, Recorder, Sent, connected, observed
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
-]
+pytestmark = LIVE
 HOOKS = ("sock", "fexit", "kprobe", "syscall")
 AGENT = replace(Collector(), ring_bytes=16_777_216)
 

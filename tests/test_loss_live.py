@@ -12,13 +12,10 @@ import pytest
 
 from collector.probes import MAPS, Probes, Window
 from collector.record import HEAD, Head, Kind, ending_of, head_of
+from tests.kernel import LIVE
 from tests.live_peers import PREFACE, pattern, receive
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
-]
+pytestmark = LIVE
 HOOKS = ("sock", "fexit", "kprobe", "syscall")
 SMALLEST_RING = 65_536
 SIZES = (101, 1_009, 4_099, 20_011)  # of calls: each class of records, and several of the largest for one call

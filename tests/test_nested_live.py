@@ -12,12 +12,9 @@ from typing import IO, Any
 import pytest
 
 from deploy.demo_peers import producers, talk
+from tests.kernel import LIVE
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
-]
+pytestmark = LIVE
 ROOT = Path(__file__).parent.parent
 COUNT = 23
 NODE = """

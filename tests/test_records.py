@@ -2,6 +2,7 @@
 
 import copy
 import io
+import json
 from typing import Any
 
 import fastavro
@@ -21,16 +22,20 @@ LONGS = st.integers(-(1 << 63), (1 << 63) - 1)
 def values(kind: Any) -> st.SearchStrategy[Any]:
     """Return values of an Avro type."""
     if isinstance(kind, list):
-        return st.none() | values(kind[1])
+        return st.one_of([values(one) for one in kind])
     if isinstance(kind, dict):
         inner = {
             "record": lambda: st.fixed_dictionaries({one["name"]: values(one["type"]) for one in kind["fields"]}),
             "array": lambda: st.lists(values(kind["items"]), max_size=3),
             "map": lambda: st.dictionaries(st.text(max_size=3), values(kind["values"]), max_size=3),
             "enum": lambda: st.sampled_from(kind["symbols"]),
+            "fixed": lambda: st.binary(min_size=kind["size"], max_size=kind["size"]),
         }
         return inner[kind["type"]]() if kind["type"] in inner else values(kind["type"])
+    reals = st.floats(width=32, allow_nan=False)
     simple = {"string": st.text(max_size=5), "boolean": st.booleans(), "int": st.integers(-5, 1 << 31 - 1)}
+    simple |= {"null": st.none(), "double": reals, "float": reals, "bytes": st.binary(max_size=5)}
+    simple |= {"Mark": st.binary(min_size=5, max_size=5)}
     return simple.get(kind, LONGS)
 
 
@@ -53,7 +58,17 @@ def older() -> Any:
     return schema
 
 
-SCHEMAS = {"ours": OURS, "older": older()}
+def newer() -> Any:
+    """Return the schema of a release that has more, of every type that Avro has."""
+    schema = copy.deepcopy(OURS)
+    fixed = {"type": "fixed", "name": "Mark", "size": 5}
+    kinds = ["double", "float", "bytes", fixed, "Mark", ["null", "string", "double", fixed["name"]], ["long", "null"]]
+    delta = schema["fields"][-1]["type"]["items"]
+    delta["fields"] += [{"name": f"later{number}", "type": kind} for number, kind in enumerate(kinds)]
+    return schema
+
+
+SCHEMAS = {"ours": OURS, "older": older(), "newer": newer()}
 
 
 def written(schema: Any, value: Any) -> bytes:
@@ -95,6 +110,8 @@ def test_cut_or_changed_octets_are_malformed_or_read(data: st.DataObject) -> Non
         ({"name": "deltas", "type": "long"}, "long in the place of"),
         ({"name": "other", "type": "long"}, "no first_number"),
         ({"name": "first_number"}, "KeyError"),
+        ({"name": "later", "type": {"type": "record", "name": "Empty", "fields": []}}, "takes no octets"),
+        ({"name": "later", "type": {"type": "array", "items": "null"}}, "array of what takes no octets"),
     ],
 )
 def test_a_schema_that_is_none_of_ours_is_malformed(changed: Any, said: str) -> None:
@@ -109,7 +126,8 @@ def test_a_schema_that_is_none_of_ours_is_malformed(changed: Any, said: str) -> 
         (b"", "no number at octet 0"),
         (b"\xff" * 12, "no number at octet 0"),
         (b"\x00\x02\xfe\xff\x03", "32767 items in 0 octets"),
-        (b"\x00\x02\x02\x08ab", "a string of 4 octets in 2"),
+        (b"\x00\x02\x02\x08ab", "4 octets of 2"),
+        (b"\x00\x02" + b"\xff" * 9 + b"\x01\x00", "items in"),
     ],
 )
 def test_octets_that_are_none_of_it_are_malformed(octets: bytes, said: str) -> None:
@@ -121,3 +139,18 @@ def test_a_record_that_holds_itself_is_malformed() -> None:
     schema = {"type": "record", "name": "A", "fields": [{"name": "a", "type": {"type": "array", "items": "A"}}]}
     with pytest.raises(Malformed, match="its schema"):
         plan(schema, {"type": "record", "name": "B", "fields": []})
+
+
+def test_an_enumeration_with_more_symbols_is_malformed() -> None:
+    text = json.dumps(OURS).replace('"symbols": ["client"', '"symbols": ["satellite", "client"')
+    with pytest.raises(Malformed, match="Vantage has symbols that are not known here"):
+        plan(json.loads(text), OURS)
+
+
+def test_types_that_name_one_another_many_times_are_planned_once() -> None:
+    kind: Any = "long"
+    for number in range(60):
+        fields = [{"name": "a", "type": kind}, {"name": "b", "type": kind if number == 0 else kind["name"]}]
+        kind = {"type": "record", "name": f"R{number}", "fields": fields}
+    added = {"name": "later", "type": kind}
+    plan(OURS | {"fields": [*OURS["fields"], added]}, OURS)

@@ -5,7 +5,6 @@ Every user has the rights that `sbiscope schema acl` names and no others.
 
 import json
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -44,10 +43,7 @@ from tests.front import Front, front
 from tests.local_stack import until
 from tests.secure_broker import ADMIN, MUTUAL, SecureBroker, secure_broker
 
-pytestmark = [
-    pytest.mark.stack,
-    pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl to make certificates with"),
-]
+pytestmark = pytest.mark.stack
 ROOT = Path(__file__).parent.parent
 FULL = Path(__file__).parent / "captures" / "open5gs-registration-full.pcapng"
 LATER = FULL.with_name("open5gs-registration-midstream.pcapng")

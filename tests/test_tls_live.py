@@ -18,11 +18,10 @@ from tests.test_agent_live import Agent, agent, each, free_port, nghttp, seen, w
 from tests.tls_peers import BlockingClient
 
 __all__ = ["nghttp"]  # a fixture
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
-]
+from tests.debian import installed
+from tests.kernel import LIVE
+
+pytestmark = LIVE
 ROOT = Path(__file__).parent.parent
 PROGRAMS = ROOT / "tests/tls_programs"
 COUNT = 23
@@ -43,8 +42,7 @@ def followed() -> None:
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Make a certificate and its key."""
-    if not shutil.which("openssl"):
-        pytest.skip("no openssl to make a certificate with")
+    installed("openssl", "openssl")
     place = tmp_path_factory.mktemp("tls")
     files = str(place / "certificate.pem"), str(place / "key.pem")
     curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=localhost"]

@@ -1,7 +1,6 @@
 """The agent beside Go's HTTP/2 client and server: every exchange played is told as it was played, by both ends."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,14 +11,11 @@ from typing import Any
 import pytest
 
 from deploy.demo import observing_line
+from tests.kernel import LIVE
 from tests.traffic_maker.exchanges import Exchange, mixed, of_capture
 from tests.traffic_maker.maker import NoGo, Played, program, serving
 
-pytestmark = [
-    pytest.mark.root,
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
-    pytest.mark.skipif(not Path("/sys/kernel/btf/vmlinux").exists(), reason="this kernel has no BTF"),
-]
+pytestmark = LIVE
 ROOT = Path(__file__).parent.parent
 CAPTURE = ROOT / "tests/captures/open5gs-registration-full.pcapng"
 COUNT, RATE, CONNECTIONS = 1_009, 400, 7
