@@ -10,10 +10,10 @@ cdef class Cursor:
     cpdef long long items(self) except? -1
 
 cdef class Plan:
-    cdef int kind
+    cdef readonly int kind
     cdef tuple parts
     cdef tuple symbols
-    cdef Py_ssize_t size
+    cdef readonly Py_ssize_t size
     cdef public list places
     cdef public list blank
 
