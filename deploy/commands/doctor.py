@@ -45,13 +45,13 @@ def _build() -> Finding:
 
 
 def _java() -> Finding:
-    from deploy.stack.kafka import java, version
+    from deploy.stack.java import java
 
     try:
-        path = java()
+        found = java()
     except Refusal as refusal:
         return Finding("Java", False, f"{refusal.failed}: {refusal.seen}", refusal.advice)
-    return Finding("Java", True, f"{version(path)}, {path}")
+    return Finding("Java", True, f"{found.version}, {found.program}")
 
 
 def _maven() -> Finding:

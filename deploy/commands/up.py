@@ -63,20 +63,21 @@ def _place(config: "Config") -> "Layout":
 
 
 def _can_start(config: "Config", tell: "Callable[[str], None]") -> None:
-    """Raise Refusal where something is missing that every start needs: Java, jars, a free port."""
+    """Raise Refusal where something is missing that every start needs: a free port, Java, jars."""
     from deploy.stack import kafka, parts
 
     stack = config.stack
     ports = []
     if not config.kafka.bootstrap:
         ports += [("kafka_port", stack.kafka_port), ("kafka_controller_port", stack.kafka_controller_port)]
-        kafka.prepare(tell)
     if not config.clickhouse.url:
         ports.append(("clickhouse_port", stack.clickhouse_port))
     for key, port in ports:
         if not parts.is_free(port):
             advice = f"end what listens there, or set SBISCOPE_STACK_{key.upper()}"
             raise Refusal("a port is taken", f"127.0.0.1:{port} ({key})", advice)
+    if not config.kafka.bootstrap:
+        kafka.prepare(tell)
 
 
 def _launch(place: "Layout", config: str | None) -> None:

@@ -7,6 +7,7 @@ soon as it serves; without it everything works as well.
 import fcntl
 import hashlib
 import os
+import shutil
 import socket
 import subprocess
 import tempfile
@@ -15,56 +16,83 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from deploy.stack.java import Java
+from deploy.stack.process import die_with
+
 SERVES_S = 60.0
 ENDS_S = 60.0
 
 
-def archive(jars: Path, java: str, version: str) -> Path:
+def path(jars: Path, java: Java) -> Path:
     """Return where the archive of these jars is for this Java, whether it is there or not."""
-    mark = hashlib.sha256(f"{os.path.realpath(java)} {version}".encode()).hexdigest()[:8]
+    program = Path(java.program).resolve()
+    mark = hashlib.sha256(f"{program} {java.version} {program.stat().st_mtime_ns}".encode()).hexdigest()[:8]
     return jars.with_name(f"{jars.name}-{mark}.jsa")
 
 
-def make(target: Path, command: Callable[[Path, int, int], list[str]]) -> None:
-    """Make the archive where it is missing and nobody else is at it.
+def is_wanted(archive: Path) -> bool:
+    """Tell whether it is neither there nor found impossible before."""
+    return not archive.exists() and not _impossible(archive).exists()
 
-    `command` returns the command of a broker in a directory of its own, on two ports. Raises OSError, or TimeoutExpired
-    where the broker does not end.
+
+def make(archive: Path, command: Callable[[Path, int, int], list[str]]) -> bool:
+    """Make the archive, unless somebody else is at it; false where this Java made none, which is not tried again.
+
+    `command` returns the command of a broker in a directory of its own, on two ports. Raises OSError, TimeoutExpired
+    where the broker does not end, or what `command` raises.
     """
-    jars = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY)
+    jars = os.open(archive.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         fcntl.flock(jars, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if not target.exists():
-            with tempfile.TemporaryDirectory(dir=target.parent, prefix="classes-") as directory:
-                _train(Path(directory), target, command)
     except BlockingIOError:
-        pass
+        os.close(jars)
+        return True
+    try:
+        if not is_wanted(archive):
+            return archive.exists()
+        _train(archive, command)
+        if not archive.exists():
+            _impossible(archive).touch()
+        return archive.exists()
     finally:
         os.close(jars)
 
 
-def _train(directory: Path, target: Path, command: Callable[[Path, int, int], list[str]]) -> None:
-    port, controller = _free_ports()
-    made = directory / target.name
-    program, *words = command(directory, port, controller)
-    words = [program, f"-XX:ArchiveClassesAtExit={made}", *words]
-    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+def _impossible(archive: Path) -> Path:
+    return archive.with_suffix(".none")
+
+
+def _train(archive: Path, command: Callable[[Path, int, int], list[str]]) -> None:
+    for left in archive.parent.glob("classes-*"):  # by one that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix="classes-") as directory:
+        made = Path(directory) / archive.name
+        ports = _free_ports()
+        program, *words = command(Path(directory), *ports)
+        if _ran([program, f"-XX:ArchiveClassesAtExit={made}", *words], ports[0]) and made.exists():
+            made.rename(archive)
+
+
+def _ran(words: list[str], port: int) -> bool:
+    """Run a broker until it serves, and end it; false where it never did."""
+    bound = die_with(os.getpid())  # a killed command leaves no broker
+    with subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=bound) as process:  # noqa: PLW1509
         try:
-            _wait(process, port)
+            served = _serves(process, port)
             process.terminate()
             process.wait(ENDS_S)
         finally:
             process.kill()
-    if made.exists():
-        made.rename(target)
+    return served
 
 
-def _wait(process: "subprocess.Popen[bytes]", port: int) -> None:
+def _serves(process: "subprocess.Popen[bytes]", port: int) -> bool:
     end = time.monotonic() + SERVES_S
     while time.monotonic() < end and process.poll() is None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1.0):
-            return
+            return True
         time.sleep(0.1)
+    return False
 
 
 def _free_ports() -> tuple[int, int]:

@@ -1,9 +1,6 @@
 """How the local broker is set up and started: Apache Kafka in KRaft mode, one process, on the machine's Java."""
 
 import base64
-import os
-import re
-import shutil
 import string
 import subprocess
 import uuid
@@ -11,34 +8,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from deploy.stack.class_archive import archive, make
+from deploy.stack import class_archive
 from deploy.stack.jars import FOLDER, fetch
+from deploy.stack.java import java
 from deploy.stack.layout import Layout
 from schemas.config import Stack
 from schemas.refusal import Refusal
-
-JAVA = 17  # the oldest that Kafka 4's server runs on
-INSTALL = "install one: sudo apt-get install openjdk-17-jre-headless"
-
-
-def java() -> str:
-    """Return the path of a Java that runs Kafka; raises Refusal where there is none."""
-    home = os.environ.get("JAVA_HOME")
-    found = shutil.which("java", path=f"{home}/bin") if home else None
-    found = found or shutil.which("java")
-    if found is None:
-        raise Refusal("Kafka needs Java 17 or newer", "no java on the path", INSTALL)
-    said = version(found)
-    if int(said.partition(".")[0] or 0) < JAVA:
-        raise Refusal("Kafka needs Java 17 or newer", f"{found} is {said or 'of no known version'}", INSTALL)
-    return found
-
-
-def version(program: str) -> str:
-    """Return the version that a Java says it has, "" if it says none."""
-    said = subprocess.run([program, "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d[^"]*)"', said)
-    return found[1] if found else ""
 
 
 def prepare(tell: Callable[[str], None]) -> Path:
@@ -46,15 +21,18 @@ def prepare(tell: Callable[[str], None]) -> Path:
 
     Raises Refusal where Java is missing or the jars cannot be fetched.
     """
-    program = java()
+    found = java()
     jars = fetch(tell)
-    target = archive(jars, program, version(program))
-    if not target.exists():
-        tell("preparing Kafka's classes, once (6 s)")
+    archive = class_archive.path(jars, found)
+    if class_archive.is_wanted(archive):
+        tell("preparing Kafka's classes, once")
         try:
-            make(target, lambda place, *ports: _trained(Layout(place), jars, *ports))
+            made = class_archive.make(archive, lambda place, *ports: _trained(Layout(place), jars, *ports))
         except (OSError, subprocess.TimeoutExpired, Refusal) as error:
-            tell(f"Kafka will start more slowly, its classes are not prepared: {error}")
+            tell(f"Kafka starts more slowly here, its classes cannot be prepared: {error}")
+        else:
+            if not made:
+                tell("Kafka starts more slowly here, this Java archives no classes")
     return jars
 
 
@@ -67,16 +45,16 @@ def command(stack: Stack, place: Layout, jars: Path) -> list[str]:
 
     Raises Refusal where Java is missing or the storage cannot be formatted.
     """
-    program = java()
+    found = java()
     settings = place.kafka / "server.properties"
     data = place.kafka / "data"
     place.kafka.mkdir(parents=True, exist_ok=True)
     place.logs.mkdir(parents=True, exist_ok=True)
     places = {"port": stack.kafka_port, "controller_port": stack.kafka_controller_port, "data": data}
     settings.write_text(string.Template((FOLDER / "server.properties").read_text()).substitute(places))
-    ready = archive(jars, program, version(program))
-    classes = [f"-XX:SharedArchiveFile={ready}"] if ready.exists() else []
-    words = [program, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *classes]
+    archive = class_archive.path(jars, found)
+    classes = [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
+    words = [found.program, "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", *classes]
     words += [f"-Dlog4j2.configurationFile={FOLDER}/log4j2.xml", f"-Dsbiscope.logs={place.logs}"]
     words += ["-Djava.awt.headless=true", "-cp", f"{jars}/*"]
     if not (data / "meta.properties").exists():

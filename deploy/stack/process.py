@@ -73,7 +73,7 @@ class Watched:
                 stderr=log,
                 env=self.environment,
                 start_new_session=True,  # Ctrl-C in a terminal is for the command, not for the parts
-                preexec_fn=_die_with(os.getpid()),  # noqa: PLW1509 (the supervisor has one thread)
+                preexec_fn=die_with(os.getpid()),  # noqa: PLW1509 (the supervisor has one thread)
             )
         if self.process.stdin is not None:
             self.process.stdin.write(data)
@@ -156,7 +156,7 @@ def ended(status: int) -> str:
     return f"was ended by {known.get(-status, f'signal {-status}')}"
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def die_with(parent: int) -> Callable[[], None]:
     """Return what a child does first: let the kernel kill it when the supervisor dies, however that dies."""
 
     def bind() -> None:
