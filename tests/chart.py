@@ -45,9 +45,15 @@ SETS: dict[str, dict[str, Any]] = {
         "alerts.webhookSecret": "alertmanager",
         "alerts.webhookCaSecret": "alertmanager-ca",
     },
-    "a place to trace in": {"trace.enabled": True, "pseudonym.keyId": "k3", "pseudonym.pastKeyIds": ["k1", "k2"]},
+    "a place to trace in": {
+        "trace.enabled": True,
+        "clickhouse.readerSecret": "reader",
+        "pseudonym.keyId": "k3",
+        "pseudonym.pastKeyIds": ["k1", "k2"],
+    },
     "a place to trace in, own keys": {
         "trace.enabled": True,
+        "clickhouse.readerSecret": "reader",
         "pseudonym.secret": "mine",
         "pseudonym.pastKeyIds": ["k0"],
         "clickhouse.url": "https://clickhouse:8443",

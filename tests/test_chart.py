@@ -223,7 +223,11 @@ def test_workers_follow_the_lag() -> None:
         ({"streams.stages.sink.replicas": 5}, "sink: 5 workers for kafka.partitions = 4: those above it would be idle"),
         ({"streams.stages.webhook.enabled": True}, "alerts.webhookSecret must be given for the stage webhook"),
         ({"kafka.tls.certSecret": "mine"}, "a certificate (mine) is shown only where kafka.tls.enabled"),
-        ({"trace.enabled": True, "pseudonym.pastKeyIds": ["k1"]}, "pseudonym.pastKeyIds: k1 is pseudonym.keyId"),
+        ({"trace.enabled": True}, "trace.enabled wants clickhouse.readerSecret"),
+        (
+            {"trace.enabled": True, "clickhouse.readerSecret": "reader", "pseudonym.pastKeyIds": ["k1"]},
+            "pseudonym.pastKeyIds: k1 is pseudonym.keyId",
+        ),
         ({"pseudonym.pastKeyIds": ["K 1"]}, "'/pseudonym/pastKeyIds/0': 'K 1' does not match"),
         ({"pseudonym.keyId": "K 1"}, "'/pseudonym/keyId': 'K 1' does not match"),
         ({"report.format": "pdf"}, "report.format pdf makes a file: give report.claim"),

@@ -118,6 +118,18 @@ def test_who_traces_has_the_key_in_use_and_earlier_ones(values: str, secrets: di
     assert past == SETS[values]["pseudonym.pastKeyIds"]
 
 
+def test_who_traces_has_the_readers_account_and_reaches_clickhouse_alone() -> None:
+    said = rendered(SETS["a place to trace in"] | {"networkPolicy.enabled": True})
+    (pod,) = [pod for _, pod in pods(said) if pod["containers"][0]["name"] == "trace"]
+    assert {name for name in environment(pod) if "USER" in name or "PASSWORD" in name} == {
+        "SBISCOPE_CLICKHOUSE_READER_USER",
+        "SBISCOPE_CLICKHOUSE_READER_PASSWORD",
+    }
+    (policy,) = [one for one in said if one["kind"] == "NetworkPolicy" and one["metadata"]["name"].endswith("-trace")]
+    ports = [port["port"] for rule in policy["spec"]["egress"] for port in rule.get("ports", [])]
+    assert (8123 in ports, 9092 in ports) == (True, False)
+
+
 def _tracing(values: dict[str, Any]) -> tuple[list[str], dict[str, str]]:
     """Return the names of the keys, that in use first, and the Secret of each."""
     (pod,) = [pod for _, pod in pods(rendered(values)) if pod["containers"][0]["name"] == "trace"]
