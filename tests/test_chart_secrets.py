@@ -118,6 +118,7 @@ def test_who_traces_has_the_key_in_use_and_earlier_ones(values: str, secrets: di
     assert past == SETS[values]["pseudonym.pastKeyIds"]
 
 
+@needs_helm
 def test_who_traces_has_the_readers_account_and_reaches_clickhouse_alone() -> None:
     said = rendered(SETS["a place to trace in"] | {"networkPolicy.enabled": True})
     (pod,) = [pod for _, pod in pods(said) if pod["containers"][0]["name"] == "trace"]
