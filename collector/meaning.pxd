@@ -30,7 +30,7 @@ cdef class Meaning:
     cdef dict _asked_before
     cdef dict _bodies
     cdef dict _bodies_before
-    cdef Py_ssize_t _bodies_bytes
+    cdef readonly Py_ssize_t _bodies_bytes
     cdef dict _told
     cdef long long _number
     cdef Read _no_body

@@ -31,7 +31,7 @@ if cython.compiled:
     from cython.cimports.collector.halves import Message
     from cython.cimports.collector.hop import event_id, exchange_key
     from cython.cimports.collector.identifiers import Identifiers
-    from cython.cimports.collector.read import Read
+    from cython.cimports.collector.read import Read, weight_of
     from cython.cimports.collector.references import References, Subject
     from cython.cimports.collector.sbi_headers import Fields, HeaderReader
 else:
@@ -40,7 +40,7 @@ else:
     from collector.halves import Message
     from collector.hop import event_id, exchange_key
     from collector.identifiers import Identifiers
-    from collector.read import Read
+    from collector.read import Read, weight_of
     from collector.references import References, Subject
     from collector.sbi_headers import Fields, HeaderReader
 
@@ -52,7 +52,7 @@ MOST_ENDS = 65_536
 MOST_ASKED = 32_768  # requests whose answer is awaited, twice
 LARGEST_BODY = 16_384  # remembered, as it comes again from the other end and on the next hop
 MOST_BODIES_BYTES = 1_048_576  # twice
-BODY_OVERHEAD = 512  # about what the facts take
+LONGEST_KIND = 256  # characters of the content-type of a body remembered, and of its coding
 CLOSED = int(Ended.CLOSED)
 MALFORMED = BodyState.MALFORMED
 NO_OTHERS: dict[str, str] = {}
@@ -77,6 +77,14 @@ class Told:
         self.plmn = told.plmn
         self.guami = told.guami
         self.nf_instance = told.nf_instance
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def is_longer(text: str | None, most: cython.Py_ssize_t) -> cython.bint:
+    """Tell whether there is a text of more than `most` characters."""
+    return text is not None and len(text) > most
 
 
 @cython.final
@@ -207,11 +215,12 @@ class Meaning:
         size: cython.Py_ssize_t = len(body)
         if message.body_bytes == 0:
             return self._no_body
-        if size == 0 or size > LARGEST_BODY or size != message.body_bytes:
-            facts = read_body(fields.content_type_whole, fields.content_encoding, body, message.body_bytes)
-            return self._no_body if facts is NO_BODY else Read(facts, self._redact)
         kind: str | None = fields.content_type_whole
         coding: str | None = fields.content_encoding
+        is_whole: cython.bint = 0 < size == message.body_bytes
+        if not is_whole or size > LARGEST_BODY or is_longer(kind, LONGEST_KIND) or is_longer(coding, LONGEST_KIND):
+            facts = read_body(kind, coding, body, message.body_bytes)
+            return self._no_body if facts is NO_BODY else Read(facts, self._redact)
         read: Read | None = self._bodies.get(body)
         if read is None:
             read = self._bodies_before.get(body)
@@ -223,7 +232,10 @@ class Meaning:
         return self._no_body if read.facts is NO_BODY else read
 
     def _remember_body(self, body: bytes, read: Read) -> None:
-        weight: cython.Py_ssize_t = len(body) + BODY_OVERHEAD
+        weight: cython.Py_ssize_t = weight_of(body, read)
+        replaced: Read | None = self._bodies.get(body)
+        if replaced is not None:  # it came under another kind
+            self._bodies_bytes -= weight_of(body, replaced)
         self._bodies_bytes += weight
         if self._bodies_bytes > MOST_BODIES_BYTES:
             self._bodies_before = self._bodies

@@ -11,3 +11,5 @@ cdef class Read:
     cdef str result
     cdef str nf_status
     cdef bint remote_error
+
+cdef Py_ssize_t weight_of(bytes body, Read read) noexcept

@@ -13,6 +13,8 @@ if cython.compiled:
 else:
     from collector.body import BodyFacts
 
+OVERHEAD = 512  # about what the facts take
+
 
 @cython.no_gc
 @cython.final
@@ -36,3 +38,12 @@ class Read:
         self.short: bytes | None = None
         self.kind: str | None = None  # of a body that is remembered: as what it was read
         self.coding: str | None = None
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def weight_of(body: bytes, read: Read) -> cython.Py_ssize_t:
+    """Return about how many octets a remembered body takes with its kind and its facts."""
+    kind: cython.Py_ssize_t = 0 if read.kind is None else len(read.kind)
+    coding: cython.Py_ssize_t = 0 if read.coding is None else len(read.coding)
+    return OVERHEAD + len(body) + kind + coding

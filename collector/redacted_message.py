@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from collector.body_redaction import BodyRedaction
 from collector.halves import Message
+from collector.header_text import plain_text
 from collector.message import Ended, Half
+from collector.other_headers import NAME
 from collector.pseudonym import Pseudonyms
 from collector.redaction import SECRET_HEADERS, Redaction
-from collector.sbi_headers import CONNECT_INFO, CUSTOM, NAME, plain_text
+from collector.sbi_headers import CONNECT_INFO, CUSTOM
 from collector.selection import SBI
 
 CHANGED = frozenset({"content-length", "content-encoding", "content-type", "host"})

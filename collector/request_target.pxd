@@ -17,6 +17,7 @@ cdef class RequestTarget:
     cdef tuple _segments
     cdef str _instance
     cdef readonly str requester
+    cdef readonly bint is_kept
     cdef readonly dict matches
     cdef public Matched asked
     cdef public str place
@@ -34,8 +35,10 @@ cdef class RequestTargets:
     cdef Catalogue _catalogue
     cdef object _callbacks
     cdef object _redaction
-    cdef dict _kept
+    cdef readonly dict _kept
+    cdef readonly Py_ssize_t held_bytes
 
     cpdef RequestTarget of(self, bytes path)
+    cdef int _make_room(self, Py_ssize_t weight) except -1
     cdef str _tail(self, str plain)
     cpdef Matched match(self, RequestTarget target, str method)

@@ -7,11 +7,11 @@ from typing import Any
 import cython
 
 from collector.callbacks import Callbacks
-from collector.catalogue import NOTHING, Match, segments_of
+from collector.catalogue import LONGEST_METHOD, NOTHING, Match, segments_of
+from collector.header_text import LONGEST_URI, plain_text, shortened
 from collector.network_function import instance_in
 from collector.percent import decoded
 from collector.redaction import Redaction
-from collector.sbi_headers import LONGEST_URI, plain_text, shortened
 
 if cython.compiled:
     from cython.cimports.collector.catalogue import Catalogue
@@ -21,6 +21,10 @@ else:
 CACHED = 8_192
 LONGEST_CACHED = 1_024
 MOST_METHODS = 9
+MOST_HELD_BYTES = 16_777_216  # targets and their matches, about
+COPIES = 8  # of a path's octets, at most: as it came, plain, redacted, its tail, its path, its segments
+TARGET_OVERHEAD = 768
+MATCH_OVERHEAD = 768  # a masked resource, too
 REQUESTER = re.compile(r"[?&]requester-nf-type=([A-Z0-9_]{2,20})(?:&|$)")
 NSSF_CONSUMER = re.compile(r"[?&]nf-type=([A-Z0-9_]{2,20})(?:&|$)")  # TS 29.531 6.1.3.2.3.1
 
@@ -51,7 +55,7 @@ class RequestTarget:
     """One request target; plain stays in the process, text is what an event says.
 
     tail: what all hops have in common: the path from the API name on, the query decoded and sorted, as a proxy may
-    write its parameters anew in another order (Open5GS' SCP does). matches: by method.
+    write its parameters anew in another order (Open5GS' SCP does). matches: by method. is_kept: for the next request.
     """
 
     def __init__(self, plain: str, text: str, tail: str) -> None:
@@ -65,6 +69,7 @@ class RequestTarget:
         if "nf-type=" in plain:
             found = (NSSF_CONSUMER if "/nnssf-nsselection/" in plain else REQUESTER).search(plain)
         self.requester = found[1] if found is not None else None
+        self.is_kept = False
         self.matches: dict[str, Matched] = {}
         self.asked: Matched | None = None  # by what the producer was concluded last, and who it is
         self.place: str | None = None
@@ -104,6 +109,7 @@ class RequestTargets:
         self._callbacks = callbacks
         self._redaction = redaction
         self._kept: dict[bytes, RequestTarget] = {}
+        self.held_bytes = 0
 
     def of(self, path: bytes) -> RequestTarget:
         """Return what is known of the target `path`."""
@@ -112,11 +118,21 @@ class RequestTargets:
             plain = plain_text(path)
             text = shortened(self._redaction.text(plain), LONGEST_URI)
             target = RequestTarget(plain, text, self._tail(plain))
-            if len(path) <= LONGEST_CACHED:
-                if len(self._kept) >= CACHED:
-                    self._kept.clear()
+            if len(path) <= LONGEST_CACHED and path.isascii():
+                target.is_kept = True
+                self._make_room(COPIES * len(path) + TARGET_OVERHEAD)
                 self._kept[path] = target
         return target
+
+    def _make_room(self, weight: cython.Py_ssize_t) -> None:
+        """Count what is to be kept; where that is too much, all of before is forgotten."""
+        kept: RequestTarget
+        if self.held_bytes + weight > MOST_HELD_BYTES or len(self._kept) >= CACHED:
+            for kept in self._kept.values():
+                kept.is_kept = False
+            self._kept.clear()
+            self.held_bytes = 0
+        self.held_bytes += weight
 
     def _tail(self, plain: str) -> str:
         path, mark, query = plain.partition("?")
@@ -138,6 +154,7 @@ class RequestTargets:
             if match is None or match.operation is None:
                 match = self._callbacks.by_shape(target.segments()) or match or self._catalogue.unknown(target.plain)
             matched = Matched(match)
-            if len(target.matches) < MOST_METHODS:
+            if target.is_kept and len(asked) <= LONGEST_METHOD and len(target.matches) < MOST_METHODS:
                 target.matches[asked] = matched
+                self._make_room(MATCH_OVERHEAD)
         return matched

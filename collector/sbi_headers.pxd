@@ -1,3 +1,5 @@
+from collector.other_headers cimport Other, OtherHeaders
+
 cdef class Fields:
     cdef readonly str method
     cdef readonly bytes path
@@ -26,23 +28,15 @@ cdef class Fields:
     cdef readonly dict plain
     cdef readonly bint names_subject
 
-cdef class Other:
-    cdef bint is_secret
-    cdef bint is_read
-    cdef bint names_subject
-    cdef str name
-    cdef dict values
-
 cdef class HeaderReader:
     cdef object _redact
-    cdef object _redact_header
     cdef dict _slots
     cdef dict _texts
     cdef dict _locations
     cdef dict _numbers
     cdef dict _kinds
     cdef dict _seconds
-    cdef dict _named
+    cdef OtherHeaders _others
     cdef bytes _last_date
     cdef long long _last_second
     cdef list _met
@@ -58,6 +52,5 @@ cdef class HeaderReader:
     cdef int _take_location(self, Fields fields, bytes value) except -1
     cdef tuple _content_type(self, bytes value)
     cdef int _take_request_info(self, Fields fields, bytes value) except -1
-    cdef tuple _other(self, bytes name, bytes value)
     cdef int _put_other(self, Fields fields, tuple meaning) except -1
     cpdef object timestamp_us(self, bytes value)

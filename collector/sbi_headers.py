@@ -1,33 +1,36 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """What the header fields of a message say (TS 29.500 5.2.3): redacted text, numbers, times; secrets stay out."""
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
 import cython
 
+from collector.header_text import (
+    CACHED,
+    LONGEST_CACHED,
+    LONGEST_NAME,
+    LONGEST_TEXT,
+    LONGEST_URI,
+    joined,
+    plain_text,
+    remember,
+    shortened,
+)
 from collector.http_date import seconds_of, with_fraction
-from collector.redaction import SECRET_HEADERS, Redaction
+from collector.redaction import Redaction
 
 if cython.compiled:
     from cython.cimports.collector.http_date import begins_with, milliseconds_of
+    from cython.cimports.collector.other_headers import Other, OtherHeaders
 else:
     from collector.http_date import begins_with, milliseconds_of
+    from collector.other_headers import Other, OtherHeaders
 
 CUSTOM = b"3gpp-sbi-"
 CONNECT_INFO = b"3gpp-connect-req-info"  # TS 29.573 6.1.2.3.3: what a SEPP's CONNECT is for
 ACCESS_TOKEN = b"3gpp-sbi-access-token"  # TS 29.500 5.2.3.2.13: authorization, handed on by a proxy
-DISCOVERY = "3gpp-sbi-discovery-"
-PRODUCER_ID = "3gpp-sbi-producer-id"
-# What tells nothing of UE, session, slice, network or instance.
-NO_SUBJECT = frozenset({PRODUCER_ID, "target-nf-type", "service-names", "requester-nf-type", "requester-features"})
-CACHED = 4_096  # values remembered by kind
-LONGEST_CACHED = 256
-LONGEST_TEXT = 1_024  # characters of a value kept
-LONGEST_URI = 8_192
 MOST_OTHERS = 40  # header fields kept in sbi_headers
-NAME = re.compile(r"3gpp-(?:sbi-[a-z0-9-]{1,60}|connect-req-info)")
 
 METHOD = cython.declare(cython.int, 0)
 PATH = cython.declare(cython.int, 1)
@@ -128,29 +131,12 @@ class Fields:
 
 @cython.final
 @cython.cclass
-class Other:
-    """A 3gpp-Sbi-* field without a place of its own in the event, and the values it had."""
-
-    def __init__(self, name: bytes, redact: object) -> None:
-        text = plain_text(name.lower())
-        self.is_secret = text in SECRET_HEADERS or "credentials" in text or "token" in text
-        self.name = text if NAME.fullmatch(text) else "3gpp-sbi-?"
-        if callable(redact):
-            self.name = redact(self.name)
-        self.is_read = self.name.startswith(DISCOVERY) or self.name == PRODUCER_ID
-        self.names_subject = self.is_read and self.name.removeprefix(DISCOVERY) not in NO_SUBJECT
-        self.values: dict[bytes, tuple[str | None, str | None]] = {}
-
-
-@cython.final
-@cython.cclass
 class HeaderReader:
     """Reads header blocks, values that come again from memory; 0.1 us a field."""
 
     def __init__(self, redaction: Redaction) -> None:
         """Read with `redaction`: what it hides is hidden in every text of an event."""
         self._redact = redaction.text
-        self._redact_header = redaction.header
         self._slots: dict[bytes, int] = {name: slot for slot, name in enumerate(NAMED)}
         self._slots[ACCESS_TOKEN] = AUTHORIZATION
         self._texts: dict[bytes, str] = {}
@@ -162,7 +148,7 @@ class HeaderReader:
         self._last_second = 0
         self._met: list[Any] = [None] * MET
         self._met_meanings: list[Any] = [None] * MET
-        self._named: dict[bytes, Other] = {}
+        self._others: OtherHeaders = OtherHeaders(redaction)
 
     def read(self, headers: Sequence[tuple[bytes | None, bytes | None]]) -> Fields:
         """Return what the fields say; of one that is there twice, the first counts."""
@@ -170,6 +156,7 @@ class HeaderReader:
         field: tuple[bytes | None, bytes | None]
         slot: cython.int
         at: cython.Py_ssize_t = 0
+        is_short: cython.bint
         for field in headers:
             if cython.compiled:  # fields of an HPACK table are the same object each time (collector.hpack)
                 at = (cython.cast(cython.size_t, cython.cast(cython.p_void, field)) >> 4) & (MET - 1)
@@ -188,7 +175,8 @@ class HeaderReader:
             meaning = self._meaning(slot, name, value)
             self._put(fields, slot, meaning)
             # Neither what is long is kept, nor a secret.
-            if cython.compiled and len(value) <= LONGEST_CACHED and (slot != OTHER or meaning[2] is not None):
+            is_short = len(value) <= LONGEST_CACHED and len(name) <= LONGEST_NAME
+            if cython.compiled and is_short and (slot != OTHER or meaning[2] is not None):
                 self._met[at] = field
                 self._met_slots[at] = slot
                 self._met_meanings[at] = meaning
@@ -197,7 +185,7 @@ class HeaderReader:
     def _slot_of(self, name: bytes) -> int:
         """Remember which fields are further 3gpp-Sbi-* ones, as long as not too many names were made up."""
         slot = OTHER if name.startswith(CUSTOM) or name == CONNECT_INFO else IGNORED
-        if len(self._slots) < CACHED and len(name) <= LONGEST_CACHED:
+        if len(self._slots) < CACHED and len(name) <= LONGEST_NAME:
             self._slots[name] = slot
         return slot
 
@@ -214,7 +202,7 @@ class HeaderReader:
         if slot == MAX_RSP_TIME:
             return self._number(value, 99_999)
         if slot == OTHER:
-            return self._other(name, value)
+            return self._others.of(name, value)
         return self._text(value)
 
     def _put(self, fields: Fields, slot: cython.int, meaning: Any) -> None:
@@ -270,7 +258,7 @@ class HeaderReader:
             fields.authorization_scheme = scheme_of(value)
         elif slot == REQUEST_INFO:
             self._take_request_info(fields, value)
-            self._put_other(fields, self._other(name, value))
+            self._put_other(fields, self._others.of(name, value))
 
     def _take_location(self, fields: Fields, value: bytes) -> None:
         shown: tuple[str, str] | None = self._locations.get(value)
@@ -319,19 +307,6 @@ class HeaderReader:
             elif name.strip().lower() == "idempotency-key":
                 fields.idempotency_key = said.strip() or None
 
-    def _other(self, name: bytes, value: bytes) -> tuple[Any, ...]:
-        """Return which further field it is, its value if it is read, and its value if it may be told."""
-        other: Other | None = self._named.get(name)
-        if other is None:
-            other = Other(name, self._redact)
-            if len(self._named) < CACHED:
-                self._named[name] = other
-        shown = other.values.get(value)
-        if shown is None:
-            shown = self._shown(other, value)
-            remember(other.values, value, shown)
-        return (other, *shown)
-
     def _put_other(self, fields: Fields, meaning: tuple[Any, ...]) -> None:
         other: Other = meaning[0]
         plain, redacted = meaning[1], meaning[2]
@@ -348,13 +323,6 @@ class HeaderReader:
                 fields.others[other.name] = joined(fields.others[other.name], redacted)
             elif len(fields.others) < MOST_OTHERS:
                 fields.others[other.name] = redacted
-
-    def _shown(self, other: Other, value: bytes) -> tuple[str | None, str | None]:
-        if other.is_secret:
-            return None, None
-        text = plain_text(value)
-        redacted = self._redact_header(other.name, text)
-        return text if other.is_read else None, redacted if redacted is None else shortened(redacted, LONGEST_TEXT)
 
     def _text(self, value: bytes) -> str:
         text = self._texts.get(value)
@@ -375,26 +343,3 @@ class HeaderReader:
 def scheme_of(value: bytes) -> str:
     """Return how a request proves that it may ask: `bearer` (RFC 6750) or `other`; nothing else of it is kept."""
     return "bearer" if value[:7].lower() == b"bearer " else "other"
-
-
-def plain_text(value: bytes) -> str:
-    """Return octets as text; those that are no UTF-8 stay visible, escaped."""
-    return value.decode("utf-8", "backslashreplace")
-
-
-def shortened(text: str, most: int) -> str:
-    """Return `text`, of an absurd length only its beginning, which the ellipsis shows."""
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def joined(first: str, second: str) -> str:
-    """Return the values of a field that is there twice as one list (RFC 9110 5.3)."""
-    return shortened(f"{first}, {second}", LONGEST_TEXT)
-
-
-def remember(cache: dict[bytes, Any], value: bytes, meaning: object) -> None:
-    """Keep what a short value means; a full cache begins anew."""
-    if len(value) <= LONGEST_CACHED:
-        if len(cache) >= CACHED:
-            cache.clear()
-        cache[value] = meaning

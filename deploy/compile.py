@@ -41,6 +41,8 @@ COMPILED = (
     "collector.resource",
     "collector.references",
     "collector.http_date",
+    "collector.header_text",
+    "collector.other_headers",
     "collector.sbi_headers",
     "collector.asked",
     "collector.hop",

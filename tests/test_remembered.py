@@ -1,0 +1,156 @@
+"""What the meaning layer remembers of hostile peers: names, values, kinds, bodies and paths, bounded in octets."""
+
+import random
+import tracemalloc
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from collector.callbacks import Callbacks
+from collector.catalogue import Catalogue
+from collector.meaning import MOST_BODIES_BYTES
+from collector.other_headers import MOST_HELD_BYTES, OtherHeaders
+from collector.pseudonym import Pseudonyms
+from collector.read import OVERHEAD
+from collector.redaction import Redaction
+from collector.request_target import MOST_HELD_BYTES as MOST_TARGET_BYTES
+from collector.request_target import RequestTargets
+from collector.sbi_headers import HeaderReader
+from tests.meant import ENDS, plain, request, response
+
+Field = tuple[bytes, bytes]
+JSON = b"application/json"
+MB = 1_000_000
+DRAWN = random.Random(7)
+
+
+def unhurried() -> Redaction:
+    """Return a redaction that remembers next to nothing itself."""
+    return Redaction(Pseudonyms(None), cached=1)
+
+
+def held_bytes(act: Callable[[], object]) -> int:
+    """Return what is held more after `act` than before, the interpreter's small change aside."""
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        kept = act()
+        return tracemalloc.get_traced_memory()[0] - before if kept is not None else 0
+    finally:
+        tracemalloc.stop()
+
+
+def values_by_name() -> Iterator[Field]:
+    """Yield random values under a few names."""
+    for number in range(40_000):
+        yield b"3gpp-sbi-a%d" % (number % 20), DRAWN.randbytes(60).hex().encode()
+
+
+def values_that_grow() -> Iterator[Field]:
+    """Yield values whose octets become sixteen as text."""
+    for number in range(4_000):
+        yield b"3gpp-sbi-discovery-x", "😀".encode() + b"\xff" * 245 + b"%07d" % number
+
+
+def long_names(start: bytes) -> Callable[[], Iterator[Field]]:
+    """Return names of 30 KB."""
+    return lambda: ((start + b"%05d" % number + b"x" * 30_000, b"y") for number in range(700))
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        values_by_name,
+        values_that_grow,
+        long_names(b"3gpp-sbi-"),
+        long_names(b"x-"),
+        lambda: ((b"server", one[1]) for one in values_that_grow()),
+        lambda: ((b"location", one[1]) for one in values_that_grow()),
+        lambda: ((b"content-type", one[1]) for one in values_that_grow()),
+    ],
+    ids=["values of a name", "values that grow", "names", "other names", "texts", "locations", "kinds"],
+)
+def test_made_up_header_fields_stay_within_a_few_megabytes(fields: Callable[[], Iterator[Field]]) -> None:
+    reader = HeaderReader(unhurried())
+
+    def act() -> object:
+        kept = [one for one in fields() if not reader.read([one])]  # none: each is read and let go
+        return (reader, kept)
+
+    assert held_bytes(act) < 6 * MB
+
+
+def test_all_further_fields_share_one_bound_and_a_full_one_begins_anew() -> None:
+    others = OtherHeaders(unhurried())
+    most = values = 0
+    for name, value in values_by_name():
+        others.of(name, value)
+        most = max(most, others.held_bytes)
+        values = max(values, sum(len(one.values) for one in others._named.values()))
+    assert MOST_HELD_BYTES / 2 < most <= MOST_HELD_BYTES
+    assert 2_000 < values < 10_000
+    other, _, told = others.of(b"3gpp-sbi-oci", b"a")
+    assert (other.name, told) == ("3gpp-sbi-oci", "a")
+    assert others._named[b"3gpp-sbi-oci"].values == {b"a": (None, "a")}
+
+
+def test_no_secret_is_remembered() -> None:
+    others = OtherHeaders(unhurried())
+    assert others.of(b"3gpp-sbi-client-credentials", b"eyJhbGciOi")[1:] == (None, None)
+    assert others._named[b"3gpp-sbi-client-credentials"].values == {}
+
+
+def test_a_body_under_a_kind_of_absurd_length_is_not_remembered() -> None:
+    meaning = plain()
+    asked = request("GET", "/nudm-sdm/v2/imsi-001010000000001/am-data")
+    meaning.event(ENDS, asked)
+
+    def act() -> object:
+        for number in range(100):
+            kind = (b"content-type", JSON + b";x=" + b"y" * 30_000)
+            meaning.event(ENDS, response(asked, 200, [kind], b'{"a":%d}' % number))
+        return meaning
+
+    assert held_bytes(act) < MB
+    assert meaning._bodies_bytes == 0
+
+
+def test_the_octets_of_remembered_bodies_are_counted_with_their_kind_and_once() -> None:
+    meaning, body = plain(), b'{"a":1}'
+    asked = request("GET", "/nudm-sdm/v2/imsi-001010000000001/am-data")
+    for number in range(10):
+        kind = JSON + b";x=%d" % number
+        meaning.event(ENDS, response(asked, 200, [(b"content-type", kind)], body))
+        assert meaning._bodies_bytes == OVERHEAD + len(body) + len(kind)
+    coded = [(b"content-type", JSON), (b"content-encoding", b"identity")]
+    meaning.event(ENDS, response(asked, 200, coded, body))
+    assert meaning._bodies_bytes == OVERHEAD + len(body) + len(JSON) + len(b"identity")
+    for number in range(5_000):
+        meaning.event(ENDS, response(asked, 200, coded, b'{"b":%d}' % number))
+        assert meaning._bodies_bytes <= MOST_BODIES_BYTES
+
+
+@pytest.mark.parametrize(
+    ("path", "most"),
+    [
+        (lambda number: b"/" + b"a/" * 500 + b"%d" % number, 24 * MB),
+        (lambda number: "/😀".encode() + b"\xff" * 1_000 + b"%d" % number, MB),
+        (lambda number: b"/nudm-sdm/v2/imsi-00101%010d/am-data" % number, 24 * MB),
+    ],
+    ids=["deep", "no text", "as usual"],
+)
+def test_targets_and_their_methods_stay_within_their_bound(path: Callable[[int], bytes], most: int) -> None:
+    targets = RequestTargets(Catalogue(), Callbacks(), unhurried())
+    methods = ["GET", "PUT", "M" * 1_024, *(f"{'M' * 1_020}{number}" for number in range(6))]
+
+    def act() -> object:
+        for number in range(3_000):
+            target = targets.of(path(number))
+            for method in methods:
+                targets.match(target, method)
+            assert set(target.matches) <= {"GET", "PUT"}
+        return targets
+
+    assert held_bytes(act) < most
+    assert targets.held_bytes <= MOST_TARGET_BYTES
+    assert all(kept.is_kept for kept in targets._kept.values())
