@@ -6,7 +6,7 @@ from typing import Any
 import cython
 
 from collector.document import FIELDS
-from collector.identifiers import NO_IDENTIFIERS, merged
+from collector.identifiers import KINDS, NO_IDENTIFIERS, merged
 from collector.nf_profile import NfProfile, profile_of, profiles_of
 
 if cython.compiled:
@@ -151,9 +151,11 @@ def identifiers_at_top(m: list[Any]) -> Identifiers:
                 suci = suci or ue
             elif kind == "gpsi":
                 gpsi = gpsi or ue
+            elif kind == "pei":
+                pei = pei or ue
     if gpsi is None and (m[GPSI] is not None or m[GPSIS] is not None):
         gpsi = _gpsi(m[GPSI], m[GPSIS])
-    if m[PEI] is not None:
+    if pei is None and m[PEI] is not None:
         pei = _of_kind(m[PEI], "pei")
     guti = None if m[GUTI] is None else _of_kind(m[GUTI], "guti")
     session = _either(m[PDU_SESSION_ID], _either(m[PDU_SESS_ID], m[PDU_SE_ID]))
@@ -180,8 +182,8 @@ def _wrapped(d: dict[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if ue := ue_id(d.get("supi")):
         found[_kind(ue)] = ue
-    found["gpsi"] = _gpsi(d.get("gpsi"), d.get("gpsiList"))
-    found["pei"] = _of_kind(d.get("pei"), "pei")
+    found["gpsi"] = found.get("gpsi") or _gpsi(d.get("gpsi"), d.get("gpsiList"))
+    found["pei"] = found.get("pei") or _of_kind(d.get("pei"), "pei")
     found["pdu_session_id"] = pdu_session_id(d.get("pduSessionId"))
     found["snssai"] = snssai_text(_either(d.get("sliceInfo"), d.get("snssai")))
     found["dnn"] = dnn_text(d.get("dnn"))
@@ -215,17 +217,13 @@ def _charged(information: dict[str, Any]) -> Identifiers:
 
 @cython.cfunc
 def _kind(ue: str) -> str:
-    kind = ue.partition("-")[0]
-    return {"suci": "suci", "msisdn": "gpsi", "extid": "gpsi", "5g": "guti"}.get(kind, "supi")
+    return KINDS[ue.partition("-")[0]]
 
 
 @cython.cfunc
 def _of_kind(text: object, kind: str) -> str | None:
     ue = ue_id(text, bare=False)
-    if ue is None:
-        return None
-    is_pei = ue.startswith(("imei", "mac-", "eui-"))
-    return ue if ("pei" if is_pei else _kind(ue)) == kind else None
+    return ue if ue is not None and _kind(ue) == kind else None
 
 
 @cython.cfunc

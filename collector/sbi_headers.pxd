@@ -49,6 +49,8 @@ cdef class HeaderReader:
     cdef int _take(self, Fields fields, int slot, bytes name, bytes value) except -1
     cdef str _text(self, bytes value)
     cdef object _number(self, bytes value, int most)
+    cdef str _beside(self, str before, bytes value)
+    cdef int _take_correlation_info(self, Fields fields, bytes value) except -1
     cdef int _take_location(self, Fields fields, bytes value) except -1
     cdef tuple _content_type(self, bytes value)
     cdef int _take_request_info(self, Fields fields, bytes value) except -1

@@ -151,7 +151,10 @@ class HeaderReader:
         self._others: OtherHeaders = OtherHeaders(redaction)
 
     def read(self, headers: Sequence[tuple[bytes | None, bytes | None]]) -> Fields:
-        """Return what the fields say; of one that is there twice, the first counts."""
+        """Return what the fields say; of one that is there twice, the first counts.
+
+        Via, Content-Encoding and further 3gpp-Sbi-* fields are lists: they are joined (RFC 9110 5.3).
+        """
         fields: Fields = Fields.__new__(Fields) if cython.compiled else Fields()
         field: tuple[bytes | None, bytes | None]
         slot: cython.int
@@ -206,29 +209,28 @@ class HeaderReader:
         return self._text(value)
 
     def _put(self, fields: Fields, slot: cython.int, meaning: Any) -> None:
-        """Put what a field says into its place."""
+        """Put what a field says into its place, if nothing stands there."""
         if slot == METHOD:
             fields.method = fields.method or meaning
-        elif slot == AUTHORITY:
-            fields.authority = meaning
-        elif slot == HOST:
+        elif slot == AUTHORITY or slot == HOST:  # pseudo-header fields come first (RFC 9113 8.3)
             fields.authority = fields.authority or meaning
         elif slot == STATUS:
-            fields.status = meaning
+            fields.status = meaning if fields.status is None else fields.status
         elif slot == CONTENT_TYPE:
-            fields.content_type, fields.content_type_whole = meaning
+            if fields.content_type is None:
+                fields.content_type, fields.content_type_whole = meaning
         elif slot == USER_AGENT:
             fields.user_agent = fields.user_agent or meaning
         elif slot == SERVER:
-            fields.server = meaning
+            fields.server = fields.server or meaning
         elif slot == RETRY_AFTER:
-            fields.retry_after = meaning
+            fields.retry_after = fields.retry_after or meaning
         elif slot == PRIORITY:
-            fields.priority = meaning
+            fields.priority = meaning if fields.priority is None else fields.priority
         elif slot == MAX_RSP_TIME:
-            fields.max_rsp_time_ms = meaning
+            fields.max_rsp_time_ms = meaning if fields.max_rsp_time_ms is None else fields.max_rsp_time_ms
         elif slot == TARGET_API_ROOT:
-            fields.target_api_root = meaning
+            fields.target_api_root = fields.target_api_root or meaning
         elif slot == CALLBACK:
             fields.callback = fields.callback or meaning
         elif slot == OTHER:
@@ -237,28 +239,37 @@ class HeaderReader:
     def _take(self, fields: Fields, slot: cython.int, name: bytes, value: bytes) -> None:
         """Take a field whose meaning depends on others, or that is another one each time."""
         if slot == PATH:
-            if fields.path is None:
-                fields.path = value
+            fields.path = fields.path or value
         elif slot == SENDER_TIMESTAMP:
-            fields.sender_timestamp = value
-            fields.sender_timestamp_us = self.timestamp_us(value)
+            if fields.sender_timestamp is None:
+                fields.sender_timestamp = value
+                fields.sender_timestamp_us = self.timestamp_us(value)
         elif slot == CORRELATION_INFO:
+            self._take_correlation_info(fields, value)
+        elif slot == LOCATION:
+            if fields.location is None:
+                self._take_location(fields, value)
+        elif slot == VIA:
+            fields.via = self._beside(fields.via, value)
+        elif slot == CONTENT_ENCODING:
+            fields.content_encoding = self._beside(fields.content_encoding, value)
+        elif slot == AUTHORIZATION:
+            fields.authorization_scheme = fields.authorization_scheme or scheme_of(value)
+        elif slot == REQUEST_INFO:
+            self._take_request_info(fields, value)
+            self._put_other(fields, self._others.of(name, value))
+
+    def _beside(self, before: str | None, value: bytes) -> str:
+        text: str = self._text(value)
+        return text if before is None else joined(before, text)
+
+    def _take_correlation_info(self, fields: Fields, value: bytes) -> None:
+        if fields.correlation_info is None:
             fields.correlation_info = self._text(value)
             if fields.plain is None:
                 fields.plain = {}
             fields.plain["3gpp-sbi-correlation-info"] = plain_text(value)
             fields.names_subject = True
-        elif slot == LOCATION:
-            self._take_location(fields, value)
-        elif slot == VIA:
-            fields.via = self._text(value) if fields.via is None else joined(fields.via, self._text(value))
-        elif slot == CONTENT_ENCODING:
-            fields.content_encoding = self._text(value)
-        elif slot == AUTHORIZATION:
-            fields.authorization_scheme = scheme_of(value)
-        elif slot == REQUEST_INFO:
-            self._take_request_info(fields, value)
-            self._put_other(fields, self._others.of(name, value))
 
     def _take_location(self, fields: Fields, value: bytes) -> None:
         shown: tuple[str, str] | None = self._locations.get(value)

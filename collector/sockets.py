@@ -8,6 +8,7 @@ from typing import Any
 import cython
 
 from collector import record as layout
+from collector.awaited_workload import AwaitedWorkloads
 from collector.connections import ABSENT, FOREIGN, SBI, Connections
 from collector.judge import is_foreign_http1
 from collector.message import NOWHERE, Endpoints, Vantage
@@ -36,9 +37,6 @@ SERVER = cython.declare(cython.int, int(Role.SERVER))
 JUDGED_SBI = cython.declare(cython.int, layout.SBI)
 JUDGED_IGNORED = cython.declare(cython.int, layout.IGNORED)
 
-MOST_NAMELESS = cython.declare(cython.int, 4_096)  # connections whose workload is not known yet, or not wholly
-ASK_NS = cython.declare(cython.longlong, 1_000_000_000)  # until it is asked for again; then twice as long, and so on
-LONGEST_ASK_NS = cython.declare(cython.longlong, 32_000_000_000)
 MOST_FOREIGN = cython.declare(cython.int, 65_536)  # sockets of foreign HTTP/1.1 remembered
 UNREAD_NS = cython.declare(cython.longlong, 1_000_000_000)  # how long a closed socket's unread bytes are waited for
 
@@ -69,9 +67,7 @@ class Sockets:
     _tell_flow: Any
     _closing: dict[int, int]
     _foreign: dict[int, None]
-    _nameless: dict[int, Caller]
-    _ask_ns: cython.longlong
-    _asks_at_ns: cython.longlong
+    _awaited: Any
 
     last_ns = cython.declare(cython.longlong, visibility="readonly")
 
@@ -93,9 +89,7 @@ class Sockets:
         self._clock_ns = clock_ns
         self._closing = {}
         self._foreign = {}
-        self._nameless = {}
-        self._ask_ns = ASK_NS
-        self._asks_at_ns = 0
+        self._awaited = AwaitedWorkloads(workload_of, connections.attribute)
         self.last_ns = 0
 
     def take(self, records: list[bytes]) -> None:
@@ -106,32 +100,16 @@ class Sockets:
 
     def attribute(self, caller: Caller, workload: Workload) -> None:
         """Let the connections of `caller` that began without a whole workload have this one."""
-        for key in [key for key, one in self._nameless.items() if one == caller]:
-            if not self._connections.attribute(key, workload) or workload.is_whole:
-                del self._nameless[key]
+        self._awaited.told(caller, workload)
 
     def settle(self, now_ns: int) -> None:
         """End by `now_ns` the closed connections whose last bytes nobody read; ask for workloads that are not known."""
-        if self._nameless and now_ns >= self._asks_at_ns:
-            self._ask_again()
-            self._asks_at_ns = now_ns + self._ask_ns
+        self._awaited.settle(now_ns)
         if self._closing:
             for key, due_ns in list(self._closing.items()):
                 if due_ns <= now_ns:
                     del self._closing[key]
                     self._connections.close(key, due_ns - UNREAD_NS)
-
-    @cython.cfunc
-    def _ask_again(self) -> cython.int:
-        """Ask for what the connections without a whole workload are part of; the less comes of it, the later again."""
-        before = len(self._nameless)
-        for caller in list(dict.fromkeys(self._nameless.values())):
-            workload = self._workload_of(caller)
-            if workload is NOWHERE:
-                break  # who is asked has no time
-            self.attribute(caller, workload)
-        self._ask_ns = ASK_NS if len(self._nameless) < before else min(2 * self._ask_ns, LONGEST_ASK_NS)
-        return 0
 
     @cython.cfunc
     def _take(self, record: bytes) -> cython.int:
@@ -234,16 +212,6 @@ class Sockets:
             self._connections.close(key, time_ns)
         return 0
 
-    def _let_ask(self, key: int, caller: Caller) -> None:
-        """Note that the workload of a connection is to be asked for again, soon."""
-        if len(self._nameless) >= MOST_NAMELESS:
-            del self._nameless[next(iter(self._nameless))]
-        due_ns: cython.longlong = self.last_ns + ASK_NS
-        if not self._nameless or due_ns < self._asks_at_ns:  # those that wait already are not put off
-            self._asks_at_ns = due_ns
-        self._nameless[key] = caller
-        self._ask_ns = ASK_NS
-
     def _ends(self, head: Head) -> Endpoints:
         """Return the ends of a socket first seen; one joined late is taken for the lower port's server."""
         local, remote = (address(head.family, octets) for octets in (head.local, head.remote))
@@ -256,7 +224,9 @@ class Sockets:
         client, server = ends if is_local_client else ends[::-1]
         workload = self._workload_of(caller)
         if workload is NOWHERE or not workload.is_whole:
-            self._let_ask(head.key, caller)
+            self._awaited.wait(head.key, caller, self.last_ns)
+        elif len(self._awaited):
+            self._awaited.told(caller, workload)
         return Endpoints(
             connection_id,
             Vantage.CLIENT if is_local_client else Vantage.SERVER,

@@ -151,6 +151,13 @@ def test_verdicts(document: object, result: str | None, failed: bool) -> None:
         ),
         ({"supiOrSuci": "suci-0-999-70-0-1-1-ab"}, Identifiers(suci="suci-0-999-70-0-1-1-ab")),
         ({"supi": "999700000021309"}, Identifiers(supi=SUPI)),
+        # Where a UE stands that has no SUPI (an emergency registration) or is named by another kind.
+        ({"supi": PEI}, Identifiers(pei=PEI)),
+        ({"ueId": PEI}, Identifiers(pei=PEI)),
+        ({"ueId": "mac-00-00-5e-00-53-af", "supi": SUPI}, Identifiers(supi=SUPI, pei="mac-00-00-5e-00-53-af")),
+        ({"subscriberIdentifier": PEI, "pei": "imei-49015420323751"}, Identifiers(pei=PEI)),
+        ({"ueContext": {"supi": PEI}}, Identifiers(pei=PEI)),
+        ({"request": {"supi": GPSI}}, Identifiers(gpsi=GPSI)),
         (
             {
                 "request": {

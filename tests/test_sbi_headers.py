@@ -231,10 +231,41 @@ def test_a_name_made_of_an_identifier_does_not_leave() -> None:
     assert "0000000001" not in next(iter(kept))
 
 
-def test_of_a_field_that_is_there_twice_the_first_counts() -> None:
-    read = reader().read([(b":method", b"GET"), (b":method", b"PUT"), (b":path", b"/a"), (b":path", b"/b")])
-    assert (read.method, read.path) == ("GET", b"/a")
-    assert reader().read([(b"via", b"a"), (b"via", b"b")]).via == "a, b"
+TWICE = [
+    (b":method", b"GET", b"PUT", "method", "GET"),
+    (b":path", b"/a", b"/b", "path", b"/a"),
+    (b":authority", b"a:80", b"b:80", "authority", "a:80"),
+    (b"host", b"a:80", b"b:80", "authority", "a:80"),
+    (b":status", b"200", b"500", "status", 200),
+    (b"content-type", b"application/json", b"text/plain", "content_type", "application/json"),
+    (b"content-encoding", b"gzip", b"br", "content_encoding", "gzip, br"),
+    (b"user-agent", b"AMF", b"SMF", "user_agent", "AMF"),
+    (b"server", b"Open5GS v2.7.2", b"scp", "server", "Open5GS v2.7.2"),
+    (b"via", b"2.0 a", b"2.0 b", "via", "2.0 a, 2.0 b"),
+    (b"location", b"/a", b"/b", "location", "/a"),
+    (b"retry-after", b"1", b"2", "retry_after", "1"),
+    (b"authorization", b"Bearer x", b"Basic y", "authorization_scheme", "bearer"),
+    (b"3gpp-sbi-message-priority", b"0", b"7", "priority", 0),
+    (b"3gpp-sbi-max-rsp-time", b"10", b"20", "max_rsp_time_ms", 10),
+    (b"3gpp-sbi-target-apiroot", b"http://a", b"http://b", "target_api_root", "http://a"),
+    (b"3gpp-sbi-callback", b"A_B", b"C_D", "callback", "A_B"),
+    (b"3gpp-sbi-correlation-info", b"nfinst-a", b"nfinst-b", "correlation_info", "nfinst-a"),
+    (b"3gpp-sbi-sender-timestamp", b"Sun, 22 Nov 2026 20:58:15.866 GMT", b"Sun, 22 Nov 2026 20:58:15.867 GMT",
+     "sender_timestamp", b"Sun, 22 Nov 2026 20:58:15.866 GMT"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "first", "second", "member", "read_as"), TWICE, ids=lambda value: str(value)[:20])
+def test_of_a_field_that_is_there_twice_the_first_counts_and_lists_are_joined(
+    name: bytes, first: bytes, second: bytes, member: str, read_as: object
+) -> None:
+    fields = reader()
+    for _ in range(2):  # also when both are remembered
+        assert getattr(fields.read([(name, first), (name, second)]), member) == read_as
+
+
+def test_the_authority_is_before_the_host() -> None:
+    assert reader().read([(b":authority", b"a:80"), (b"host", b"b:80")]).authority == "a:80"
 
 
 NAMES = st.sampled_from([b":path", b":status", b"via", b"content-type", b"3gpp-sbi-request-info",
