@@ -109,7 +109,7 @@ def _of_3gpp() -> Tables:
 @cython.final
 @cython.cclass
 class Catalogue:
-    """The operations by service, version, path and method; 0.3 µs for a path never met."""
+    """The operations by service, version, path and method; under 1 µs for a path never met (make bench)."""
 
     def __init__(self, known: Iterable[Operation] | None = None) -> None:
         """Know `known`, by default all there are, whose tables are built once."""
