@@ -17,6 +17,7 @@ from collector.bytestream import ByteStream
 from collector.connections import Verdict
 from collector.kernel_source import KernelSource
 from collector.message import Counters, Endpoints, Vantage
+from collector.workload import Workload
 
 HOLE_NS = 200_000_000
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -76,6 +77,9 @@ class Recorder:
     def close(self, key: int, time_ns: int) -> None:
         if key in self._by_key:
             self._by_key[key].is_closed = True
+
+    def attribute(self, key: int, workload: Workload) -> bool:
+        return False
 
     def advance(self, now_ns: int) -> None:
         for stream in self._streams.values():

@@ -54,9 +54,18 @@ class LocalStack:
             command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
 
+    @contextmanager
+    def running(self, *words: str) -> Iterator[subprocess.Popen[str]]:
+        """Have a command run; whatever happens, it is gone afterwards."""
+        with self.start(*words) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def run(self, *words: str) -> tuple[int, str, str]:
         """Run a command to its end; return its code, output and complaints."""
-        with self.start(*words) as process:
+        with self.running(*words) as process:
             out, complaints = process.communicate(timeout=300)
         return process.returncode, out, complaints
 

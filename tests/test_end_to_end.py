@@ -117,7 +117,7 @@ def test_a_load_arrives_once_and_survives_every_death(stack: LocalStack) -> None
 def test_live_exchanges_are_seen_from_each_end_once(stack: LocalStack) -> None:
     if why := live_hindrance(load(None)):
         pytest.skip(f"no live capture here: {why}")
-    with stack.start("collect", "--node", "live") as agent:
+    with stack.running("collect", "--node", "live") as agent:
         assert agent.stderr is not None
         assert "observing" in observing_line(agent.stderr)
         said = talk(LIVE)

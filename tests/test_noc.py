@@ -32,7 +32,7 @@ from streams.kpi_row import encode
 from streams.kpi_windows import KPIS
 from tests.examples import CAPTURE
 from tests.kafka_connect import connect
-from tests.kube_api import kube_api, pod
+from tests.kube_api import PODS, kube_api, pod
 from tests.local_stack import LocalStack, local_stack, until
 from tests.reading import bodies, log
 from tests.receiver import Receiver, receiver
@@ -230,8 +230,8 @@ def test_a_resolver_names_the_addresses_of_a_cluster_as_it_changes(stack: LocalS
         until(lambda: stack.count("SELECT count() FROM places_standing") == 24)
         resolver.kill()
         resolver.communicate(timeout=30)
-        with stack.start("resolve", "--api", api.url) as resolver:
-            until(lambda: api.watches[SLICES] == 2)
+        with stack.running("resolve", "--api", api.url) as resolver:
+            until(lambda: api.watches[SLICES] == api.watches[PODS] == 2)
             slices = {"name": "amf-x", "namespace": "core", "labels": {"kubernetes.io/service-name": "amf"}}
             ends = [{"targetRef": {"kind": "Pod", "name": "amf-0"}, "conditions": {"ready": True}}]
             api.tell("ADDED", {"metadata": slices, "endpoints": ends}, SLICES)

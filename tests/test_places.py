@@ -245,7 +245,7 @@ def test_both_ends_of_an_exchange_are_named() -> None:
 
 def test_a_cluster_is_watched_kind_by_kind_and_told_again_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kubernetes, "FIRST_PAUSE_S", 0.01)
-    monkeypatch.setattr(cluster, "WAIT_S", 0.05)
+    monkeypatch.setattr(cluster, "TURN_S", 0.05)
     with kube_api() as api:
         api.objects["/api/v1/nodes"] = [shape_of(node("n2", "192.168.0.2", "north"))]
         api.objects["/api/v1/pods"] = [shape_of(pod("amf-0", "10.1.0.7"))]

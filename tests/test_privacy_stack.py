@@ -53,7 +53,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, capture: Path) -> Iterator[L
 
 def observe(stack: LocalStack, port: int) -> None:
     """Let the agent see all that is planted; keep its metrics and what it says beside its logs."""
-    with stack.start("collect", "--node", "live") as agent:
+    with stack.running("collect", "--node", "live") as agent:
         assert agent.stderr is not None
         said = observing_line(agent.stderr)
         assert "observing" in said
@@ -180,7 +180,7 @@ def test_tail_tells_only_what_is_asked_for(stack: LocalStack) -> None:
 
 def test_tail_follows_what_comes_while_it_looks_on(stack: LocalStack, tmp_path: Path) -> None:
     (tmp_path / "later.pcap").write_bytes(planted.capture(1_795_382_000_000_000_000))
-    with stack.start("tail", "--where", "node=later", "--count", str(EXCHANGES)) as tail:
+    with stack.running("tail", "--where", "node=later", "--count", str(EXCHANGES)) as tail:
         try:
             assert tail.stderr is not None
             assert "following" in tail.stderr.readline()
