@@ -15,8 +15,9 @@ may_install() {
 	command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }
 }
 
-# install WHY PACKAGE...: apt packages that must be there.
-install() {
+# need WHY PACKAGE...: apt packages that must be there.
+packages=
+need() {
 	why=$1
 	shift
 	if ! may_install; then
@@ -24,44 +25,55 @@ install() {
 		exit 1
 	fi
 	say "installing $* ($why)"
+	packages="$packages $*"
+}
+
+# All at once: each call of apt would read the lists again.
+install_needed() {
+	[ -n "$packages" ] || return 0
 	as_root apt-get update -qq
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+	# shellcheck disable=SC2086
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages >/dev/null
 }
 
 python=${PYTHON:-python3}
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
 	{ echo "sbiscope setup: $python is older than 3.11; name a newer one: make PYTHON=python3.11" >&2 && exit 1; }
-"$python" -c 'import ensurepip, venv' 2>/dev/null || install "the venv module of Python" python3-venv
+"$python" -c 'import ensurepip, venv' 2>/dev/null || need "the venv module of Python" python3-venv
 headers=$("$python" -c 'import sysconfig, os; print(os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")))')
 if ! command -v cc >/dev/null || [ "$headers" != True ]; then
 	if may_install; then
-		install "a C compiler with Python's headers, for the decoder" gcc libc6-dev python3-dev
+		need "a C compiler with Python's headers, for the decoder" gcc libc6-dev python3-dev
 	else
 		say "no C compiler or no Python.h: nothing is compiled, decoding is 30 to 100 times slower (sudo apt-get install gcc libc6-dev python3-dev)"
 	fi
 fi
 java_major=$(java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p')
-[ "${java_major:-0}" -ge 17 ] || install "Java 17 or newer, for Kafka" openjdk-17-jre-headless
-command -v mvn >/dev/null || install "Maven, which fetches Kafka" maven
+[ "${java_major:-0}" -ge 17 ] || need "Java 17 or newer, for Kafka" openjdk-17-jre-headless
+command -v mvn >/dev/null || need "Maven, which fetches Kafka" maven
 if [ "$(id -u)" = 0 ] && [ -e /sys/kernel/btf/vmlinux ] && [ ! -d /usr/lib/python3/dist-packages/bcc ]; then
-	install "bcc, which loads the kernel probes" python3-bpfcc
+	need "bcc, which loads the kernel probes" python3-bpfcc
 fi
 
 if [ "${1:-}" = bench ]; then # what the baselines are
 	for program in tshark tcpdump nghttpd h2load; do
-		command -v "$program" >/dev/null || install "$program, a baseline or a load" tshark tcpdump nghttp2-client nghttp2-server libnghttp2-dev
+		command -v "$program" >/dev/null && continue
+		need "$program, a baseline or a load" tshark tcpdump nghttp2-client nghttp2-server libnghttp2-dev
+		break
 	done
 fi
 
 if [ "${1:-}" = kubernetes ]; then # a whole cluster on this machine, and images without an engine
 	for program in containerd runc etcd buildah debootstrap openssl iptables; do
-		command -v "$program" >/dev/null ||
-			install "$program, a part of a cluster or of its images" containerd runc etcd-server \
-				containernetworking-plugins buildah debootstrap iproute2 openssl iptables
+		command -v "$program" >/dev/null && continue
+		need "$program, a part of a cluster or of its images" containerd runc etcd-server \
+			containernetworking-plugins buildah debootstrap iproute2 openssl iptables
+		break
 	done
 	command -v go >/dev/null || { echo "sbiscope setup: Go 1.24 or newer builds Kubernetes: install it" >&2 && exit 1; }
 fi
 
+install_needed
 pip() { .venv/bin/python -m pip install --quiet --disable-pip-version-check "$@"; }
 
 lock=deploy/requirements.lock stamp=.venv/.locked

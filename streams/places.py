@@ -4,9 +4,10 @@ Pods in the network of their node have no address of their own. What is told twi
 that starts anew does no harm.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from ipaddress import ip_address
 
 from streams.cluster_objects import About, NodeObject, PodObject, ServiceObject, SliceObject
@@ -46,19 +47,19 @@ def pod_places(told: PodObject, labels: frozenset[str]) -> ByAddress:
         return {}
     ready = [one.since for one in status.conditions or () if one.type == NETWORK_READY and one.status == "True"]
     since_us = _us(next((when for when in (*ready, status.started, about.created) if when), None))
-    place = Place(
-        "",
-        since_us,
-        "pod",
-        about.uid,
-        about.name,
-        about.namespace,
+    place_at = partial(
+        Place,
+        since_us=since_us,
+        kind="pod",
+        uid=about.uid,
+        name=about.name,
+        namespace=about.namespace,
         workload=workload(about),
         node=told.spec.node or None,
         containers={one.name: one.image for one in told.spec.containers},
         labels=_kept(about, labels),
     )
-    return _by_address((one.ip for one in status.addresses or ()), place)
+    return _by_address((one.ip for one in status.addresses or ()), place_at)
 
 
 def workload(about: About) -> str | None:
@@ -77,18 +78,32 @@ def service_places(told: ServiceObject, labels: frozenset[str]) -> ByAddress:
     about, spec = told.metadata, told.spec
     ingress = (one.ip for one in told.status.load_balancer.ingress or ())
     addresses = [*(spec.cluster_addresses or ()), *(spec.external_addresses or ()), *ingress]
-    place = Place(
-        "", _us(about.created), "service", about.uid, about.name, about.namespace, labels=_kept(about, labels)
+    place_at = partial(
+        Place,
+        since_us=_us(about.created),
+        kind="service",
+        uid=about.uid,
+        name=about.name,
+        namespace=about.namespace,
+        labels=_kept(about, labels),
     )
-    return _by_address(addresses, place)
+    return _by_address(addresses, place_at)
 
 
 def node_places(told: NodeObject, labels: frozenset[str]) -> ByAddress:
     """Return the addresses of a node."""
     about = told.metadata
     zone = (about.labels or {}).get(ZONE)
-    place = Place("", _us(about.created), "node", about.uid, about.name, zone=zone, labels=_kept(about, labels))
-    return _by_address((one.address for one in told.status.addresses or ()), place)
+    place_at = partial(
+        Place,
+        since_us=_us(about.created),
+        kind="node",
+        uid=about.uid,
+        name=about.name,
+        zone=zone,
+        labels=_kept(about, labels),
+    )
+    return _by_address((one.address for one in told.status.addresses or ()), place_at)
 
 
 def ready_behind(told: SliceObject) -> frozenset[str]:
@@ -97,7 +112,7 @@ def ready_behind(told: SliceObject) -> frozenset[str]:
     return frozenset(one.target.name for one in ready if one.target is not None and one.target.kind == "Pod")
 
 
-def _by_address(addresses: Iterable[str], place: Place) -> ByAddress:
+def _by_address(addresses: Iterable[str], place_at: Callable[[str], Place]) -> ByAddress:
     """Return the place at each of these that is an address, written as the agents write it."""
     found: ByAddress = {}
     for text in addresses:
@@ -105,7 +120,7 @@ def _by_address(addresses: Iterable[str], place: Place) -> ByAddress:
             address = str(ip_address(text))
         except ValueError:
             continue  # "None" of a headless service, the name of a host
-        found[address] = replace(place, address=address)
+        found[address] = place_at(address)
     return found
 
 
