@@ -8,6 +8,13 @@ from typing import Any, cast
 
 from schemas.refusal import Refusal
 
+RANGE = "range"
+
+
+def number(default: int, least: int, most: int) -> int:
+    """Return a whole number's default as a field that takes `least` to `most`."""
+    return field(default=default, metadata={RANGE: (least, most)})
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -30,8 +37,8 @@ class Kafka:
     ssl_certificate_location: str = ""  # our own, where the brokers ask for one (mutual TLS); PEM
     ssl_key_location: str = ""  # its key, without a password
     topic_prefix: str = ""
-    partitions: int = 4
-    replication: int = 1
+    partitions: int = number(4, 1, 10_000)
+    replication: int = number(1, 1, 100)
     registry_url: str = ""
 
 
@@ -47,29 +54,28 @@ class ClickHouse:
     reader_password: str = field(default="", repr=False)
     ca_location: str = ""
     cluster: str = ""  # of system.clusters: tables are made on all of it, Replicated and Distributed
-    transactions_days: int = 30
-    kpis_days: int = 400
-    procedures_days: int = 400
-    alerts_days: int = 400
-    agents_days: int = 30
-    flows_days: int = 30
-    places_days: int = 400
+    transactions_days: int = number(30, 1, 36_500)
+    kpis_days: int = number(400, 1, 36_500)
+    procedures_days: int = number(400, 1, 36_500)
+    alerts_days: int = number(400, 1, 36_500)
+    agents_days: int = number(30, 1, 36_500)
+    flows_days: int = number(30, 1, 36_500)
+    places_days: int = number(400, 1, 36_500)
 
 
 @dataclass(frozen=True, slots=True)
 class Collector:
     """Bounds and habits of the agent; sizes in bytes unless the name says otherwise."""
 
-    shards: int = 1
-    batch_events: int = 200
-    batch_ms: int = 100
-    body_bytes: int = 16_384
-    max_connections: int = 20_000
-    max_streams: int = 1_000
-    max_header_bytes: int = 65_536
-    queue_bytes: int = 67_108_864
-    ring_bytes: int = 33_554_432
-    consume_ms: int = 20
+    batch_events: int = number(200, 1, 100_000)
+    batch_ms: int = number(100, 1, 60_000)
+    body_bytes: int = number(16_384, 0, 16_777_216)
+    max_connections: int = number(20_000, 1, 10_000_000)
+    max_streams: int = number(1_000, 1, 1_000_000)
+    max_header_bytes: int = number(65_536, 256, 16_777_216)
+    queue_bytes: int = number(67_108_864, 1_048_576, 2_147_482_624)
+    ring_bytes: int = number(33_554_432, 65_536, 1_073_741_824)
+    consume_ms: int = number(20, 1, 1_000)
     plain_identifiers: bool = False
     capture_bodies: bool = False
     pseudonym_key_file: str = ""
@@ -80,12 +86,11 @@ class Collector:
     hook: str = "auto"  # auto, sock, fexit, kprobe, syscall
     only_own_processes: bool = False  # leave out processes beyond this one's pid namespace: nodes that share a kernel
     flows: bool = True  # tell of every TCP connection of the node by its end, without payload
-    cpu_percent: int = (
-        100  # of one CPU, all processes of the agent together; more for a while = back-off; 0 = no budget
-    )
-    memory_mb: int = 512  # likewise, the ring not counted
+    # Of one CPU, all processes of the agent together; more for a while = back-off; 0 = no budget.
+    cpu_percent: int = number(100, 0, 100_000)
+    memory_mb: int = number(512, 0, 1_048_576)  # likewise, the ring not counted
     metrics_address: str = "127.0.0.1"
-    metrics_port: int = 0  # Prometheus metrics and /healthz; 0 = none
+    metrics_port: int = number(0, 0, 65_535)  # Prometheus metrics and /healthz; 0 = none
     pod_labels: str = "app,app.kubernetes.io/name,app.kubernetes.io/component"  # kept of a pod
     kubernetes: str = "auto"  # auto: where a service account is mounted; off
 
@@ -94,16 +99,16 @@ class Collector:
 class Streams:
     """Bounds and habits of the stages."""
 
-    checkpoint_ms: int = 1_000
-    default_deadline_ms: int = 10_000
-    max_deadline_ms: int = 60_000
-    max_open_exchanges: int = 200_000
-    silent_collector_ms: int = 60_000
-    correction_ms: int = 600_000
-    insert_rows: int = 20_000
-    insert_ms: int = 1_000
+    checkpoint_ms: int = number(1_000, 10, 3_600_000)
+    default_deadline_ms: int = number(10_000, 1, 3_600_000)
+    max_deadline_ms: int = number(60_000, 1, 3_600_000)
+    max_open_exchanges: int = number(200_000, 1, 100_000_000)
+    silent_collector_ms: int = number(60_000, 1_000, 86_400_000)
+    correction_ms: int = number(600_000, 0, 86_400_000)
+    insert_rows: int = number(20_000, 1, 10_000_000)
+    insert_ms: int = number(1_000, 1, 3_600_000)
     metrics_address: str = "127.0.0.1"
-    metrics_port: int = 0  # Prometheus metrics and /healthz of a worker; 0 = none
+    metrics_port: int = number(0, 0, 65_535)  # Prometheus metrics and /healthz of a worker; 0 = none
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +124,10 @@ class Stack:
     """The local stack: where it keeps its data and which ports it listens on (loopback only)."""
 
     directory: str = ".sbiscope"
-    kafka_port: int = 19_092
-    kafka_controller_port: int = 19_093
-    clickhouse_port: int = 18_123
-    kafka_heap_mb: int = 512
+    kafka_port: int = number(19_092, 1, 65_535)
+    kafka_controller_port: int = number(19_093, 1, 65_535)
+    clickhouse_port: int = number(18_123, 1, 65_535)
+    kafka_heap_mb: int = number(512, 64, 1_048_576)
     clickhouse_certificate: str = (
         ""  # a PEM file: then the local front speaks TLS; its authority: clickhouse.ca_location
     )
@@ -145,7 +150,7 @@ class Config:
 def load(path: str | None = None, environment: dict[str, str] | None = None) -> Config:
     """Return the configuration of `path` (or $SBISCOPE_CONFIG, or defaults) with the environment's overrides.
 
-    Raises Refusal for an unreadable file, an unknown section or key, or a value of the wrong type.
+    Raises Refusal for an unreadable file, an unknown section or key, or a value of the wrong type or out of range.
     """
     env = dict(os.environ) if environment is None else environment
     path = path or env.get("SBISCOPE_CONFIG")
@@ -184,9 +189,9 @@ def _section(kind: type, name: str, table: object, env: dict[str, str]) -> Any:
     for key, one in known.items():
         variable = f"SBISCOPE_{name}_{key}".upper()
         if variable in env:
-            values[key] = _parsed(one, variable, env[variable])
+            values[key] = _within(one, variable, _parsed(one, variable, env[variable]))
         elif key in table:
-            values[key] = _checked(one, f"{name}.{key}", table[key])
+            values[key] = _within(one, f"{name}.{key}", _checked(one, f"{name}.{key}", table[key]))
     return kind(**values)
 
 
@@ -211,3 +216,11 @@ def _checked(one: Field[Any], name: str, value: object) -> str | int | bool:
     if type(value) is not wanted:
         raise Refusal("a configuration value has the wrong type", f"{name} = {value!r}", f"write a {wanted.__name__}")
     return cast("str | int | bool", value)
+
+
+def _within(one: Field[Any], name: str, value: str | int | bool) -> str | int | bool:
+    if RANGE in one.metadata:
+        least, most = one.metadata[RANGE]
+        if not least <= int(value) <= most:
+            raise Refusal("a configuration value is out of range", f"{name} = {value}", f"write {least} to {most}")
+    return value
