@@ -1,28 +1,58 @@
-"""`sbiscope doctor`: what this kernel and this machine can do, and what is missing, one line each."""
+"""`sbiscope doctor`: what this kernel and this machine can do, and what is missing, one line each.
+
+With --inventory: who talks to whom on this node.
+"""
 
 import argparse
 import shutil
 import sys
 from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 from deploy.findings import Finding
 from schemas.refusal import Refusal
 
+if TYPE_CHECKING:
+    from schemas.config import Config
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what `doctor` takes: nothing but the configuration."""
+    """Declare what `doctor` takes."""
+    parser.add_argument(
+        "--inventory",
+        action="store_true",
+        help="who talks to whom on this node just now, SBI or not, by process and pod",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print every finding; 1 if something is missing."""
+    """Print every finding; 1 if something is missing. Or print the node's inventory."""
     from deploy.kernel_check import kernel_findings
     from schemas.config import load
 
-    found = [*machine_findings(), *kernel_findings(load(options.config).collector)]
+    config = load(options.config)
+    if options.inventory:
+        return _inventory(config)
+    found = [*machine_findings(), *kernel_findings(config.collector)]
     for one in found:
         advice = f"; {one.advice}" if one.advice and not one.is_fine else ""
         print(f"{'ok     ' if one.is_fine else 'missing'} {one.name}: {one.seen}{advice}")
     return 0 if all(one.is_fine for one in found) else 1
+
+
+def _inventory(config: "Config") -> int:
+    from contextlib import ExitStack
+
+    from collector.attribution import Attribution
+    from collector.message import Counters
+    from deploy.inventory import inventory, lines
+    from deploy.live import pods_here
+
+    with ExitStack() as ending:
+        found = inventory(Attribution(pods_here(config, Counters(), ending).of).of)
+    for line in lines(found):
+        print(line)
+    return 0
 
 
 def machine_findings() -> list[Finding]:
