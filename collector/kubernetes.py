@@ -3,6 +3,14 @@
 from collector.message import Counters
 from collector.pods import PodObject, Pods
 from schemas.kubernetes import Api, Kind, ObjectWatch
+from schemas.refusal import Refusal
+
+
+def is_wanted(word: str) -> bool:
+    """Tell whether collector.kubernetes lets the API be asked. Raises Refusal for a wrong word."""
+    if word not in {"auto", "off"}:
+        raise Refusal("collector.kubernetes is no such word", repr(word), "write auto or off")
+    return word == "auto"
 
 
 def watch_pods(api: Api, node: str, pods: Pods, counters: Counters) -> ObjectWatch[PodObject]:

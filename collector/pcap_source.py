@@ -30,6 +30,7 @@ class PcapSource:
         self._speed = speed
         self._size = 0
         self.problem: Refusal | None = None
+        self._broken = ""
         self.now_ns = 0
         self.packets = 0
         self.digest = self._digested()
@@ -70,7 +71,7 @@ class PcapSource:
             digest.update(piece)
             self._size += len(piece)
         if not self._size:
-            raise self._refusal("not a capture", "empty")
+            raise self._refusal("not a capture", "empty" if self.problem is None else self._broken)
         return digest.hexdigest()[:32]
 
     def _pieces(self) -> Iterator[bytes]:
@@ -83,7 +84,8 @@ class PcapSource:
                 while piece := file.read1(PIECE):  # what gzip yields before it breaks is not lost
                     yield piece
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            self.problem = self._refusal("the capture is broken", f"gzip: {error}")
+            self._broken = f"gzip: {error}"
+            self.problem = self._refusal("the capture is broken", self._broken)
         except OSError as error:
             raise self._refusal("cannot read the capture", error.strerror or str(error)) from error
 

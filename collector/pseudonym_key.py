@@ -66,12 +66,13 @@ def _own_place() -> Path:
 
 
 def _own_key(path: Path, say: Callable[[str], object]) -> bytes:
-    if not path.exists():
-        try:
+    try:
+        if is_new := not path.exists():
             _make(path)
-        except (OSError, RuntimeError) as error:
-            advice = "name a key file as collector.pseudonym_key_file"
-            raise Refusal("cannot make a pseudonym key", f"{path}: {error}", advice) from error
+    except (OSError, RuntimeError) as error:
+        advice = "name a key file as collector.pseudonym_key_file"
+        raise Refusal("cannot make a pseudonym key", f"{path}: {error}", advice) from error
+    if is_new:
         say(f"made a pseudonym key: {path}; agents that hold the same file give equal pseudonyms")
     return read_key(path)
 

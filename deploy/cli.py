@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         if error.errno not in FULL:
-            return _die(error)
+            return _die(error) if error.filename is None else _refuse(name, _unusable(error))
         _stop_writing()
         place = str(error.filename or "the output")
         return _refuse(name, Refusal("cannot write", f"{place}: {error.strerror}", "free space, or write elsewhere"))
@@ -88,6 +88,11 @@ def _run(name: str, rest: Sequence[str]) -> int:
     code = int(importlib.import_module(f"deploy.commands.{name}").run(options))
     sys.stdout.flush()  # what cannot be written is said here, not by the interpreter's end
     return code
+
+
+def _unusable(error: OSError) -> Refusal:
+    seen = f"{error.filename}: {error.strerror}"
+    return Refusal("cannot use a file", seen, "let this user read it, or name another place (HOME, SBISCOPE_CACHE)")
 
 
 def _refuse(name: str, refusal: Refusal) -> int:

@@ -17,7 +17,7 @@ from collector.backoff import BackOff, Budget
 from collector.channel import Setup
 from collector.child import Child
 from collector.health import HealthServer
-from collector.kubernetes import watch_pods
+from collector.kubernetes import is_wanted, watch_pods
 from collector.message import Counters
 from collector.pods import Pods
 from collector.probes import Dials, Probes
@@ -28,7 +28,6 @@ from deploy.sinks import kafka_sink, lines_descriptor
 from schemas.config import Config
 from schemas.kubernetes import api_here
 from schemas.loss import HIDES_NO_MESSAGE
-from schemas.refusal import Refusal
 
 if TYPE_CHECKING:
     from collector.publisher import Publisher
@@ -109,9 +108,7 @@ def pods_here(config: Config, met: Counters, ending: ExitStack) -> Pods:
     """
     collector = config.collector
     pods = Pods(frozenset(collector.pod_labels.replace(",", " ").split()))
-    if collector.kubernetes not in {"auto", "off"}:
-        raise Refusal("collector.kubernetes is no such word", repr(collector.kubernetes), "write auto or off")
-    api = api_here() if collector.kubernetes == "auto" else None
+    api = api_here() if is_wanted(collector.kubernetes) else None
     if api is not None:
         watch = watch_pods(api, config.site.node, pods, met)
         watch.start()

@@ -1,14 +1,18 @@
 """The configuration: one TOML file, every key overridable by SBISCOPE_<SECTION>_<KEY>, unknown keys refused."""
 
 import os
+import re
 import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
 from schemas.refusal import Refusal
 
 RANGE = "range"
+_OF_SERVICE = re.compile(r"_SERVICE_(HOST|PORT)|_PORT(_\d+_(TCP|UDP|SCTP).*)?$")
 
 
 def number(default: int, least: int, most: int) -> int:
@@ -54,13 +58,14 @@ class ClickHouse:
     reader_password: str = field(default="", repr=False)
     ca_location: str = ""
     cluster: str = ""  # of system.clusters: tables are made on all of it, Replicated and Distributed
-    transactions_days: int = number(30, 1, 36_500)
-    kpis_days: int = number(400, 1, 36_500)
-    procedures_days: int = number(400, 1, 36_500)
-    alerts_days: int = number(400, 1, 36_500)
-    agents_days: int = number(30, 1, 36_500)
-    flows_days: int = number(30, 1, 36_500)
-    places_days: int = number(400, 1, 36_500)
+    # Of each table, from its rows' times on; 0 = for ever.
+    transactions_days: int = number(30, 0, 36_500)
+    kpis_days: int = number(400, 0, 36_500)
+    procedures_days: int = number(400, 0, 36_500)
+    alerts_days: int = number(400, 0, 36_500)
+    agents_days: int = number(30, 0, 36_500)
+    flows_days: int = number(30, 0, 36_500)
+    places_days: int = number(400, 0, 36_500)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,8 @@ class Config:
 def load(path: str | None = None, environment: dict[str, str] | None = None) -> Config:
     """Return the configuration of `path` (or $SBISCOPE_CONFIG, or defaults) with the environment's overrides.
 
-    Raises Refusal for an unreadable file, an unknown section or key, or a value of the wrong type or out of range.
+    Raises Refusal for an unreadable file, an unknown section, key or variable, a value of the wrong type or out of
+    range, or ports of the local stack that are the same.
     """
     env = dict(os.environ) if environment is None else environment
     path = path or env.get("SBISCOPE_CONFIG")
@@ -159,12 +165,23 @@ def load(path: str | None = None, environment: dict[str, str] | None = None) -> 
     for name in document:
         if name not in sections:
             raise Refusal("unknown configuration section", f"[{name}] in {path}", f"known: {', '.join(sections)}")
-    return Config(
+    config = Config(
         **{
             name: _section(cast("type", section.type), name, document.get(name, {}), env)
             for name, section in sections.items()
         }
     )
+    _apart(config.stack)
+    return config
+
+
+def _apart(stack: Stack) -> None:
+    """Refuse two of the local stack's ports that are one: a part would be taken for another."""
+    ports = {"kafka_port": stack.kafka_port, "kafka_controller_port": stack.kafka_controller_port}
+    ports["clickhouse_port"] = stack.clickhouse_port
+    if len(set(ports.values())) < len(ports):
+        seen = ", ".join(f"stack.{name} = {port}" for name, port in ports.items())
+        raise Refusal("two ports of the local stack are the same", seen, "give each its own")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -185,6 +202,7 @@ def _section(kind: type, name: str, table: object, env: dict[str, str]) -> Any:
     for key in table:
         if key not in known:
             raise Refusal("unknown configuration key", f"{name}.{key}", f"known: {', '.join(known)}")
+    _no_stray(name, known, env)
     values: dict[str, Any] = {}
     for key, one in known.items():
         variable = f"SBISCOPE_{name}_{key}".upper()
@@ -193,6 +211,19 @@ def _section(kind: type, name: str, table: object, env: dict[str, str]) -> Any:
         elif key in table:
             values[key] = _within(one, f"{name}.{key}", _checked(one, f"{name}.{key}", table[key]))
     return kind(**values)
+
+
+def _no_stray(name: str, known: Iterable[str], env: Mapping[str, str]) -> None:
+    """Refuse a variable that looks like one of this section and is none, as a misspelt key is refused.
+
+    Kubernetes names variables after its services; one may be called sbiscope-kafka.
+    """
+    variables = {f"SBISCOPE_{name}_{key}".upper() for key in known}
+    section = f"SBISCOPE_{name}_".upper()
+    for variable in env:
+        if variable.startswith(section) and variable not in variables and not _OF_SERVICE.search(variable):
+            close = get_close_matches(variable, variables, 1) or sorted(variables)
+            raise Refusal("unknown configuration variable", variable, f"known: {', '.join(close)}")
 
 
 def _parsed(one: Field[Any], variable: str, text: str) -> str | int | bool:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -200,12 +201,57 @@ def test_a_wrong_variable_is_said() -> None:
     refused(run("config", "check", SBISCOPE_KAFKA_PARTITIONS="many"), "SBISCOPE_KAFKA_PARTITIONS")
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "seen"),
+    [
+        ("SBISCOPE_KAFKA_BOOTSTRP", "a:1", "known: SBISCOPE_KAFKA_BOOTSTRAP"),
+        ("SBISCOPE_COLLECTOR_BATCH_EVENTS", "0", "write 1 to"),
+        ("SBISCOPE_COLLECTOR_HOOK", "zz", "sock"),
+        ("SBISCOPE_COLLECTOR_PORTS", "80, http", "'80, http'"),
+        ("SBISCOPE_COLLECTOR_KUBERNETES", "on", "write auto or off"),
+        ("SBISCOPE_KAFKA_SECURITY_PROTOCOL", "TLS", "SASL_SSL"),
+        ("SBISCOPE_STACK_KAFKA_PORT", "18123", "stack.clickhouse_port = 18123"),
+    ],
+)
+def test_the_check_refuses_what_the_commands_would(variable: str, value: str, seen: str) -> None:
+    refused(run("config", "check", **{variable: value}), seen)
+
+
+def test_variables_of_a_service_of_kubernetes_are_none_of_ours() -> None:
+    of_service = {"SBISCOPE_KAFKA_SERVICE_HOST": "10.96.0.7", "SBISCOPE_KAFKA_PORT_9092_TCP_ADDR": "10.96.0.7"}
+    assert run("config", "check", **of_service, SBISCOPE_CLICKHOUSE_PORT="tcp://10.96.0.8:8123")[0] == 0
+
+
 def test_a_hook_that_does_not_exist_is_said() -> None:
     refused(run("collect", "--hook", "magic", "--to", "-"), "magic", "sock")
 
 
 def test_without_rights_the_kernel_is_not_asked() -> None:
     refused(run("collect", "--to", "-", launcher=nobody()), "CAP_BPF", "run as root")
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """Have a place for everybody that holds `closed`, into which nobody but root may look."""
+    with TemporaryDirectory() as place:
+        Path(place).chmod(0o777)
+        (Path(place) / "closed").mkdir(mode=0)
+        yield Path(place)
+
+
+@pytest.mark.parametrize(
+    "words", [("decode", FULL), ("up",), ("pseudonym", "imsi-999700000000001")], ids=lambda one: one[0]
+)
+def test_a_home_of_another_user_is_said(words: tuple[str | Path, ...], home: Path) -> None:
+    folders = dict.fromkeys(("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"), str(home / "closed"))
+    place = {"SBISCOPE_STACK_DIRECTORY": str(home / "stack")}
+    refused(run(*words, launcher=nobody(), **folders, **place), "ermission denied", str(home / "closed"))
+
+
+def test_the_doctor_tells_of_a_cache_out_of_reach(home: Path) -> None:
+    cache = str(home / "closed" / "below")
+    code, out, said = run("doctor", launcher=nobody(), HOME=str(home), SBISCOPE_CACHE=cache)
+    assert (said, "Kafka" in out, "rror" in out, code) == ("", True, False, 1)
 
 
 def nobody() -> tuple[str, ...]:

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from tests.wire import pcap
 
 CAPTURES = tshark.CAPTURES
 FULL = CAPTURES / "open5gs-registration-full.pcapng"
+HALVES = {"open5gs-registration-full": (1_372, 1_372), "open5gs-suite-scp": (4_636, 4_633)}
+RESETS = {"open5gs-registration-full": 0, "open5gs-suite-scp": 3}  # responses that a reset took the place of
 NAMES = [name for name, _ in fields_of("sbi_event_batch", "SbiEvent")]
 
 
@@ -44,8 +47,12 @@ def row(event: dict[str, Any]) -> tshark.Row:
 @pytest.mark.parametrize("name", tshark.WHOLE)
 def test_decode_equals_tshark(name: str) -> None:
     events = lines(sbiscope("decode", "--plain-identifiers", CAPTURES / f"{name}.pcapng"))
-    answered = [row(event) for event in events if event["header_bytes"] or event["ended"] != "reset"]
+    unanswered = [event for event in events if not event["header_bytes"] and event["ended"] == "reset"]
+    assert [(event["half"], event["status"]) for event in unanswered] == [("response", None)] * RESETS[name]
+    answered = [row(event) for event in events if event not in unanswered]
     assert sorted(answered, key=json.dumps) == tshark.golden(name)
+    halves = Counter(event["half"] for event in events if event not in unanswered)
+    assert (halves["request"], halves["response"]) == HALVES[name]
     assert len({event["event_id"] for event in events}) == len(events)
 
 
@@ -72,6 +79,8 @@ def test_decode_and_collect_write_the_same_again_and_again(tmp_path: Path) -> No
     [
         (None, "No such file"),
         (b"", "empty"),
+        (b"\x1f\x8b", "gzip: "),
+        (b"\x1f\x8b" + b"x" * 500, "gzip: "),
         (b"no capture at all", "neither pcap nor pcapng"),
         (pcap([(10**18, b"beacon")], link=105), "unsupported link types"),
         (pcap([])[:-2], "the capture is broken"),

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.tcp_table import LISTEN, sockets_in
 from tests.front import Front, front
 
 pytestmark = pytest.mark.stack
@@ -193,8 +194,9 @@ def test_a_file_is_out_of_reach_even_where_the_text_gives_nothing_away(ch: Front
 
 
 def test_it_listens_on_loopback_only(ch: Front) -> None:
-    listening = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines() if " 0A " in line]
-    assert [one for one in listening if one.endswith(f":{ch.port:04X}")] == [f"0100007F:{ch.port:04X}"]
+    tables = "".join(one.read_text() for one in Path("/proc/net").glob("tcp*"))
+    listening = [one.local_address for one in sockets_in(tables) if one.state == LISTEN and one.local_port == ch.port]
+    assert listening == ["127.0.0.1"]
 
 
 def status(ch: Front) -> dict[str, str]:

@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     from schemas.config import load
     from streams.ladder.content import ladder
 
+    if options.capture and (options.start or options.stop):
+        raise Refusal("a capture is shown whole", "--from or --to beside --capture", "leave them out")
     config = load(options.config)
     plain = options.plain_identifiers and options.capture is not None
     config = replace(config, collector=replace(config.collector, plain_identifiers=plain))

@@ -34,8 +34,11 @@ def directory() -> Path:
 
 
 def fetched() -> bool:
-    """Tell whether the jars are there."""
-    return directory().is_dir()
+    """Tell whether the jars are there for this user."""
+    try:
+        return directory().is_dir()
+    except OSError:
+        return False  # a cache that is another user's
 
 
 def fetch(tell: Callable[[str], None]) -> Path:
@@ -44,7 +47,7 @@ def fetch(tell: Callable[[str], None]) -> Path:
     Raises Refusal: no Maven, Maven failed (no network), a jar that is not the one we know.
     """
     target = directory()
-    if target.is_dir():
+    if fetched():
         return target
     if shutil.which("mvn") is None:
         raise Refusal(
