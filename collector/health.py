@@ -1,5 +1,6 @@
 """The agent's little HTTP server: /metrics for Prometheus, /healthz for the kubelet; on loopback unless configured."""
 
+import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
@@ -24,7 +25,7 @@ class HealthServer:
             "/healthz": lambda: health(ailment()),
         }
         try:
-            self._server = HTTPServer((address, port), handler(answers))
+            self._server = server_for(address)((address, port), handler(answers))
         except OSError as error:
             seen = f"{address}:{port}: {error.strerror or error}"
             raise Refusal("cannot serve metrics", seen, "set collector.metrics_port, 0 = none") from error
@@ -40,6 +41,17 @@ class HealthServer:
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
+
+
+class IPv6Server(HTTPServer):
+    """Listens on an address of IPv6; on `::` for IPv4 too, where the system does not forbid it."""
+
+    address_family = socket.AF_INET6
+
+
+def server_for(address: str) -> type[HTTPServer]:
+    """Return the kind of server that can listen on an address."""
+    return IPv6Server if ":" in address else HTTPServer
 
 
 def health(ailment: str) -> Answer:

@@ -94,11 +94,11 @@ def resolve(changes: Iterable[list[Place]], writer: PlaceWriter, problems: Calla
     writer.close()
 
 
-def exposition(cluster: Cluster, writer: PlaceWriter) -> str:
-    """Return the figures in Prometheus' text format."""
+def exposition(cluster: Cluster, written: int) -> str:
+    """Return the figures in Prometheus' text format; `written`: places so far."""
     tables = (
         ("held", "gauge", "Objects with an address, by kind.", cluster.held()),
-        ("written_total", "counter", "Places written.", {"places": writer.written}),
+        ("written_total", "counter", "Places written.", {"places": written}),
         ("problems_total", "counter", "What went wrong.", dict(cluster.counts)),
     )
     lines = []

@@ -69,6 +69,17 @@ def test_it_is_served(server: HealthServer, ailments: list[str]) -> None:
     assert get(server, "/etc/passwd")[0] == 404
 
 
+def test_it_is_served_on_ipv6_too() -> None:
+    running = HealthServer("::1", 0, lambda: "", lambda: "")
+    running.start()
+    try:
+        link = HTTPConnection("::1", running.port, timeout=5)
+        link.request("GET", "/healthz")
+        assert link.getresponse().read() == b"well\n"
+    finally:
+        running.close()
+
+
 def test_a_taken_port_is_refused(server: HealthServer) -> None:
     with pytest.raises(Refusal, match="cannot serve metrics"):
         HealthServer("127.0.0.1", server.port, str, str)

@@ -136,7 +136,7 @@ def test_an_agent_may_read_pods_and_a_resolver_what_has_an_address() -> None:
         one["metadata"]["name"].rpartition("-")[2]: one["rules"] for one in documents if one["kind"] == "ClusterRole"
     }
     assert roles == {
-        "agent": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}],
+        "agent": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["list", "watch"]}],
         "resolver": [
             {"apiGroups": [""], "resources": ["pods", "services", "nodes"], "verbs": ["list", "watch"]},
             {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]},

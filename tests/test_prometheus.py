@@ -8,6 +8,9 @@ import pytest
 import yaml
 
 from collector.agent_status import exposition as of_agent
+from deploy.resolving import exposition as of_resolver
+from schemas.kubernetes import Api
+from streams.cluster import Cluster
 from streams.runtime.exposition import exposition as of_worker
 from streams.runtime.figures import Figures
 from tests.prometheus import FOLDER, program
@@ -87,4 +90,7 @@ def test_a_hostile_name_stays_a_label() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_each_metric_of_a_rule_exists(rule: dict[str, Any]) -> None:
     full = Figures("x", watermark_delay_ms=1, counted={"evicted": 1})
-    assert asked(rule) <= metrics(of_agent(STATUS)) | metrics(of_worker([full]))
+    cluster = Cluster(Api("http://127.0.0.1:1"), frozenset())
+    cluster.counts["kubernetes_failures"] += 1
+    served = of_agent(STATUS), of_worker([full]), of_resolver(cluster, 7)
+    assert asked(rule) <= set().union(*map(metrics, served))

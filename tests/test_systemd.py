@@ -79,11 +79,17 @@ def test_it_is_laid_out_as_debian_does(tmp_path: Path) -> None:
     lines = [line for line in script.splitlines() if "python3 -m venv" not in line and "pip install" not in line]
     short = UNITS / "install.sh"
     root = tmp_path / "root"
+    programs = root / "usr/lib/sbiscope/bin"
+    programs.mkdir(parents=True)
+    (programs / "sbiscope").write_text(f"#!{programs}/python3\nimport sys\n")
+    (programs / "python3").write_bytes(b"\x7fELF\0" + bytes(programs))
     done = subprocess.run(
         ["sh", "-c", "\n".join(lines).replace('"$0"', f'"{short}"'), "install.sh", "none.whl", "streams", str(root)],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert "systemctl daemon-reload" in done.stdout
+    assert (programs / "sbiscope").read_text() == "#!/usr/lib/sbiscope/bin/python3\nimport sys\n"
+    assert (programs / "python3").read_bytes() == b"\x7fELF\0" + bytes(programs)
     assert {path.name for path in (root / "usr/lib/systemd/system").iterdir()} == {*SERVICES, "sbiscope-workers.target"}
     for name in ("environment", "pseudonym.key"):
         assert (root / "etc/sbiscope" / name).stat().st_mode & 0o077 == 0

@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
     cluster = Cluster(api, frozenset(config.collector.pod_labels.replace(",", " ").split()))
     with ExitStack() as ending:
         if listening:
-            server = HealthServer(*listening, lambda: exposition(cluster, writer), cluster.ailment)
+            server = HealthServer(*listening, lambda: exposition(cluster, writer.written), cluster.ailment)
             server.start()
             ending.callback(server.close)
         ending.callback(cluster.close)

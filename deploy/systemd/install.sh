@@ -10,6 +10,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 python3 -m venv "$root/usr/lib/sbiscope"
 "$root/usr/lib/sbiscope/bin/python" -m pip install --quiet --disable-pip-version-check "${wheel}[${extras}]"
 
+# What pip wrote names the place it was written to; it will run from another.
+if [ -n "$root" ]; then
+	grep -rlIF "$root/usr/lib/sbiscope" "$root/usr/lib/sbiscope/bin" | while read -r program; do
+		sed -i "s|$root/usr/lib/sbiscope|/usr/lib/sbiscope|g" "$program"
+	done
+fi
+
 install -d -m 0755 "$root/usr/lib/systemd/system" "$root/usr/lib/sysusers.d" "$root/usr/share/doc/sbiscope" "$root/etc/sbiscope"
 install -m 0644 "$here"/*.service "$here"/*.target "$root/usr/lib/systemd/system"
 install -m 0644 "$here/sysusers.conf" "$root/usr/lib/sysusers.d/sbiscope.conf"

@@ -1,15 +1,18 @@
 """The end of the story: the agent had the rights that are documented, no NF was touched, nothing is left behind."""
 
+import re
 from pathlib import Path
 
 import pytest
 
+from tests.bench.bpf_statistics import loaded
 from tests.kubernetes import prerequisites
 from tests.kubernetes.cluster import Cluster, until
 from tests.kubernetes.nfs import Running, running
 from tests.kubernetes.release import NAMESPACE, Release
 
 pytestmark = prerequisites.MARKS
+BPF = Path(__file__).parent.parent.parent / "bpf"
 
 
 def test_the_agent_has_the_rights_that_are_documented(kube: Cluster, release: Release) -> None:
@@ -62,6 +65,7 @@ def test_no_nf_was_ever_restarted(kube: Cluster, nfs: dict[str, Running]) -> Non
 
 
 def test_nothing_is_left_after_uninstall(kube: Cluster, release: Release) -> None:
+    assert programs() >= {"set_state", "tls_enter", "tls_leave"}
     release.helm("uninstall", "sbiscope", "--wait", "--timeout=3m")
     until(lambda: not release.pods("agent"), 60, "the agent's end")
     kinds = "pods,daemonsets,deployments,jobs,cronjobs,configmaps,secrets,serviceaccounts,networkpolicies"
@@ -69,5 +73,19 @@ def test_nothing_is_left_after_uninstall(kube: Cluster, release: Release) -> Non
     label = "app.kubernetes.io/instance=sbiscope"
     left = kube.kubectl("get", everywhere, "-A", "-l", label, "-o=name").splitlines()
     assert left in ([], ["secret/sbiscope-pseudonym-k1"])  # the key is kept on purpose: rows are linked by it
-    pinned = Path("/sys/fs/bpf")
-    assert not pinned.exists() or not list(pinned.rglob("*sbi*"))
+    until(lambda: programs() == set(), 30, "the end of the BPF programs")
+    assert files_of_node() == set()
+
+
+def programs() -> set[str]:
+    """Return the names of our BPF programs that are loaded on this machine."""
+    ours = {
+        name for source in BPF.glob("*.c") for name in re.findall(r"^int (\w+)\(", source.read_text(), re.MULTILINE)
+    }
+    return {one.name for one in loaded().values()} & {name[:15] for name in ours}
+
+
+def files_of_node() -> set[str]:
+    """Return what stands on the host where programs like ours leave something: pinned objects, locks, state."""
+    places = [Path(place) for place in ("/sys/fs/bpf", "/run", "/var/run", "/var/lib", "/etc")]
+    return {str(one) for place in places if place.exists() for one in place.glob("*sbiscope*")}

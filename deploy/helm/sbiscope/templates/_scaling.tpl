@@ -15,7 +15,7 @@ spec:
     - type: Pods
       pods:
         metric: {name: sbiscope_stage_lag_messages}
-        target: {type: AverageValue, averageValue: {{ .scaling.lagMessages | quote }}}
+        target: {type: AverageValue, averageValue: {{ .scaling.lagMessages | int64 | quote }}}
   behavior:
     # Each change hands partitions over: up when the lag stays, down when it has been gone for long.
     scaleUp:
@@ -50,7 +50,7 @@ spec:
         bootstrapServers: {{ $kafka.bootstrap | quote }}
         consumerGroup: {{ $kafka.topicPrefix }}{{ .group }}
         topic: {{ $kafka.topicPrefix }}{{ .topic }}
-        lagThreshold: {{ $.scaling.lagMessages | quote }}
+        lagThreshold: {{ $.scaling.lagMessages | int64 | quote }}
         {{- with $kafka.sasl.mechanism }}
         sasl: {{ get (dict "PLAIN" "plaintext" "SCRAM-SHA-256" "scram_sha256" "SCRAM-SHA-512" "scram_sha512") . }}
         {{- end }}
