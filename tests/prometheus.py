@@ -53,12 +53,14 @@ class Prometheus:
 
 @contextmanager
 def prometheus(place: Path, targets: dict[str, str]) -> Iterator[Prometheus]:
-    """Run the server with our configuration and rules; `targets`: where each job is served."""
+    """Run the server with our configuration and rules; `targets`: where each job is served, others than ours too."""
     config = yaml.safe_load((FOLDER / "prometheus.yaml").read_text())
     config["global"] = dict.fromkeys(config["global"], "1s")
     config["rule_files"] = [str(FOLDER / "rules.yaml")]
-    for job in config["scrape_configs"]:
-        job["static_configs"] = [{"targets": [targets[job["job_name"]]]}]
+    assert {job["job_name"] for job in config["scrape_configs"]} <= targets.keys()
+    config["scrape_configs"] = [
+        {"job_name": job, "static_configs": [{"targets": [target]}]} for job, target in targets.items()
+    ]
     (place / "prometheus.yaml").write_text(yaml.safe_dump(config))
     (port,) = free_ports(1)
     command = [program("prometheus"), f"--config.file={place}/prometheus.yaml", f"--storage.tsdb.path={place}/data"]

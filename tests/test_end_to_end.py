@@ -1,5 +1,6 @@
 """From a capture and from the kernel, through the whole stack, into ClickHouse: each exchange once, whoever dies."""
 
+import json
 import os
 import signal
 import time
@@ -112,6 +113,29 @@ def test_a_load_arrives_once_and_survives_every_death(stack: LocalStack) -> None
     check_ladder(stack)
     code, _, said = stack.run(*LOAD)
     assert (code, "loaded already" in said, said.count("\n")) == (1, True, 1), said
+
+
+def test_status_shows_each_part_its_port_what_is_behind_and_the_rows(stack: LocalStack) -> None:
+    def told() -> dict[str, Any]:
+        code, out, said = stack.run("status", "--json")
+        assert code == 0, said
+        found: dict[str, Any] = json.loads(out)
+        return found
+
+    ticks = 4 * 7  # a tick a second and partition, and what the stages say of themselves
+    until(lambda: all(one["messages"] <= ticks for one in told()["lags"]))
+    found, ports = told(), stack.config.stack
+    parts = {part["name"]: part for part in found["parts"]}
+    assert found["is_up"] and {part["state"] for part in parts.values()} == {"up"}
+    assert (parts["kafka"]["port"], parts["clickhouse"]["port"]) == (ports.kafka_port, ports.clickhouse_port)
+    assert parts.keys() >= {"pairing", "kpis", "procedures", "alerts", "sink"}
+    assert {one["stage"] for one in found["lags"]} >= {"pairing", "kpis", "procedures", "alerts", "sink-transactions"}
+    for table in ("transactions", "kpis", "procedures"):
+        assert found["rows"][table] == stack.count(f"SELECT count() FROM {table} FINAL") > 0
+    code, shown, _ = stack.run("status")
+    assert code == 0
+    for word in (*parts, str(ports.kafka_port), "messages behind", f"{found['rows']['transactions']:,}"):
+        assert word in shown
 
 
 def test_live_exchanges_are_seen_from_each_end_once(stack: LocalStack) -> None:

@@ -17,7 +17,7 @@ from tests.local_stack import until
 from tests.operated import EXCHANGES, Installation, installation
 from tests.prometheus import prometheus
 from tests.test_agent_status import STATUS
-from tests.test_prometheus import NAMES, RULES, asked
+from tests.test_prometheus import NAMES, RULES, asked, resolver_text
 
 pytestmark = pytest.mark.stack
 GRAFANA = Path(__file__).parent.parent / "deploy" / "grafana"
@@ -62,8 +62,11 @@ def test_a_worker_serves_its_metrics(running: Installation) -> None:
 def test_prometheus_evaluates_every_rule_on_what_is_served(running: Installation, tmp_path: Path) -> None:
     agent = HealthServer("127.0.0.1", 0, lambda: exposition(STATUS), str)
     agent.start()
-    targets = {"sbiscope-agent": f"127.0.0.1:{agent.port}", "sbiscope-worker": f"127.0.0.1:{running.metrics_port}"}
-    with closing(agent), prometheus(tmp_path, targets) as server:
+    resolver = HealthServer("127.0.0.1", 0, resolver_text, str)
+    resolver.start()
+    ports = {"agent": agent.port, "worker": running.metrics_port, "resolver": resolver.port}
+    targets = {f"sbiscope-{part}": f"127.0.0.1:{port}" for part, port in ports.items()}
+    with closing(agent), closing(resolver), prometheus(tmp_path, targets) as server:
         rules = [rule for group in server.ask("rules")["groups"] for rule in group["rules"]]
         assert {rule["name"] for rule in rules} == set(NAMES)
         assert [(rule["name"], rule["lastError"]) for rule in rules if rule["health"] != "ok"] == []

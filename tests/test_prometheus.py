@@ -39,6 +39,13 @@ def asked(rule: dict[str, Any]) -> set[str]:
     return set(re.findall(r"\b(?:sbiscope|process)_[a-z_]+", rule["expr"]))
 
 
+def resolver_text() -> str:
+    """Return what a resolver serves that cannot watch its cluster."""
+    cluster = Cluster(Api("http://127.0.0.1:1"), frozenset())
+    cluster.counts["kubernetes_failures"] += 1
+    return of_resolver(cluster, 7)
+
+
 @pytest.fixture
 def promtool() -> str:
     return program("promtool")
@@ -90,7 +97,5 @@ def test_a_hostile_name_stays_a_label() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=NAMES)
 def test_each_metric_of_a_rule_exists(rule: dict[str, Any]) -> None:
     full = Figures("x", watermark_delay_ms=1, counted={"evicted": 1})
-    cluster = Cluster(Api("http://127.0.0.1:1"), frozenset())
-    cluster.counts["kubernetes_failures"] += 1
-    served = of_agent(STATUS), of_worker([full]), of_resolver(cluster, 7)
+    served = of_agent(STATUS), of_worker([full]), resolver_text()
     assert asked(rule) <= set().union(*map(metrics, served))

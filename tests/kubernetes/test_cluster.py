@@ -124,7 +124,8 @@ def test_workers_from_one_to_three_and_back(kube: Cluster, nfs: dict[str, Runnin
     with talk(kube, SMF, nfs["udm"]) as link:
         link.begin(0x61, 4_001, pause_ms=5)
         for replicas in (3, 1):
-            release.kubectl("scale", "deployment/sbiscope-pairing", f"--replicas={replicas}")
+            for stage in ("pairing", "kpis", "procedures", "sink"):
+                release.kubectl("scale", f"deployment/sbiscope-{stage}", f"--replicas={replicas}")
             release.rolled_out()
         assert link.end() == 4_001
         release.settled(0x61, 4_001)
