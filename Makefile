@@ -21,6 +21,7 @@ test: setup ## the whole suite, as CI runs it: files side by side, those that wa
 	@$(BIN)/python -m pytest -q --numprocesses=3 --no-loadscope-reorder
 
 check: setup ## style, types, import rules, shell and C formatting, compiled hot paths
+	@deploy/install.sh check
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy

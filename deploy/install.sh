@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes .venv with everything sbiscope needs, from the pinned, hashed lock. What the system lacks is installed with apt
 # where this runs as root (or sudo asks for nothing); else one line says which packages to install. `install.sh bench`
-# also brings the tools that the benches compare with.
+# also brings the tools that the benches compare with, `install.sh check` those that look at shell and C.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -59,6 +59,14 @@ if [ "${1:-}" = bench ]; then # what the baselines are
 	for program in tshark tcpdump nghttpd h2load; do
 		command -v "$program" >/dev/null && continue
 		need "$program, a baseline or a load" tshark tcpdump nghttp2-client nghttp2-server libnghttp2-dev
+		break
+	done
+fi
+
+if [ "${1:-}" = check ] && may_install; then # elsewhere check_foreign.sh names what it could not ask
+	for program in shellcheck shfmt clang-format; do
+		command -v "$program" >/dev/null && continue
+		need "$program, which make check asks" shellcheck shfmt clang-format
 		break
 	done
 fi
