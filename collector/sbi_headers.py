@@ -151,7 +151,7 @@ class HeaderReader:
         self._others: OtherHeaders = OtherHeaders(redaction)
 
     def read(self, headers: Sequence[tuple[bytes | None, bytes | None]]) -> Fields:
-        """Return what the fields say; of one that is there twice, the first counts.
+        """Return what the fields say; of one that is there twice, the first that says something counts.
 
         Via, Content-Encoding and further 3gpp-Sbi-* fields are lists: they are joined (RFC 9110 5.3).
         """

@@ -6,6 +6,7 @@ Asked of /proc, network namespace by network namespace; how much is told by `sbi
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 
 from collector.tcp_table import LISTEN, OPEN, TcpSocket, sockets_in
@@ -45,32 +46,25 @@ def inventory(workload_of: Callable[[Caller], Workload], proc: Path = PROC) -> I
     owners, unseen = _owners(proc)
     for netns, process_id in _namespaces(proc).items():
         found = list(_sockets(proc / str(process_id) / "net"))
-        served = {(one.local_address, one.local_port) for one in found if one.state == LISTEN}
-        ports = {port for _, port in served}
+        served = {one.local_port for one in found if one.state == LISTEN}
         for one in found:
             if one.state == LISTEN or one.state in OPEN:
                 pid = owners.get(one.inode)
                 name, where = (UNKNOWN, "") if pid is None else _named(proc, pid, netns, workload_of)
-                talks[_talk(name, where, one, one.local_port in ports)] += 1
+                talks[_talk(name, where, one, one.local_port in served)] += 1
     return Inventory(talks, unseen)
 
 
 def lines(found: Inventory) -> Iterator[str]:
     """Give the inventory as a table, and what it does not show."""
-    order = sorted(
-        found.talks.items(), key=lambda item: (item[0].workload, item[0].process, item[0].role, *_ends(item))
-    )
-    said = [HEADS, *((t.process, t.workload, t.role, t.here, t.peer, str(many)) for t, many in order)]
+    order = sorted(found.talks, key=attrgetter("workload", "process", "role", "here", "peer"))
+    said = [HEADS, *((t.process, t.workload, t.role, t.here, t.peer, str(found.talks[t])) for t in order)]
     rows = [tuple(map(_inert, row)) for row in said]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip()
     if found.unseen:
         yield f"{found.unseen} processes may not be looked into: their connections stand under {UNKNOWN}; run as root"
-
-
-def _ends(item: tuple[Talk, int]) -> tuple[str, str]:
-    return item[0].here, item[0].peer
 
 
 def _talk(name: str, where: str, one: TcpSocket, serves: bool) -> Talk:

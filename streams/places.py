@@ -48,16 +48,11 @@ def pod_places(told: PodObject, labels: frozenset[str]) -> ByAddress:
     ready = [one.since for one in status.conditions or () if one.type == NETWORK_READY and one.status == "True"]
     since_us = _us(next((when for when in (*ready, status.started, about.created) if when), None))
     place_at = partial(
-        Place,
+        _placing("pod", about, labels),
         since_us=since_us,
-        kind="pod",
-        uid=about.uid,
-        name=about.name,
-        namespace=about.namespace,
         workload=workload(about),
         node=told.spec.node or None,
         containers={one.name: one.image for one in told.spec.containers},
-        labels=_kept(about, labels),
     )
     return _by_address((one.ip for one in status.addresses or ()), place_at)
 
@@ -78,31 +73,13 @@ def service_places(told: ServiceObject, labels: frozenset[str]) -> ByAddress:
     about, spec = told.metadata, told.spec
     ingress = (one.ip for one in told.status.load_balancer.ingress or ())
     addresses = [*(spec.cluster_addresses or ()), *(spec.external_addresses or ()), *ingress]
-    place_at = partial(
-        Place,
-        since_us=_us(about.created),
-        kind="service",
-        uid=about.uid,
-        name=about.name,
-        namespace=about.namespace,
-        labels=_kept(about, labels),
-    )
-    return _by_address(addresses, place_at)
+    return _by_address(addresses, _placing("service", about, labels))
 
 
 def node_places(told: NodeObject, labels: frozenset[str]) -> ByAddress:
     """Return the addresses of a node."""
     about = told.metadata
-    zone = (about.labels or {}).get(ZONE)
-    place_at = partial(
-        Place,
-        since_us=_us(about.created),
-        kind="node",
-        uid=about.uid,
-        name=about.name,
-        zone=zone,
-        labels=_kept(about, labels),
-    )
+    place_at = partial(_placing("node", about, labels), zone=(about.labels or {}).get(ZONE))
     return _by_address((one.address for one in told.status.addresses or ()), place_at)
 
 
@@ -110,6 +87,19 @@ def ready_behind(told: SliceObject) -> frozenset[str]:
     """Return the names of the pods in a slice that are ready."""
     ready = (one for one in told.endpoints or () if one.conditions.ready is not False)
     return frozenset(one.target.name for one in ready if one.target is not None and one.target.kind == "Pod")
+
+
+def _placing(kind: str, about: About, labels: frozenset[str]) -> partial[Place]:
+    """Return what makes a place of an address, with what the metadata say; it stands since the object was made."""
+    return partial(
+        Place,
+        since_us=_us(about.created),
+        kind=kind,
+        uid=about.uid,
+        name=about.name,
+        namespace=about.namespace or None,
+        labels={key: value for key, value in (about.labels or {}).items() if key in labels},
+    )
 
 
 def _by_address(addresses: Iterable[str], place_at: Callable[[str], Place]) -> ByAddress:
@@ -122,10 +112,6 @@ def _by_address(addresses: Iterable[str], place_at: Callable[[str], Place]) -> B
             continue  # "None" of a headless service, the name of a host
         found[address] = place_at(address)
     return found
-
-
-def _kept(about: About, labels: frozenset[str]) -> dict[str, str]:
-    return {key: value for key, value in (about.labels or {}).items() if key in labels}
 
 
 def _us(when: datetime | None) -> int:
