@@ -21,16 +21,19 @@ PASSWORDS = {"SBISCOPE_PASSWORD": "w", "SBISCOPE_READER_PASSWORD": "r", "GRAFANA
 
 @pytest.fixture(scope="module")
 def loader(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the loader's program, built with Go; skips where that cannot be."""
+    """Return the loader's program, built with Go; skips where there is no Go, or it cannot fetch the module."""
     if not shutil.which("go"):
         pytest.skip("no Go here: the loader of the Compose Specification is a Go module")
     place = tmp_path_factory.mktemp("loader")
     (place / "go.mod").write_text("module loader\n")
     shutil.copy(LOADER, place)
-    for words in (["get", MODULE], ["build", "-o", "loader", "."]):
-        done = subprocess.run(["go", *words], cwd=place, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"the loader of the Compose Specification cannot be built: {done.stderr[-200:]}")
+    got, built = (
+        subprocess.run(["go", *words], cwd=place, capture_output=True, text=True, check=False)
+        for words in (["get", MODULE], ["build", "-o", "loader", "."])
+    )
+    if got.returncode:
+        pytest.skip(f"the loader of the Compose Specification cannot be had: {got.stderr[-200:]}")
+    assert built.returncode == 0, built.stderr
     return place / "loader"
 
 
