@@ -114,12 +114,18 @@ def _plant(field: Field, chance: random.Random, planted: Planted) -> None:
 
 
 def _settled(field: Field, planted: Planted) -> Squared:
-    """Return the squared accounts once they are right, or why they are not when the time is over."""
+    """Return the squared accounts once they are right, or why they are not when the time is over.
+
+    A quick machine may be right before an alert or procedure is due: those are waited for too.
+    """
     end = time.monotonic() + SETTLE_S
     while True:
         field.wait(1)
         try:
-            return square(field, planted)
+            squared = square(field, planted)
+            assert all(squared.followed.values()), squared.followed
         except AssertionError:
             if time.monotonic() > end:
                 raise
+        else:
+            return squared
