@@ -85,7 +85,7 @@ def _live(config: Config, steps: Steps) -> None:
     began_us = time.time_ns() // 1_000
     with _agent(steps):
         steps.say(f"two programs have {EXCHANGES} SBI exchanges on loopback, no port configured")
-        ports = {had.client_port for had in talk(EXCHANGES, RATE)}
+        ports = {(had.client_port, had.server_port) for had in talk(EXCHANGES, RATE)}
     _arrived(config, Wanted(LIVE, 2 * EXCHANGES, began_us, frozenset(ports)), steps)
 
 
@@ -136,15 +136,16 @@ def observing_line(said: IO[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which transactions are waited for: of a node, from a time on (µs), and of these client ports where there are any.
+    """Which transactions are waited for: of a node, from a time on (µs), and of these ports where there are any.
 
-    Other SBI traffic of this host is observed too, and may be older or of another run: it is not counted here.
+    Other SBI traffic of this host is observed too, and may be older or of another run: it is not counted here. A client
+    port alone tells no connection: the kernel gives one to several at a time when their server ports differ.
     """
 
     node: str
     count: int
     since_us: int = 0
-    client_ports: frozenset[int] = frozenset()
+    ports: frozenset[tuple[int, int]] = frozenset()  # of client and server
 
 
 def _arrived(config: Config, wanted: Wanted, steps: Steps) -> None:
@@ -154,9 +155,10 @@ def _arrived(config: Config, wanted: Wanted, steps: Steps) -> None:
 
     sql = (
         "SELECT count() FROM transactions FINAL WHERE node = {node:String} AND request_us >= {since:DateTime64(6)} "
-        "AND (empty({ports:Array(UInt16)}) OR has({ports:Array(UInt16)}, client_port))"
+        "AND (empty({ports:Array(String)}) OR has({ports:Array(String)}, concat(client_port, ' ', server_port)))"
     )
-    places = {"node": wanted.node, "since": wanted.since_us / 1_000_000, "ports": sorted(wanted.client_ports)}
+    ports = [f"{client} {server}" for client, server in wanted.ports]
+    places = {"node": wanted.node, "since": wanted.since_us / 1_000_000, "ports": ports}
     client = connect(reader(config))
     began = time.monotonic()
     try:

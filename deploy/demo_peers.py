@@ -34,6 +34,7 @@ class Exchange:
 
     number: int
     client_port: int
+    server_port: int
     stream_id: int
     method: str
     path: str
@@ -58,8 +59,8 @@ class Consumer:
             connection.send_data(stream, asked.body, end_stream=True)
         link.sendall(connection.data_to_send())
         status = _answer(link, connection, stream)
-        port = link.getsockname()[1]
-        return Exchange(number, port, stream, asked.method, asked.path, asked.authority, status)
+        ports = link.getsockname()[1], link.getpeername()[1]
+        return Exchange(number, *ports, stream, asked.method, asked.path, asked.authority, status)
 
     def close(self) -> None:
         """Take leave of every producer."""

@@ -7,6 +7,7 @@ it speaks TLS and nothing else.
 """
 
 import asyncio
+import faulthandler
 import importlib
 import json
 import os
@@ -26,6 +27,7 @@ def main(words: list[str]) -> int:
     """Serve; 0 after SIGTERM, 1 with one line on standard error when it cannot begin."""
     port, data, pair = int(words[0]), Path(words[1]), words[2:]
     sandbox.die_with_parent()
+    faulthandler.enable()  # a signal in the engine's library would leave no word in the log
     digests = {str(user): str(digest) for user, digest in json.load(sys.stdin).items()}
     try:
         tls = server_context(*pair) if pair else None
