@@ -4,6 +4,7 @@ CycloneDX 1.5, JSON; packages of Debian from dpkg's state, those of Python from 
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from importlib.metadata import distributions
@@ -25,7 +26,7 @@ def debian(status: str) -> Iterator[tuple[str, str, str]]:
 def python() -> Iterator[tuple[str, str, str]]:
     """Yield name, version and purl of each distribution on this Python's path."""
     for one in distributions():
-        name = one.metadata["Name"].lower().replace("_", "-")
+        name = re.sub(r"[-_.]+", "-", one.metadata["Name"]).lower()  # PEP 503
         yield name, one.version, f"pkg:pypi/{name}@{quote(one.version)}"
 
 

@@ -35,6 +35,11 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     return report
 
 
+def built() -> Path:
+    """Return where the archives of the images are."""
+    return Path(BUILT or CACHE / "images")
+
+
 @pytest.fixture(scope="session")
 def root() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="sbiscope-kubernetes-", ignore_cleanup_errors=True) as place:
@@ -45,7 +50,7 @@ def root() -> Iterator[Path]:
 def kube(root: Path) -> Iterator[Cluster]:
     """The cluster with every image that is needed."""
     subprocess.run([HERE / "build.sh", CACHE], check=True)
-    images = Path(BUILT or CACHE / "images")
+    images = built()
     if not BUILT:
         subprocess.run([HERE.parent.parent / "deploy/images/build.sh", images, *IMAGES], check=True)
     kafka.prepare(print)  # from the cluster's network there is no way out

@@ -103,12 +103,30 @@ class Release:
 
     def ends(self, run: int, extra: Iterable[str] = ()) -> list[tuple[Any, ...]]:
         """Return what was seen of a run, by end: where, whose, how many, how many of them different."""
-        columns = ", ".join(("vantage", "namespace", "pod", "container_name", "toString(pod_uid)", "tls", *extra))
+        named = ("vantage", "namespace", "pod", "container_name", "toString(pod_uid)", "pod_labels", "tls")
+        columns = ", ".join((*named, *extra))
         where = f"path LIKE '/nnrf-nfm/v1/nf-instances/{run:08x}-%' AND status = 200"
         sql = (
             f"SELECT {columns}, count(), uniqExact(path) FROM transactions FINAL WHERE {where} GROUP BY ALL ORDER BY 1"
         )
         return self.rows(sql)
+
+    def counted(self, run: int) -> tuple[int, int]:
+        """Return how many requests the KPIs count in the windows that a run touches, and how many there were.
+
+        Only requests of the run's operation; (0, 0) while the KPIs of its last window are not there yet.
+        """
+        where = f"path LIKE '/nnrf-nfm/v1/nf-instances/{run:08x}-%'"
+        window = "toStartOfInterval(request_us, INTERVAL 10 SECOND)"
+        ((operation, first, last),) = self.rows(
+            f"SELECT any(operation), toString(min({window})), toString(max({window})) FROM transactions WHERE {where}"
+        )
+        within = f"operation = '{operation}' AND {{}} BETWEEN '{first}' AND '{last}'"
+        happened = f"SELECT uniqExact(path) FROM transactions WHERE {within.format(window)}"
+        own = f"window_s = 10 AND {within.format('window_start_us')}"
+        counted = f"SELECT sum(requests), max(window_start_us) = '{last}' FROM kpis FINAL WHERE {own}"
+        ((requests, is_whole),) = self.rows(counted)
+        return (requests, self.rows(happened)[0][0]) if is_whole else (0, 0)
 
     def named(self, run: int) -> dict[tuple[End, End], int]:
         """Return how many exchanges of a run there were between which ends."""

@@ -51,7 +51,7 @@ def test_across_nodes_each_end_is_told_by_its_own(
         link.ask(run, count)
         release.settled(run, count)
     assert release.ends(run, ("node",)) == [
-        (end, nf.namespace, nf.name, "plain", pods[nf.name].uid, False, nf.node, count, count)
+        (end, nf.namespace, nf.name, "plain", pods[nf.name].uid, {"app": nf.name}, False, nf.node, count, count)
         for end, nf in (("client", client), ("server", server))
     ]
     until(lambda: release.named(run) == {(pod(client), pod(server)): count}, 60, "names")
