@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaError, Message, Producer
 
-from schemas.jsonform import json_form
 from schemas.kafka_contact import topics_of
 from schemas.refusal import Refusal
 from schemas.refused_contact import Heard, rights_advice
 from schemas.topics import JSON_SUFFIX
 from streams.cluster import Cluster
-from streams.place_record import SCHEMA, encode, key
+from streams.place_record import encode, key
 from streams.places import Place
 
 TOPIC = "sbi.places"
@@ -32,7 +31,6 @@ class PlaceWriter:
         self._settings = settings
         self._site = site
         self._mark = mark
-        self._as_json = json_form(SCHEMA)
         self._topics = prefix + TOPIC, prefix + TOPIC + JSON_SUFFIX
         heard = Heard()
         self._producer = Producer(
@@ -53,9 +51,10 @@ class PlaceWriter:
     def write(self, places: Iterable[Place]) -> None:
         """Write places; a full queue waits. Raises Refusal where a message was not taken."""
         for place in places:
-            body = encode(self._site, place, time.time_ns() // 1_000)
-            self._put(self._topics[0], key(self._site, place), self._mark + body)
-            self._put(self._topics[1], key(self._site, place), self._as_json(body))
+            name = key(self._site, place)
+            body, text = encode(self._site, place, time.time_ns() // 1_000)
+            self._put(self._topics[0], name, self._mark + body)
+            self._put(self._topics[1], name, text)
             self.written += 1
         self._producer.poll(0)
         if self._failure is not None:

@@ -1,8 +1,9 @@
-"""A place as a record of place.avsc, in Avro."""
+"""A place as a record of place.avsc, in Avro and in JSON."""
 
 import io
 
 import fastavro
+import msgspec
 
 from schemas.fields import document
 from schemas.plain import without_logical_types
@@ -17,8 +18,8 @@ def key(site: str, place: Place) -> bytes:
     return f"{site}/{place.address}".encode()
 
 
-def encode(site: str, place: Place, told_us: int) -> bytes:
-    """Return the record, `told_us` being when this was so."""
+def encode(site: str, place: Place, told_us: int) -> tuple[bytes, bytes]:
+    """Return the record, `told_us` being when this was so, as Avro and as `schemas.jsonform` would have that."""
     record = {
         "site": site,
         "address": place.address,
@@ -39,4 +40,4 @@ def encode(site: str, place: Place, told_us: int) -> bytes:
     }
     out = io.BytesIO()
     fastavro.schemaless_writer(out, _PARSED, record)
-    return out.getvalue()
+    return out.getvalue(), msgspec.json.encode(record)

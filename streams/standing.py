@@ -4,8 +4,9 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from typing import Generic
+
+from msgspec.structs import replace
 
 from schemas.kubernetes import Told
 from streams.cluster_objects import About, ServiceObject, SliceObject

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import fastavro
+from msgspec import structs
 
 from collector.agent_status import delivery_of
 from collector.avro import encode_batch
@@ -45,8 +46,10 @@ def examples() -> Iterator[tuple[str, bytes]]:
     yield "agent", delivery_of(replace(STATUS, node="n1")).body
     yield "flow", flow_of(SEER, head(), Moved(1_002, 501, 0, CLOSE, 4, 3, 0), Workload("/usr/bin/postgres")).body
     smf = Place("10.2.0.8", 1_795_381_003_000_000, "pod", "0f9d2f6e-8b1f-4a56-9a3e-5d1f0c7b6a21", "smf-0", "core")
-    smf = replace(smf, workload="Deployment/smf", node="n2", containers={"nf": "smf:2.7"}, labels={"app": "smf"})
-    yield "place", place_record.encode("lab", smf, 1_795_381_060_000_000)
+    smf = structs.replace(
+        smf, workload="Deployment/smf", node="n2", containers={"nf": "smf:2.7"}, labels={"app": "smf"}
+    )
+    yield "place", place_record.encode("lab", smf, 1_795_381_060_000_000)[0]
     bad = counts(100, answered=50, unanswered=50, failed=50)
     yield "alert", encode_alert(alerts_of_one(window(29_000_000, 60, **bad)))
     message = Message(3, 41, 1_700_000_000_000, b"\xc3\x01 no event")

@@ -6,9 +6,11 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from schemas import kubernetes
 from schemas.fields import document
+from schemas.jsonform import json_form
 from schemas.kubernetes import Api
 from streams import cluster, standing
 from streams.cluster import Cluster
@@ -205,6 +207,17 @@ def test_what_was_told_is_what_stands(changes: list[tuple[str, int, int]]) -> No
     assert open_rows == {place.address + place.uid for place in known.standing.places()}
 
 
+def test_the_json_beside_a_record_says_the_same() -> None:
+    places = [*pod_places(pod('aéf-0 "<&>\u2028\\\t', "10.1.0.7", "fd00::7"), LABELS).values()]
+    places += [*node_places(node("n2", "192.168.0.2", "north"), LABELS).values()]
+    led = Services(LABELS)
+    places += led.put(service("smf", "10.96.0.8"), T0) + led.slices.put(endpoints("smf", "smf-0"), T0 + S)
+    places.append(structs.replace(places[0], until_us=T0 + 2 * S))
+    for place in places:
+        body, text = encode("lab", place, T0 + S)
+        assert text == json_form("place")(body)
+
+
 @pytest.mark.stack
 def test_both_ends_of_an_exchange_are_named() -> None:
     _, client = engine.migrated()
@@ -218,7 +231,7 @@ def test_both_ends_of_an_exchange_are_named() -> None:
     old = Objects(lambda told: pod_places(told, LABELS))
     places += old.put(pod("gone", "10.2.0.9"), T0) + old.drop(pod("gone"), T0 + 60 * S)
     layout = Layout(document("place"))
-    bodies = [encode("lab", place, T0 + number) for number, place in enumerate(places)]
+    bodies = [encode("lab", place, T0 + number)[0] for number, place in enumerate(places)]
     Table(client, "places_arriving").store(layout, layout.container(layout.rows(body) for body in bodies))
     mine = {"site": "lab", "node": "n1", "namespace": "core", "client_address": "10.1.0.7"}
     generate.insert(client, [generate.encode_batch([
