@@ -4,8 +4,9 @@ from collector.body cimport BodyFacts
 from collector.halves cimport Message
 from collector.identifiers cimport Identifiers
 from collector.read cimport Read
-from collector.references cimport References, Subject
+from collector.references cimport References
 from collector.sbi_headers cimport Fields, HeaderReader
+from collector.subject cimport Subject
 
 cdef class Told:
     cdef str supi

@@ -32,8 +32,9 @@ if cython.compiled:
     from cython.cimports.collector.hop import event_id, exchange_key
     from cython.cimports.collector.identifiers import Identifiers
     from cython.cimports.collector.read import Read, weight_of
-    from cython.cimports.collector.references import References, Subject
+    from cython.cimports.collector.references import References
     from cython.cimports.collector.sbi_headers import Fields, HeaderReader
+    from cython.cimports.collector.subject import Subject
 else:
     from collector.asked import Asked, Ends, new_asked
     from collector.asking import Asking
@@ -41,8 +42,9 @@ else:
     from collector.hop import event_id, exchange_key
     from collector.identifiers import Identifiers
     from collector.read import Read, weight_of
-    from collector.references import References, Subject
+    from collector.references import References
     from collector.sbi_headers import Fields, HeaderReader
+    from collector.subject import Subject
 
 Event = tuple[Any, ...]
 

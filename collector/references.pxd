@@ -2,11 +2,7 @@ from collector.body cimport BodyFacts
 from collector.identifiers cimport Identifiers
 from collector.recent cimport Recent
 from collector.resource cimport Resource
-
-cdef class Subject:
-    cdef readonly Identifiers identifiers
-    cdef readonly str source
-    cdef readonly str reference
+from collector.subject cimport Subject
 
 cdef class Awaited:
     cdef Subject subject
@@ -41,10 +37,13 @@ cdef class References:
     cdef Subject _subject(
         self, long long now_us, str authority, Resource resource, Identifiers headers, Identifiers body
     )
-    cdef Subject _referred(self, long long now_us, str authority, Resource resource, Identifiers every)
-    cdef Subject _completed(self, long long now_us, Subject asked, Identifiers headers, BodyFacts body)
+    cdef Subject _referred(self, long long now_us, str authority, Resource resource, Identifiers said)
+    cdef Subject _unresolved(self, str authority, Resource resource, Identifiers every, Identifiers said)
+    cdef Subject _completed(self, long long now_us, Awaited awaited, Identifiers headers, BodyFacts body)
+    cdef Subject _corrected(self, long long now_us, Awaited awaited, Identifiers headers, Identifiers answered)
+    cdef void _bind_anew(self, long long now_us, Awaited awaited, Identifiers every)
     cdef str _alias(self, Identifiers every, long long now_us)
-    cdef Identifiers _bound(self, str authority, Resource resource, long long now_us)
+    cdef Identifiers _bound(self, str authority, Resource resource, Identifiers said, long long now_us)
     cdef int _learn(
         self, long long now_us, Awaited awaited, Subject subject, int status, str location, BodyFacts body
     ) except -1

@@ -11,6 +11,7 @@ import cython
 
 from collector.body import NO_BODY
 from collector.identifiers import NO_IDENTIFIERS
+from collector.subject import ALIAS, BODY, HEADER, PATH, REFERENCE
 from collector.target_identifiers import LONGEST_PATH, identifiers_of_path
 from collector.uri import LONGEST, split_uri
 
@@ -19,11 +20,13 @@ if cython.compiled:
     from cython.cimports.collector.identifiers import Identifiers, both
     from cython.cimports.collector.recent import Recent
     from cython.cimports.collector.resource import Resource
+    from cython.cimports.collector.subject import NOBODY, Subject, contradicts, is_other, subject_of
 else:
     from collector.body import BodyFacts
     from collector.identifiers import Identifiers, both
     from collector.recent import Recent
     from collector.resource import Resource
+    from collector.subject import NOBODY, Subject, contradicts, is_other, subject_of
 
 MOST = 100_000  # resources and callbacks, as many aliases; 600 octets each
 KEPT_US = 48 * 3_600_000_000  # without use
@@ -33,36 +36,11 @@ PENDING_US = 120_000_000
 GRACE_US = 30_000_000  # a released resource still answers late notifications
 NEVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
 _RELEASES = ("/release", "/delete")
-PATH, BODY, HEADER, REFERENCE, ALIAS = "path", "body", "header", "reference", "alias"
 
 Exchange = tuple[str, int]  # connection_id, stream_id
 Place = tuple[str, str]  # authority of the producer, path of the resource
 
 
-@cython.no_gc  # makes no circles
-@cython.freelist(64)
-@cython.final
-@cython.cclass
-class Subject:
-    """Whom a message is about. `source`: where his SUPI was found. `reference`: what names him, if that is unknown."""
-
-    def __init__(self) -> None:
-        self.identifiers = NO_IDENTIFIERS
-        self.source: str | None = None
-        self.reference: str | None = None
-
-
-@cython.cfunc
-def subject_of(identifiers: Identifiers, source: str | None, reference: str | None) -> Subject:
-    """Return whom `identifiers` name, or `reference`."""
-    subject: Subject = Subject.__new__(Subject)  # a quarter of the time of a call of the class
-    subject.identifiers = identifiers
-    subject.source = source
-    subject.reference = reference
-    return subject
-
-
-NOBODY = cython.declare(Subject, subject_of(NO_IDENTIFIERS, None, None))
 NO_RESOURCE = cython.declare(Resource, Resource(None, True))
 
 
@@ -171,7 +149,7 @@ class References:
             authority = self._authority(producer, resource)
             said = self._subject(now_us, authority, resource, NO_IDENTIFIERS, NO_IDENTIFIERS)
             awaited = awaited_of(said, authority, resource, "", ())
-        subject = self._completed(now_us, awaited.subject, headers, body)
+        subject = self._completed(now_us, awaited, headers, body)
         if status is not None:
             code: cython.int = status
             if 200 <= code < 400:
@@ -220,47 +198,83 @@ class References:
         if every is NO_IDENTIFIERS:
             return self._referred(now_us, authority, resource, every)
         if own.supi is not None:
-            return subject_of(every, PATH, None)
+            return subject_of(every, every, PATH, None)
         if body.supi is not None:
-            return subject_of(every, BODY, None)
+            return subject_of(every, every, BODY, None)
         if headers.supi is not None:
-            return subject_of(every, HEADER, None)
+            return subject_of(every, every, HEADER, None)
         supi = self._alias(every, now_us)
         if supi is not None:
-            return subject_of(both(Identifiers(supi=supi), every), ALIAS, None)
+            return subject_of(both(Identifiers(supi=supi), every), every, ALIAS, None)
         return self._referred(now_us, authority, resource, every)
 
-    def _referred(self, now_us: cython.longlong, authority: str, resource: Resource, every: Identifiers) -> Subject:
-        bound = self._bound(authority, resource, now_us)
+    def _referred(self, now_us: cython.longlong, authority: str, resource: Resource, said: Identifiers) -> Subject:
+        every = said
+        bound = self._bound(authority, resource, said, now_us)
         if bound is not None:
-            every = both(every, bound)
+            every = both(said, bound)
             if every.supi is not None:
-                return subject_of(every, REFERENCE, None)
+                return subject_of(every, said, REFERENCE, None)
             supi = self._alias(every, now_us)
             if supi is not None:
-                return subject_of(both(Identifiers(supi=supi), every), REFERENCE, None)
-        unresolved = None if resource.standing is None else authority + resource.standing
-        if every is NO_IDENTIFIERS:
-            return NOBODY if unresolved is None else subject_of(every, None, unresolved)
-        return subject_of(every, None, every.suci or every.guti or every.gpsi or unresolved)
+                return subject_of(both(Identifiers(supi=supi), every), said, REFERENCE, None)
+        return self._unresolved(authority, resource, every, said)
 
-    def _completed(self, now_us: cython.longlong, asked: Subject, headers: Identifiers, body: BodyFacts) -> Subject:
-        """Return the request's subject with what its answer adds."""
+    def _unresolved(self, authority: str, resource: Resource, every: Identifiers, said: Identifiers) -> Subject:
+        """Return what names him whose SUPI is not known: another name of his, else the resource that is his."""
+        standing = None if resource.standing is None else authority + resource.standing
+        if every is NO_IDENTIFIERS:
+            return NOBODY if standing is None else subject_of(every, every, None, standing)
+        return subject_of(every, said, None, every.suci or every.guti or every.gpsi or standing)
+
+    def _completed(self, now_us: cython.longlong, awaited: Awaited, headers: Identifiers, body: BodyFacts) -> Subject:
+        """Return the request's subject with what its answer adds; what it states counts before what was learned."""
+        asked: Subject = awaited.subject
         known: Identifiers = asked.identifiers
         answered: Identifiers = body.identifiers
         if asked.source is not None:
-            return asked if headers is NO_IDENTIFIERS else subject_of(both(known, headers), asked.source, None)
+            if answered is NO_IDENTIFIERS and headers is NO_IDENTIFIERS:
+                return asked
+            if (asked.source is ALIAS or asked.source is REFERENCE) and contradicts(both(answered, headers), asked):
+                return self._corrected(now_us, awaited, headers, answered)
+            if headers is NO_IDENTIFIERS:
+                return asked
+            return subject_of(both(known, headers), asked.said, asked.source, None)
         every: Identifiers = both(both(known, answered), headers)
         if every is NO_IDENTIFIERS:
             return asked
         if answered.supi is not None:
-            return subject_of(every, BODY, None)
+            return subject_of(every, asked.said, BODY, None)
         if headers.supi is not None:
-            return subject_of(every, HEADER, None)
+            return subject_of(every, asked.said, HEADER, None)
         supi = self._alias(every, now_us)
         if supi is not None:
-            return subject_of(both(Identifiers(supi=supi), every), ALIAS, None)
-        return subject_of(every, None, asked.reference)
+            return subject_of(both(Identifiers(supi=supi), every), asked.said, ALIAS, None)
+        return subject_of(every, asked.said, None, asked.reference)
+
+    def _corrected(
+        self, now_us: cython.longlong, awaited: Awaited, headers: Identifiers, answered: Identifiers
+    ) -> Subject:
+        """Return whom request and answer name themselves, where that is not whom we had learned.
+
+        A GPSI moves to another SUPI, a 5G-GUTI is given anew (TS 23.003 2.10), an id comes again whose 201 was lost.
+        """
+        asked: Subject = awaited.subject
+        every = both(both(asked.said, answered), headers)
+        if asked.source is REFERENCE:
+            self._bind_anew(now_us, awaited, every)
+        if every.supi is not None:
+            return subject_of(every, asked.said, HEADER if answered.supi is None else BODY, None)
+        return self._unresolved(awaited.authority, awaited.resource, every, asked.said)  # of another session, whosever
+
+    def _bind_anew(self, now_us: cython.longlong, awaited: Awaited, every: Identifiers) -> None:
+        """Let the place that bound a request, its own or the nearest above, stand for whom `every` names, if it does."""
+        for path in awaited.resource.above:
+            place = (awaited.authority, path)
+            if self._places.pop(place) is not None:
+                if every.names_subscriber:
+                    self._places.put(place, Bound(_lasting(every)), now_us)
+                return
 
     def _alias(self, every: Identifiers, now_us: cython.longlong) -> str | None:
         for name in (every.suci, every.guti, every.gpsi):
@@ -270,11 +284,16 @@ class References:
                     return supi
         return None
 
-    def _bound(self, authority: str, resource: Resource, now_us: cython.longlong) -> Identifiers | None:
-        """Return what a place or one it lies below stands for."""
+    def _bound(
+        self, authority: str, resource: Resource, said: Identifiers, now_us: cython.longlong
+    ) -> Identifiers | None:
+        """Return what a place or one it lies below stands for; not so if the message names another PDU session."""
         for path in resource.above:
             bound: Bound | None = self._places.get((authority, path), now_us)
             if bound is not None:
+                if said.pdu_session_id is not None and is_other(said, bound.identifiers):
+                    self._places.pop((authority, path))
+                    return None
                 return None if bound.shared or now_us > bound.until_us else bound.identifiers
         return None
 
@@ -287,9 +306,11 @@ class References:
         location: str | None,
         body: BodyFacts,
     ) -> None:
-        whole = subject.identifiers
-        said = awaited.subject.identifiers
-        if said is not whole and said.supi is None and whole.supi is not None:
+        whole: Identifiers = subject.identifiers
+        said: Identifiers = awaited.subject.identifiers
+        if said is not whole and whole.supi is not None and said.supi != whole.supi:
+            if said.supi is not None:  # not so: what bound him is another's, and so are the names that came with it
+                said = awaited.subject.said
             for name in (said.suci, said.guti, said.gpsi):
                 if name is not None:
                     self._aliases.put(name, whole.supi, now_us)

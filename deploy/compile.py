@@ -39,6 +39,7 @@ COMPILED = (
     "collector.document_facts",
     "collector.body",
     "collector.resource",
+    "collector.subject",
     "collector.references",
     "collector.http_date",
     "collector.header_text",

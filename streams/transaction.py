@@ -41,6 +41,7 @@ RESET = cython.declare(cython.int, Outcome.RESET)
 COUNT = cython.declare(cython.Py_ssize_t, len(NAMES))
 DISCOVERY = b"3gpp-sbi-discovery-"
 OCI = b"\x183gpp-sbi-oci"  # as a key of an Avro map
+LEARNED = (b"\x02\x12reference", b"\x02\x0aalias")  # supi_source as Avro
 BEARER = b"\x0cbearer"
 _OUT = cython.declare(Scratch, Scratch())
 _CELL = cython.declare(Scratch, Scratch())
@@ -50,7 +51,9 @@ _AT = cython.declare(Offsets, Offsets())
 _CELL_FIELDS = bytes(NAMES.index(name) for name in CELL)
 _SUPI = cython.declare(cython.int, NAMES.index("supi"))
 _TARGET_API_ROOT = cython.declare(cython.int, NAMES.index("target_api_root"))
+_SUPI_SOURCE = cython.declare(cython.int, NAMES.index("supi_source"))
 _REFERENCE = cython.declare(cython.int, NAMES.index("subscriber_reference"))
+_DNN = cython.declare(cython.int, NAMES.index("dnn"))  # what a subscriber is bound with stands from supi to dnn
 _REQUEST_KEY = cython.declare(cython.int, NAMES.index("request_key"))
 _EXCHANGE_KEY = cython.declare(cython.int, NAMES.index("exchange_key"))
 _RETRANSMISSION = cython.declare(cython.int, NAMES.index("retransmission"))
@@ -89,11 +92,12 @@ def compose(
     out.reserve(room)
     row.outcome = outcome
     _time(row, request, response, outcome, deadline_ms)
+    is_corrected: cython.bint = _is_corrected(request, response)
     for i in range(COUNT):
         _AT.at[i] = out.n
         operation: cython.int = operations[i]
         if operation <= BOTH:
-            _pass_on(out, i, operation, request, response)
+            _pass_on(out, i, operation, None if is_corrected and _SUPI <= i <= _DNN else request, response)
         elif operation == PLACE:
             out.copy(place, 0, len(place))
         elif operation == TRANSACTION_ID:
@@ -184,6 +188,29 @@ def _pass_on(
         if place == ABSENT:
             return out.number(0)
     return _copy(out, half, place, half is request)
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def _is_corrected(request: Half | None, response: Half | None) -> cython.bint:
+    """Tell whether an answer names another subscriber, or lets go of him, than was learned before its request."""
+    asked: cython.int = _place(request, _SUPI_SOURCE)
+    if asked == ABSENT or response is None:
+        return False
+    assert request is not None
+    if request.octets[_REQUEST.at[asked] : _REQUEST.at[asked + 1]] not in LEARNED:
+        return False
+    asked = _place(request, _SUPI)
+    told: cython.int = _place(response, _SUPI)
+    reference: cython.int = _place(response, _REFERENCE)
+    if asked == ABSENT or told == ABSENT or reference == ABSENT:
+        return False
+    if _is_null(response, told, False) and _is_null(response, reference, False):
+        return False
+    return (
+        request.octets[_REQUEST.at[asked] : _REQUEST.at[asked + 1]]
+        != response.octets[_RESPONSE.at[told] : _RESPONSE.at[told + 1]]
+    )
 
 
 @cython.cfunc

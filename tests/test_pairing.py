@@ -83,6 +83,30 @@ def test_an_exchange_is_one_transaction_with_the_fields_of_both_halves() -> None
     assert len({row["request_event_id"], row["response_event_id"], None}) == 3
 
 
+LEARNED = {"supi": "imsi-1", "supi_source": "reference", "pdu_session_id": 5, "dnn": "ims", "plmn": "00101"}
+OTHER = {"supi": "imsi-2", "supi_source": "body"}
+UNBOUND = {"pdu_session_id": 7, "subscriber_reference": "smf:80/nsmf-pdusession/v1/sm-contexts/7"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered", "wanted"),
+    [
+        (LEARNED, OTHER, ("imsi-2", "body", None, None, None, "00101")),
+        (LEARNED | {"supi_source": "alias"}, OTHER, ("imsi-2", "body", None, None, None, "00101")),
+        (LEARNED, UNBOUND, (None, None, UNBOUND["subscriber_reference"], 7, None, "00101")),
+        (LEARNED, LEARNED | {"dnn": None}, ("imsi-1", "reference", None, 5, "ims", "00101")),
+        (LEARNED, {}, ("imsi-1", "reference", None, 5, "ims", "00101")),
+        (LEARNED | {"supi_source": "path"}, OTHER, ("imsi-1", "path", None, 5, "ims", "00101")),
+    ],
+)
+def test_an_answer_that_names_another_corrects_what_was_learned(
+    asked: dict[str, Any], answered: dict[str, Any], wanted: tuple[Any, ...]
+) -> None:
+    (row,) = Log().append(request(1, at(0), **asked), response(1, at(0.1), **answered), upto=1)
+    names = ("supi", "supi_source", "subscriber_reference", "pdu_session_id", "dnn", "plmn")
+    assert tuple(row[name] for name in names) == wanted
+
+
 def test_halves_may_come_in_any_order_and_batch() -> None:
     log = Log()
     assert log.append(response(1, at(0.2), last_byte_us=at(0.3)), upto=0.1) == []  # answered before it was whole

@@ -200,6 +200,75 @@ def test_correlation_info_counts_last() -> None:
     assert Talk()("POST", f"http://smf1:80{PATH}/7/modify", headers=said)[:2] == (SUPI, "header")
 
 
+GUTI = "http://amf:80/namf-comm/v1/ue-contexts/5g-guti-99970020040c0000001/transfer"
+GPSI = "http://udm:80/nudm-sdm/v2/msisdn-491725670014/id-translation-result"
+CONTEXT = "http://ausf:80/nausf-auth/v1/ue-authentications"
+SESSION = f"http://smf1:80{PATH}"
+OF_OTHER = f'{{"supi":"{OTHER}"}}'
+# What was learned first, as (method, URI, body asked, status, Location, body answered), and what is asked of OTHER.
+MOVED = [
+    (("POST", GUTI, "", 200, None, f'{{"ueContext":{{"supi":"{SUPI}"}}}}'),
+     ("POST", GUTI, "", 200, None, f'{{"ueContext":{{"supi":"{OTHER}"}}}}'), "alias"),
+    (("GET", GPSI, "", 200, None, f'{{"supi":"{SUPI}"}}'), ("GET", GPSI, "", 200, None, OF_OTHER), "alias"),
+    (("POST", CONTEXT, f'{{"supiOrSuci":"{SUPI}"}}', 201, f"{CONTEXT}/1", ""),
+     ("PUT", f"{CONTEXT}/1/5g-aka-confirmation", "", 200, None, OF_OTHER), "reference"),
+    (("POST", SESSION, f'{{"supi":"{SUPI}","pduSessionId":5,"dnn":"ims"}}', 201, f"{SESSION}/1", ""),
+     ("POST", f"{SESSION}/1/retrieve", "", 200, None, f'{{"ueContext":{{"supi":"{OTHER}"}}}}'), "reference"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "asked", "source"), MOVED)
+def test_what_an_answer_states_counts_before_what_was_learned_and_is_learned(
+    before: tuple[str, str, str, int, str | None, str], asked: tuple[str, str, str, int, str | None, str], source: str
+) -> None:
+    """A GPSI moves, a 5G-GUTI is given anew (TS 23.003 2.10), an id comes again whose 201 was lost."""
+    talk = Talk()
+    assert talk(*before)[0] == SUPI
+    assert talk(*asked) == (OTHER, "body", None)
+    assert talk(*asked)[:2] == (OTHER, source)
+
+
+def test_nothing_of_the_old_subscriber_stays_with_the_new_one() -> None:
+    talk = Talk()
+    created(talk)
+    key = ("c", 1)
+    talk.references.request(key, 9 * SECOND, "POST", "smf1:80", f"{PATH}/7/retrieve")
+    answered = talk.references.response(key, 9 * SECOND, 200, "smf1:80", f"{PATH}/7/retrieve", body=body(OF_OTHER))
+    assert answered.identifiers == Identifiers(supi=OTHER)
+    after = talk.references.request(("c", 3), 9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify")
+    assert (after.identifiers, after.source) == (Identifiers(supi=OTHER), "reference")
+
+
+def test_correlation_info_of_an_answer_counts_before_what_was_learned() -> None:
+    talk = Talk()
+    created(talk)
+    said = identifiers_of_headers({"3gpp-sbi-correlation-info": OTHER})
+    talk.references.request(("c", 1), 9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify")
+    told = talk.references.response(("c", 1), 9 * SECOND, 200, "smf1:80", f"{PATH}/7/modify", headers=said)
+    assert (told.identifiers.supi, told.source) == (OTHER, "header")
+
+
+@pytest.mark.parametrize(("asked", "answered"), [('{"pduSessionId":7}', ""), ("", '{"pduSessionId":7}')])
+def test_a_session_that_the_body_contradicts_is_bound_no_longer(asked: str, answered: str) -> None:
+    talk = Talk()
+    created(talk)
+    at = f"{PATH}/7/retrieve"
+    first = talk.references.request(("c", 1), 9 * SECOND, "POST", "smf1:80", at, body=body(asked) if asked else NO_BODY)
+    last = talk.references.response(
+        ("c", 1), 9 * SECOND, 200, "smf1:80", at, body=body(answered) if answered else NO_BODY
+    )
+    assert last.identifiers == Identifiers(pdu_session_id=7)
+    assert (last.source, last.reference) == (None, f"smf1:80{PATH}/7")
+    assert (first.identifiers.supi is None) == bool(asked)
+    assert talk("POST", f"http://smf1:80{PATH}/7/modify") == (None, None, f"smf1:80{PATH}/7")
+
+
+def test_a_session_that_the_body_says_again_stays_bound() -> None:
+    talk = Talk()
+    created(talk)
+    assert talk("POST", f"http://smf1:80{PATH}/7/modify", '{"pduSessionId":5}')[:2] == (SUPI, "reference")
+
+
 def test_what_names_nobody_is_not_called_unresolved() -> None:
     assert Talk()("GET", "http://nrf:80/nnrf-disc/v1/nf-instances?target-nf-type=SMF") == (None, None, None)
 
