@@ -11,6 +11,7 @@ from streams.collectors import Collector, Collectors
 from streams.fold import Facts, Numbering, Rows, zigzag
 from streams.kpi_counts import (
     ANSWERED,
+    AT_EDGE,
     CONSUMER_OVERLOAD_PERCENT_SUM,
     CONSUMER_OVERLOAD_REPORTS,
     DURATION_US_SUM,
@@ -38,6 +39,7 @@ else:
 
 DELTAS = "sbi.kpi-deltas"
 WINDOW_US = cython.declare(cython.longlong, 10_000_000)
+EDGE_US = cython.declare(cython.longlong, 50_000)  # clocks of nodes differ, and what is sent takes its time
 MAX_CELLS = 500  # in one row, so that a message stays small
 
 SUCCEEDED = frozenset({int(Outcome.SUCCESS), int(Outcome.REDIRECT), int(Outcome.BUSINESS)})
@@ -86,6 +88,8 @@ def count(cells: dict[Any, Any], row: Row, sign: int) -> None:
         counters[ANSWERED] += sign
     if row.retransmission:
         counters[RETRANSMITTED] += sign
+    if not EDGE_US <= row.request_us - window * WINDOW_US < WINDOW_US - EDGE_US:
+        counters[AT_EDGE] += sign
     if row.token >= 0:
         counters[WITH_TOKEN if row.token else WITHOUT_TOKEN] += sign
     if row.overload > 0:

@@ -28,6 +28,7 @@ COUNTERS = (
     "overload_percent_sum",
     "consumer_overload_reports",
     "consumer_overload_percent_sum",
+    "at_edge",
 )
 
 
@@ -38,6 +39,7 @@ COUNTER_PLACES = [PLACES[name] for name in COUNTERS]
 KEY = slice(PLACES["operation"], PLACES["to_proxy"] + 1)  # the fields of Key, in their order
 WINDOW_START_US, VANTAGE = PLACES["window_start_us"], PLACES["vantage"]
 SERVER_ADDRESS, SERVER_PORT = PLACES["server_address"], PLACES["server_port"]
+CLIENT_ADDRESS = PLACES["client_address"]
 MAXIMUM, LATENCIES = PLACES["duration_us_max"], PLACES["latencies"]
 FAILURES, RESPONSE_FAILURES = PLACES["failures"], PLACES["response_failures"]
 
@@ -51,6 +53,7 @@ class Cell:
     vantage: str
     server_address: str
     server_port: int
+    client_address: str
     counts: Counts
 
 
@@ -113,5 +116,5 @@ def _cell(record: list[Any]) -> Cell:
         record[FAILURES],
         record[RESPONSE_FAILURES],
     )
-    key = Key(*record[KEY])
-    return Cell(record[WINDOW_START_US], key, record[VANTAGE], record[SERVER_ADDRESS], record[SERVER_PORT], counts)
+    server = record[SERVER_ADDRESS], record[SERVER_PORT]
+    return Cell(record[WINDOW_START_US], Key(*record[KEY]), record[VANTAGE], *server, record[CLIENT_ADDRESS], counts)

@@ -1,72 +1,108 @@
-"""Whose sight of a producer endpoint counts: ends are never added up (DESIGN 8).
+"""Whose sight of a consumer's requests counts: ends are never added up (DESIGN 8).
 
-The server end if its collectors saw all of the time, else the wire, else the client end. Each exchange has one client
-and one server end, so sights from the same end of several nodes are of different exchanges and are summed. Two wires
-may show the same exchanges: the one that shows most counts, but for loopback addresses, which each node has its own of.
+A group is what one host asks of one operation in 10 s. It is seen at that host's own end, on wires, and at the ends of
+all who answer it. The host's address is what both ends have alike, as in `exchange_key`: behind a Service's address the
+server end knows its own alone, and which NF asked may be known at one end only.
+
+Of the sights the server ends count, if together they show as many requests as any other; who shows fewer had no agent
+at one of the ends, or lost some. Requests at the edges of the 10 s may lie before them at one end and in them at the
+other; they decide nothing. On which end a sight counts before all who see the group have told theirs is a guess:
+the server end.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from typing import NamedTuple
 
-from streams.kpi_counts import Counts
+from streams.kpi_counts import AT_EDGE, Counts
 from streams.kpi_row import Key, Node
 
-Source = tuple[Node, str]  # who saw, from which vantage
-Endpoint = tuple[Key, str, int]  # what was asked, server address and port
 TRUST = {"client": 1, "wire": 2, "server": 3}
+
+
+class Asker(NamedTuple):
+    """Who asks for what; `node`: on a loopback address, which each node has its own of."""
+
+    operation: str | None
+    client_address: str
+    node: Node | None
+
+
+class View(NamedTuple):
+    """Who sees it, from which vantage, being asked of which server."""
+
+    node: Node
+    vantage: str
+    server_address: str
+    server_port: int
 
 
 @dataclass(slots=True)
 class Group:
-    """What was seen of one key at one endpoint in 10 s, by who saw it; the counts of the chosen ones are used."""
+    """What is seen of one asker in 10 s, by view and key; the counts of the chosen views are used."""
 
-    sources: dict[Source, Counts] = field(default_factory=dict)
-    chosen: tuple[Source, ...] = ()
-    counted: set[Source] = field(default_factory=set)  # those chosen, to be found fast where many nodes see one end
+    views: dict[View, dict[Key, Counts]] = field(default_factory=dict)
+    chosen: dict[View, None] = field(default_factory=dict)
+    beside: dict[tuple[View, Key], tuple[Key, Node]] = field(default_factory=dict)  # rows that client durations are in
 
-    def choose(self, best: tuple[Source, ...]) -> None:
-        """Let these sources count."""
-        self.chosen, self.counted = best, set(best)
+    def is_extended_by(self, view: View) -> bool | None:
+        """Tell whether a new view counts beside the chosen ones; None where all must be compared anew.
 
-    def is_extended_by(self, endpoint: Endpoint, source: Source, saw_all: Callable[[Node], bool]) -> bool | None:
-        """Tell whether a new source counts beside the chosen ones; None where all must be compared anew.
-
-        Most endpoints have one sight, of clients on many nodes or of the server alone; looking at all sources for each
-        new one would cost the square of the nodes.
+        Most groups have one sight; looking at all views for each new one would cost the square of them.
         """
-        vantage = source[1]
-        if not self.chosen or (vantage == "wire" and not _is_loopback(endpoint[1])):
+        if not self.chosen or view.vantage == "wire":
             return None
-        if self.chosen[0][1] == vantage and len(self.chosen) == len(self.sources) - 1:
+        counting = next(iter(self.chosen)).vantage
+        if counting == view.vantage:
             return True
-        if self.chosen[0][1] == "server" != vantage and all(saw_all(node) for node, _ in self.chosen):
-            return False
-        return None
+        return False if counting == "server" else None
+
+    def most_trusted(self, is_told: bool) -> dict[View, None]:
+        """Return the views that are to count; `is_told`: all who see the group have told theirs."""
+        sights = list(self._sights())
+        if is_told and len(sights) > 1:
+            richest = max(sights, key=self._requests)
+            least = self._requests(richest) - sum(counts.counters[AT_EDGE] for counts in self._counts(richest))
+            sights = [sight for sight in sights if self._requests(sight) >= least]
+        return max(sights, key=lambda sight: TRUST[next(iter(sight)).vantage])
+
+    def row_beside(self, view: View, key: Key) -> tuple[Key, Node] | None:
+        """Return the row that the durations of a client's view stand beside: of who answered, where that is one."""
+        servers = [one for one in self.chosen if one.vantage == "server"]
+        answering = [one for one in servers if one[2:] == view[2:]] or servers
+        rows = {(seen, one.node) for one in answering for seen in self.views[one]}
+        rows = {row for row in rows if row[0] == key} or rows
+        return rows.pop() if len(rows) == 1 else None
+
+    def _sights(self) -> Iterator[dict[View, None]]:
+        """Yield the views that together could count: of server ends, of client ends, of wires the best at each server.
+
+        Each exchange has one client and one server end, but many wires may show it.
+        """
+        for vantage in ("server", "client"):
+            if sight := dict.fromkeys(view for view in self.views if view.vantage == vantage):
+                yield sight
+        best: dict[tuple[str, int], View] = {}
+        for view in self.views:
+            if view.vantage == "wire":
+                kept = best.setdefault(view[2:], view)
+                if (self._requests({view: None}), view.node) > (self._requests({kept: None}), kept.node):
+                    best[view[2:]] = view
+        if best:
+            yield dict.fromkeys(best.values())
+
+    def _requests(self, sight: dict[View, None]) -> int:
+        return sum(counts.requests for counts in self._counts(sight))
+
+    def _counts(self, sight: dict[View, None]) -> Iterator[Counts]:
+        return (counts for view in sight for counts in self.views[view].values())
 
 
-def most_trusted(endpoint: Endpoint, group: Group, saw_all: Callable[[Node], bool]) -> tuple[Source, ...]:
-    """Return the sources of a group that count."""
-    if len(group.sources) == 1:
-        return tuple(group.sources)
-    sights = [
-        tuple(source for source in group.sources if source[1] == vantage)
-        for vantage in dict.fromkeys(vantage for _, vantage in group.sources)
-    ]
-    if not _is_loopback(endpoint[1]):
-        sights = [
-            one for sight in sights for one in ([(wire,) for wire in sight] if sight[0][1] == "wire" else [sight])
-        ]
-
-    def trust(sight: tuple[Source, ...]) -> tuple[bool, int, int, Source]:
-        requests = sum(group.sources[source].requests for source in sight)
-        return all(saw_all(node) for node, _ in sight), TRUST[sight[0][1]], requests, sight[0]
-
-    return max(sights, key=trust)
+def asker(operation: str | None, client_address: str, server_address: str, node: Node) -> Asker:
+    """Return who asks, as seen on a node."""
+    is_local = _is_loopback(client_address) or _is_loopback(server_address)
+    return Asker(operation, client_address, node if is_local else None)
 
 
 def _is_loopback(address: str) -> bool:
-    try:
-        return ip_address(address).is_loopback
-    except ValueError:
-        return False
+    return address == "::1" or address.startswith("127.")

@@ -48,6 +48,11 @@ class Key(NamedTuple):
     to_proxy: bool
 
 
+def other(key: Key) -> Key:
+    """Return the key of all that is not kept apart; what goes to a proxy stays by itself."""
+    return Key("(other)", None, None, None, None, None, None, key.to_proxy)
+
+
 class Node(NamedTuple):
     """Where it was seen."""
 

@@ -4,8 +4,11 @@ from bisect import bisect_right, insort
 
 import msgspec
 
+from streams.kpi_row import Node
+
 MAX_BLIND = 1_000  # windows with loss remembered of a node, the oldest goes first
 MAX_RUNS = 1_000  # runs of closed windows remembered of a node and length
+MAX_CLOSINGS = 20_000  # nodes and lengths of which closed windows are remembered; the one met first goes first
 FOREVER_US = 1 << 62
 SLOT_US = 10_000_000
 
@@ -62,3 +65,25 @@ class Closed(msgspec.Struct, array_like=True):
         insort(self.runs, (first, last))
         if len(self.runs) > MAX_RUNS:
             del self.runs[0]
+
+
+class Closings:
+    """Which windows of which nodes are closed for ever."""
+
+    def __init__(self) -> None:
+        """None is."""
+        self.of: dict[tuple[Node, int], Closed] = {}
+
+    def has(self, node: Node, width_s: int, number: int) -> bool:
+        """Tell whether window `number` of a length is closed for a node."""
+        closed = self.of.get((node, width_s))
+        return closed is not None and number in closed
+
+    def add(self, node: Node, width_s: int, number: int) -> None:
+        """Close a window."""
+        closed = self.of.get((node, width_s))
+        if closed is None:
+            while len(self.of) >= MAX_CLOSINGS:
+                del self.of[next(iter(self.of))]
+            closed = self.of[node, width_s] = Closed()
+        closed.add(number)

@@ -5,14 +5,37 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from streams.kpi_counts import Counts
+from streams.kpi_group import Asker, Group, View
 from streams.kpi_row import Key, Node
 from streams.kpi_sight import Closed, Sight
+from streams.kpi_slots import Slot
 from streams.kpi_tokens import Custom
 
 if TYPE_CHECKING:
     from streams.kpi_windows import KpiWindows
 
-FORM = 1
+FORM = 2  # before it, what counts was decided by server: of such a state the slots are left, their sums stay
+
+
+class GroupState(msgspec.Struct, array_like=True, frozen=True):
+    """One group of a slot; a node of -1: the asker's address is no loopback address. Views are numbered in order."""
+
+    operation: str | None
+    client_address: str
+    node: int
+    views: list[tuple[int, str, str, int, list[tuple[int, Counts]]]]
+    chosen: list[int]
+    beside: list[tuple[int, int, int, int]]
+
+
+class SlotState(msgspec.Struct, array_like=True, frozen=True):
+    """What was told of 10 s."""
+
+    number: int
+    cells: int
+    waiting: list[int]
+    is_told: bool
+    groups: list[GroupState]
 
 
 class KpiState(msgspec.Struct, array_like=True, frozen=True):
@@ -26,7 +49,7 @@ class KpiState(msgspec.Struct, array_like=True, frozen=True):
     nodes: list[Node]
     keys: list[Key]
     sights: list[tuple[int, Sight]]
-    groups: list[tuple[int, list[tuple[int, str, int, list[tuple[int, str, Counts]], list[tuple[int, str]]]]]]
+    slots: msgspec.Raw
     windows: list[tuple[int, int, list[tuple[int, int, Counts, dict[int, int], dict[str, int], int]], dict[int, int]]]
     published: list[tuple[int, int, int]]
     closed: list[tuple[int, int, Closed]]
@@ -45,17 +68,31 @@ def dump(fold: "KpiWindows") -> bytes:
         return keys.setdefault(one, len(keys))
 
     sights = [(node(one), sight) for one, sight in fold.sights.items()]
-    groups = [
-        (slot, [
-            (
-                key(one), address, port,
-                [(node(seen), vantage, counts) for (seen, vantage), counts in group.sources.items()],
-                [(node(seen), vantage) for seen, vantage in group.chosen],
-            )
-            for (one, address, port), group in many.items()
-        ])
-        for slot, many in fold.groups.items()
-    ]  # fmt: skip
+
+    def group(asked: Asker, one: Group) -> GroupState:
+        numbers = {view: number for number, view in enumerate(one.views)}
+        return GroupState(
+            asked.operation,
+            asked.client_address,
+            -1 if asked.node is None else node(asked.node),
+            [
+                (node(view.node), *view[1:], [(key(each), counts) for each, counts in keys.items()])
+                for view, keys in one.views.items()
+            ],
+            [numbers[view] for view in one.chosen],
+            [(numbers[view], key(seen), key(row), node(at)) for (view, seen), (row, at) in one.beside.items()],
+        )
+
+    slots = [
+        SlotState(
+            number,
+            slot.cells,
+            [node(one) for one in slot.waiting],
+            slot.is_told,
+            [group(*one) for one in slot.groups.items()],
+        )
+        for number, slot in fold.slots.slots.items()
+    ]
     windows = [
         (
             *place,
@@ -67,7 +104,7 @@ def dump(fold: "KpiWindows") -> bytes:
         )
         for place, window in fold.windows.items()
     ]
-    closed = [(node(one), width_s, runs) for (one, width_s), runs in fold.closed.items()]
+    closed = [(node(one), width_s, runs) for (one, width_s), runs in fold.closed.of.items()]
     state = KpiState(
         form=FORM,
         counts=fold.counts,
@@ -75,7 +112,7 @@ def dump(fold: "KpiWindows") -> bytes:
         taken=fold.taken.last,
         forgiven=None if fold.taken.forgiven is None else sorted(fold.taken.forgiven),
         sights=sights,
-        groups=groups,
+        slots=msgspec.Raw(msgspec.msgpack.encode(slots)),
         windows=windows,
         published=[(*place, when) for place, when in fold.published.items()],
         closed=closed,
@@ -88,7 +125,6 @@ def dump(fold: "KpiWindows") -> bytes:
 
 def load(fold: "KpiWindows", octets: bytes) -> None:
     """Become the fold that `dump` was called on."""
-    from streams.kpi_group import Group
     from streams.kpi_windows import Row, Window
 
     state = msgspec.msgpack.decode(octets, type=KpiState)
@@ -98,17 +134,30 @@ def load(fold: "KpiWindows", octets: bytes) -> None:
     fold.taken.last = state.taken
     fold.taken.forgiven = None if state.forgiven is None else set(state.forgiven)
     fold.sights = {nodes[one]: sight for one, sight in state.sights}
-    fold.closed = {(nodes[one], width_s): runs for one, width_s, runs in state.closed}
+    fold.closed.of = {(nodes[one], width_s): runs for one, width_s, runs in state.closed}
     fold.published = {(width_s, start_us): when for width_s, start_us, when in state.published}
     fold.tokens.of = {(operation, producer_nf): custom for operation, producer_nf, custom in state.tokens}
-    for slot, many in state.groups:
-        groups = fold.groups[slot] = {}
-        for key, address, port, sources, chosen in many:
-            group = groups[keys[key], address, port] = Group()
-            group.sources = {(nodes[one], vantage): counts for one, vantage, counts in sources}
-            group.choose(tuple((nodes[one], vantage) for one, vantage in chosen))
+    fold.slots.folded = state.counts["keys_folded"]
+    fold.slots.slots = {}
+    told = msgspec.msgpack.decode(state.slots, type=list[SlotState]) if state.form == FORM else []
+    for one in told:
+        groups = dict(_group(each, nodes, keys) for each in one.groups)
+        fold.slots.slots[one.number] = Slot(
+            groups, one.cells, dict.fromkeys(nodes[each] for each in one.waiting), one.is_told
+        )
     for width_s, start_us, rows, published in state.windows:
         window = fold.windows[width_s, start_us] = Window()
         window.published = {nodes[one]: when for one, when in published.items()}
         for key, node, counts, client, vantages, version in rows:
             window.rows[keys[key], nodes[node]] = Row(counts, client, vantages, version)
+
+
+def _group(state: GroupState, nodes: list[Node], keys: list[Key]) -> tuple[Asker, Group]:
+    asked = Asker(state.operation, state.client_address, None if state.node < 0 else nodes[state.node])
+    group = Group()
+    for node, vantage, address, port, told in state.views:
+        group.views[View(nodes[node], vantage, address, port)] = {keys[one]: counts for one, counts in told}
+    views = list(group.views)
+    group.chosen = dict.fromkeys(views[number] for number in state.chosen)
+    group.beside = {(views[number], keys[key]): (keys[row], nodes[at]) for number, key, row, at in state.beside}
+    return asked, group

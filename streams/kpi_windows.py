@@ -1,6 +1,6 @@
 """The KPI fold: deltas in, windows of all lengths out; what both ends of an exchange saw is counted once.
 
-Per producer endpoint and 10 s one sight counts (streams.kpi_group, DESIGN 8); longer windows are sums of what counted.
+Per consumer and 10 s one sight counts (streams.kpi_slots, DESIGN 8); longer windows are sums of what counted.
 A window is published when the watermarks of its node passed its end, and again, its version rising, with each
 correction.
 """
@@ -17,21 +17,22 @@ from streams import kpi_state
 from streams.fold import Facts, Held, Numbering, Rows, Taken
 from streams.kpi_counts import IN_FLIGHT, Counts, add_bins
 from streams.kpi_delta import Cell, Delta, DeltaReader
-from streams.kpi_group import Endpoint, Group, Source, most_trusted
-from streams.kpi_row import Key, Node, encode, kpi
-from streams.kpi_sight import SLOT_US, Closed, Sight
+from streams.kpi_row import Key, Node, encode, kpi, other
+from streams.kpi_sight import FOREVER_US, SLOT_US, Closings, Sight
+from streams.kpi_slots import Slots
 from streams.kpi_tokens import Tokens
 
 KPIS = "sbi.kpis"
 KPIS_JSON = "sbi.kpis.json"
 WIDTHS_S = (10, 60, 300, 900, 3600)
 MAX_KEYS = 20_000  # kept apart in a window, the first to come; the others are one row, its operation (other)
+PATIENCE = 6  # times `correction_ms`: how long a window waits at most for living nodes that have not come to it yet
 MAX_WINDOWS = 2_000  # kept open for corrections; the one published first goes first
 NAMES = (
     "deltas",
     "rows_repeated",
     "cells_too_late",  # of a window closed for ever
-    "keys_folded",  # cells of keys beyond MAX_KEYS in 10 s
+    "keys_folded",  # cells beyond what is kept apart in 10 s
     "rows_folded",  # counts of keys beyond MAX_KEYS in a longer window
     "published",
     "corrected",
@@ -57,9 +58,12 @@ class Window:
     published: dict[Node, int] = field(default_factory=dict)  # when, in append time
 
 
-def _other(key: Key) -> Key:
-    """Return the key of all that is not kept apart; what goes to a proxy stays by itself."""
-    return Key("(other)", None, None, None, None, None, None, key.to_proxy)
+def _ends_of(node: Node) -> Node:
+    """Return what stands for all of a site's nodes that see ends of connections.
+
+    Who comes to 10 s when they were closed for others may tell what those told already; a capture tells of its own.
+    """
+    return Node(node.site, "")
 
 
 class KpiWindows:
@@ -71,10 +75,10 @@ class KpiWindows:
         self.taken = Taken()
         self.numbering = Numbering()
         self.sights: dict[Node, Sight] = {}
-        self.groups: dict[int, dict[Endpoint, Group]] = {}
+        self.slots = Slots(self)
         self.windows: dict[tuple[int, int], Window] = {}
         self.published: dict[tuple[int, int], int] = {}  # when last, in that order
-        self.closed: dict[tuple[Node, int], Closed] = {}
+        self.closed = Closings()
         self.tokens = Tokens()
         self.counts = dict.fromkeys(NAMES, 0)
         self._reader = DeltaReader()
@@ -88,6 +92,8 @@ class KpiWindows:
             self.counts["rows_repeated"] += repeated
             for delta in batch.deltas[repeated:]:
                 self._take(delta)
+            self.slots.decide()
+            self.counts["keys_folded"] = self.slots.folded
         out = self._corrections() + self._due(append_time_ms)
         self._close(append_time_ms)
         return self._rows(out)
@@ -99,7 +105,7 @@ class KpiWindows:
     def held(self) -> Held:
         """Return what is kept open, and the oldest promise of a living collector (streams.fold.Holding)."""
         promises = [reached_us for sight in self.sights.values() for reached_us in sight.living.values() if reached_us]
-        held = {"windows": len(self.windows), "keys": sum(map(len, self.groups.values())), "nodes": len(self.sights)}
+        held = {"windows": len(self.windows), "keys": self.slots.cells(), "nodes": len(self.sights)}
         return Held(held, min(promises, default=None))
 
     def dump(self) -> bytes:
@@ -115,102 +121,68 @@ class KpiWindows:
     def _take(self, delta: Delta) -> None:
         self.counts["deltas"] += 1
         node = Node(delta.site, delta.node)
-        sight = self.sights.setdefault(node, Sight())
+        sight = self._sight(node)
         sight.since_us = min(sight.since_us, delta.since_us)
-        for start_us, blind_us in delta.blind:
-            self._was_blind(node, sight, start_us // SLOT_US, blind_us)
-        for cell in delta.cells:
-            self._add(node, cell)
         shard = f"{delta.shard}/{delta.incarnation}"
         if delta.over:
             sight.living.pop(shard, None)
         else:
             sight.living[shard] = max(delta.watermark_us, sight.living.get(shard, 0))
+        for start_us, blind_us in delta.blind:
+            self._was_blind(node, sight, start_us // SLOT_US, blind_us)
+        ready_us = sight.ready_us()
+        for cell in delta.cells:
+            self._add(node, cell, ready_us)
+        self.slots.reached(node, ready_us)
 
     def _was_blind(self, node: Node, sight: Sight, slot: int, blind_us: int) -> None:
         sight.was_blind(slot, blind_us)
-        for endpoint, group in self.groups.get(slot, {}).items():
-            if any(one == node for one, _ in group.sources):
-                self._choose(slot, endpoint, group)
-                self._touch(slot, endpoint[0], node)
+        for key in self.slots.seen_by(slot, node):
+            self._touch(slot, key, node)
 
-    def _add(self, node: Node, cell: Cell) -> None:
+    def _add(self, node: Node, cell: Cell, ready_us: int) -> None:
         slot = cell.window_start_us // SLOT_US
-        if slot in self._closed(node, 10):
+        all_ends = cell.vantage != "wire" and self.closed.has(_ends_of(node), 10, slot)
+        if all_ends or self.closed.has(node, 10, slot):
             self.counts["cells_too_late"] += 1
             return
         self.tokens.count(cell.key, cell.window_start_us, cell.counts)
-        groups = self.groups.setdefault(slot, {})
-        endpoint = cell.key, cell.server_address, cell.server_port
-        if endpoint not in groups and len(groups) >= MAX_KEYS:
-            self.counts["keys_folded"] += 1
-            endpoint = _other(cell.key), "", 0
-        group = groups.setdefault(endpoint, Group())
-        source = node, cell.vantage
-        if source not in group.sources:
-            group.sources[source] = Counts()
-            self._meet(slot, endpoint, group, source)
-        group.sources[source].add(cell.counts)
-        self._count(slot, endpoint[0], group, source, cell.counts, 1)
-        if len(group.sources) > 1 and cell.vantage == "wire":
-            self._choose(slot, endpoint, group)
+        self.slots.add(slot, node, cell, ready_us)
 
-    def _meet(self, slot: int, endpoint: Endpoint, group: Group, source: Source) -> None:
-        """Decide whether a source without counts yet will count."""
-        extended = group.is_extended_by(endpoint, source, lambda node: self.sights[node].saw_all(slot))
-        if extended is None:
-            self._choose(slot, endpoint, group)
-        elif extended:
-            group.chosen += (source,)
-            group.counted.add(source)
-
-    def _choose(self, slot: int, endpoint: Endpoint, group: Group) -> None:
-        """Let the most trusted sight of a group count, and take back what counted before."""
-        best = most_trusted(endpoint, group, lambda node: self.sights[node].saw_all(slot))
-        if best == group.chosen:
-            return
-        for sign in (-1, 1):
-            for source, counts in group.sources.items():
-                self._count(slot, endpoint[0], group, source, counts, sign)
-            group.choose(best)
-
-    def _count(self, slot: int, key: Key, group: Group, source: Source, counts: Counts, sign: int) -> None:
-        """Add to the rows what one source of a group says, as far as it counts."""
-        node, vantage = source
-        beside = vantage == "client" and bool(group.chosen) and group.chosen[0][1] == "server"
-        if source not in group.counted and not beside:
-            return
-        if beside:
-            node = group.chosen[0][0]
+    def add(self, slot: int, key: Key, node: Node, vantage: str, counts: Counts, sign: int) -> None:
+        """Add the counts of a sight to the windows around a slot (streams.kpi_slots.Sums)."""
         requests, in_flight = sign * counts.requests, sign * counts.counters[IN_FLIGHT]
         for width_s in WIDTHS_S:
             row = self._row(width_s, slot, key, node)
-            if row is None:
-                continue
-            if beside:
-                add_bins(row.client, counts.latencies, sign)
-            else:
+            if row is not None:
                 row.counts.add(counts, sign)
                 if (slot + 1) * 10 % width_s:  # in flight at the window's end are those of its last slot
                     row.counts.counters[IN_FLIGHT] -= in_flight
                 row.vantages[vantage] = row.vantages.get(vantage, 0) + requests
 
+    def add_beside(self, slot: int, key: Key, node: Node, counts: Counts, sign: int) -> None:
+        """Add durations of the client end (streams.kpi_slots.Sums)."""
+        for width_s in WIDTHS_S:
+            row = self._row(width_s, slot, key, node)
+            if row is not None:
+                add_bins(row.client, counts.latencies, sign)
+
     def _row(self, width_s: int, slot: int, key: Key, node: Node) -> Row | None:
         """Return the row of a key in the window of `width_s` around a slot; None where it is closed."""
         number = slot * 10 // width_s
-        if number in self._closed(node, width_s):
+        if self.closed.has(node, width_s, number):
             return None
         start_us = number * width_s * 1_000_000
         window = self.windows.get((width_s, start_us))
         if window is None:
             window = self.windows[width_s, start_us] = Window()
         row = window.rows.get((key, node))
-        if row is None and len(window.rows) >= MAX_KEYS and key != _other(key):
+        if row is None and len(window.rows) >= MAX_KEYS and key != other(key):
             self.counts["rows_folded"] += 1
-            return self._row(width_s, slot, _other(key), node)
+            return self._row(width_s, slot, other(key), node)
         if row is None:
             row = window.rows[key, node] = Row()
-            pending = self.sights[node].pending
+            pending = self._sight(node).pending
             if node not in window.published and (width_s, start_us) not in pending:
                 pending.append((width_s, start_us))
         if node in window.published:
@@ -224,15 +196,15 @@ class KpiWindows:
             window = self.windows.get((width_s, start_us))
             if window is None or node not in window.published:
                 continue
-            here = key if (key, node) in window.rows else _other(key)
+            here = key if (key, node) in window.rows else other(key)
             if (here, node) in window.rows:
                 self._dirty[width_s, start_us, here, node] = None
 
-    def _closed(self, node: Node, width_s: int) -> Closed:
-        closed = self.closed.get((node, width_s))
-        if closed is None:
-            closed = self.closed[node, width_s] = Closed()
-        return closed
+    def _sight(self, node: Node) -> Sight:
+        sight = self.sights.get(node)
+        if sight is None:
+            sight = self.sights[node] = Sight()
+        return sight
 
     # Windows out
 
@@ -267,34 +239,53 @@ class KpiWindows:
         row.version += 1
         seen = [vantage for vantage, requests in row.vantages.items() if requests]
         vantage = seen[0] if len(seen) == 1 else "mixed" if seen else next(iter(row.vantages), "wire")
-        blind_us = self.sights[node].blind_us(width_s, start_us)
+        blind_us = self._sight(node).blind_us(width_s, start_us)
         counts, expected = row.counts, self.tokens.are_expected(key)
         return kpi(width_s, start_us, row.version, key, node, vantage, counts, row.client, blind_us, expected)
 
     def _close(self, append_time_ms: int) -> None:
-        """Close for ever what was published long enough ago, and what exceeds the bound."""
-        for place, when in list(self.published.items()):
-            if append_time_ms - when <= self.rules.correction_ms:
+        """Close for ever what was published long enough ago, and what exceeds the bound; forget who has ended."""
+        before, reached_us = len(self.windows), -1
+        for (width_s, start_us), when in list(self.published.items()):
+            age_ms = append_time_ms - when
+            if age_ms <= self.rules.correction_ms:
                 break
-            if not any(place in self.sights[node].pending for node in self._nodes(place)):
-                self._end(place)
+            if reached_us < 0:
+                reached_us = min((sight.ready_us() for sight in self.sights.values()), default=FOREVER_US)
+            is_told = start_us + width_s * 1_000_000 <= reached_us or age_ms > PATIENCE * self.rules.correction_ms
+            if is_told and not any(
+                (width_s, start_us) in self._sight(one).pending for one in self._nodes(width_s, start_us)
+            ):
+                self._end(width_s, start_us)
         while len(self.windows) > MAX_WINDOWS:
             self.counts["windows_evicted"] += 1
-            self._end(next(iter(self.published or self.windows)))
+            self._end(*next(iter(self.published or self.windows)))
+        if len(self.windows) < before:
+            self._forget()
 
-    def _nodes(self, place: tuple[int, int]) -> dict[Node, None]:
-        return dict.fromkeys(node for _, node in self.windows[place].rows)
+    def _nodes(self, width_s: int, start_us: int) -> dict[Node, None]:
+        return dict.fromkeys(node for _, node in self.windows[width_s, start_us].rows)
 
-    def _end(self, place: tuple[int, int]) -> None:
-        width_s, start_us = place
-        for node in self._nodes(place):
-            self._closed(node, width_s).add(start_us // (width_s * 1_000_000))
-            if place in self.sights[node].pending:
-                self.sights[node].pending.remove(place)
-        del self.windows[place]
-        self.published.pop(place, None)
+    def _end(self, width_s: int, start_us: int) -> None:
+        number = start_us // (width_s * 1_000_000)
+        window = self.windows.pop((width_s, start_us))
+        self.published.pop((width_s, start_us), None)
+        for (_, node), row in window.rows.items():
+            self.closed.add(node, width_s, number)
+            if width_s == 10 and row.vantages.keys() - {"wire"}:
+                self.closed.add(_ends_of(node), width_s, number)
+            if (width_s, start_us) in (pending := self._sight(node).pending):
+                pending.remove((width_s, start_us))
         if width_s == 10:
-            self.groups.pop(start_us // SLOT_US, None)
+            self.slots.forget(number)
+
+    def _forget(self) -> None:
+        """Let go of nodes of which nothing is open and nothing more is expected."""
+        ended = {node for node, sight in self.sights.items() if not sight.living and not sight.pending}
+        for window in self.windows.values():
+            ended.difference_update(window.published)
+        for node in ended:
+            del self.sights[node]
 
     def _rows(self, records: list[dict[str, Any]]) -> list[Rows]:
         found: dict[tuple[str, int], tuple[list[bytes], list[bytes]]] = {}

@@ -91,6 +91,7 @@ CELL = (
     "vantage",
     "server_address",
     "server_port",
+    "client_address",
 )
 """The fields of a transaction that a KPI is kept by, in the order in which KpiCell has them."""
 

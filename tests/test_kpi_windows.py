@@ -251,9 +251,9 @@ def test_the_client_end_counts_where_the_server_end_was_blind() -> None:
 
 
 def test_of_two_wires_the_one_that_shows_most_counts_and_each_node_has_its_own_loopback() -> None:
-    for address, wanted in (("10.0.1.1", {"n2": 2}), ("127.0.0.9", {"n1": 1, "n2": 2})):
+    for address, wanted in (("10.0.0.1", {"n2": 2}), ("127.0.0.9", {"n1": 1, "n2": 2})):
         nodes = Nodes(pairings=2)
-        one, two = (exchange(stream, stream, server_address=address) for stream in (1, 3))
+        one, two = (exchange(stream, stream, client_address=address) for stream in (1, 3))
         nodes.append(*one, upto=10, node="n1")
         nodes.append(
             *[(*half[:2], f"{half[2]:.31}x", *half[3:]) for half in (*one, *two)], upto=10, node="n2", partition=1
@@ -362,7 +362,7 @@ def test_json_says_what_avro_says() -> None:
 
 
 def test_keys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.kpi_windows.MAX_KEYS", 5)
+    monkeypatch.setattr("streams.kpi_slots.MAX_CELLS", 5)
     nodes = Nodes()
     nodes.append(*(one for i in range(11) for one in exchange(1 + 2 * i, 1, dnn=f"d{i}")), upto=10)
     nodes.settle()
@@ -381,6 +381,7 @@ def test_whatever_is_folded_nothing_is_lost_and_what_is_kept_apart_is_whole(
 ) -> None:
     """Each request: (its data network, when it begins in seconds, whether it fails)."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streams.kpi_slots.MAX_CELLS", bound)
         patch.setattr("streams.kpi_windows.MAX_KEYS", bound)
         nodes = Nodes()
         for number, (dnn, when, fails) in enumerate(sorted(asked, key=lambda one: one[1])):
