@@ -115,6 +115,9 @@ def _bind(admin: AdminClient, wanted: Mapping[str, Topic]) -> Iterator[str]:
                 continue
             raise Refusal("cannot read a topic's settings", f"{resource.name}: {error.args[0].str()}") from error
         topic = wanted[resource.name]
+        if topic.keeps_states and (kept := found["retention.ms"].value) != "-1":
+            why = "a stage that stood still longer could not go on"
+            yield f"kafka: {resource.name} keeps states for {kept} ms only, {why}: set retention.ms to -1"
         for key in BINDING:
             if found[key].value != topic.settings[key]:
                 seen = f"{resource.name} has {key}={found[key].value}"

@@ -13,6 +13,9 @@ SCHEMAS = "sbi.schemas"
 QUARANTINE = "sbi.quarantine"
 JSON_SUFFIX = ".json"
 MESSAGE_BYTES = 8_388_608  # batches and states are larger than Kafka's default of 1 MB
+STATE = "sbi.state."
+STATE_BYTES = 536_870_912  # kept of a partition's states; one is smaller than a worker's memory, only the last counts
+STATE_SEGMENT_BYTES = 67_108_864  # what Kafka takes away at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +31,16 @@ class Topic:
     record: str
 
     @property
+    def keeps_states(self) -> bool:
+        """Whether its messages are states of a stage."""
+        return self.name.startswith(STATE)
+
+    @property
     def settings(self) -> dict[str, str]:
         """The topic's settings as Kafka names them."""
+        sizes = {"retention.bytes": str(STATE_BYTES), "segment.bytes": str(STATE_SEGMENT_BYTES)}
         return {
+            **(sizes if self.keeps_states else {}),
             "cleanup.policy": self.cleanup,
             "retention.ms": str(self.retention_ms),
             "message.timestamp.type": "LogAppendTime",
@@ -56,4 +66,4 @@ def partitions(topic: Topic, kafka: Kafka) -> int:
 
 def state_topic(stage: str) -> str:
     """Return the topic of a stage's states."""
-    return f"sbi.state.{stage}"
+    return STATE + stage

@@ -36,7 +36,16 @@ class Reader:
 
     def _at(self, topic: str, partition: int, offset: int) -> bytes:
         with self._consumer() as consumer:
-            consumer.assign([TopicPartition(self._prefix + topic, partition, offset)])
+            place = TopicPartition(self._prefix + topic, partition, offset)
+            begin, end = bounds(consumer, place, WAIT_S)
+            if not begin <= offset < end:
+                held = (
+                    f"{topic} {partition} holds {begin} to {end - 1}"
+                    if begin < end
+                    else f"{topic} {partition} is empty"
+                )
+                raise Broken(f"the state at {offset} is gone: {held}; see 'A state is gone' in deploy/OPERATIONS.md")
+            consumer.assign([place])
             message = _next(consumer)
             if message.offset() != offset:
                 seen = f"{topic} {partition} has {message.offset()} in the place of {offset}"
