@@ -50,6 +50,7 @@ class Document(msgspec.Struct):
     statusInfo: Any = None
     deliveryStatus: Any = None
     nfInstances: Any = None
+    nfInstanceList: Any = None
     validityPeriod: Any = None
     invocationResult: Any = None
     multipleUnitInformation: Any = None
@@ -93,7 +94,7 @@ _TOLD = {
     OF_WRAPPED: "request ueContext ascReqData n2InfoContainer pDUSessionChargingInformation",
     OF_CAUSE: "cause error problemDetails invocationResult",
     OF_VERDICT: "cause authResult resynchronizationInfo n2SmInfoType hoState upCnxState statusInfo deliveryStatus "
-    "nfInstances rejectedNssaiInPlmn rejectedNssaiInTa invocationResult multipleUnitInformation",
+    "nfInstances validityPeriod rejectedNssaiInPlmn rejectedNssaiInTa invocationResult multipleUnitInformation",
     OF_REFERENCES: "subscriptionId authCtxId smContextRef pduSessionRef smPolicyId polAssoId bindingId appSessionId "
     "chargingDataRef",
     OF_NFS: "nfInstances nfInstanceId nfProfile",

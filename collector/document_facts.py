@@ -8,6 +8,7 @@ import cython
 from collector.document import FIELDS
 from collector.identifiers import KINDS, NO_IDENTIFIERS, merged
 from collector.nf_profile import NfProfile, profile_of, profiles_of
+from schemas.sbi.verdicts import CHARGING_ERROR, NO_NF_FOUND, OF_CHARGING, ONLY_REJECTED_NSSAI, is_failure
 
 if cython.compiled:
     from cython.cimports.collector.identifiers import (
@@ -75,6 +76,7 @@ UP_CNX_STATE = cython.declare(cython.int, _AT["upCnxState"])
 STATUS_INFO = cython.declare(cython.int, _AT["statusInfo"])
 DELIVERY_STATUS = cython.declare(cython.int, _AT["deliveryStatus"])
 NF_INSTANCES = cython.declare(cython.int, _AT["nfInstances"])
+NF_INSTANCE_LIST = cython.declare(cython.int, _AT["nfInstanceList"])
 VALIDITY_PERIOD = cython.declare(cython.int, _AT["validityPeriod"])
 INVOCATION_RESULT = cython.declare(cython.int, _AT["invocationResult"])
 MULTIPLE_UNIT_INFORMATION = cython.declare(cython.int, _AT["multipleUnitInformation"])
@@ -101,9 +103,7 @@ OPERATIONS = cython.declare(cython.int, _AT["operations"])
 
 LONGEST_WORD = 128  # of a cause or verdict
 LONGEST_REFERENCE = 256
-NO_NF_FOUND = "NO_NF_FOUND"
 SYNCH_FAILURE = "SYNCH_FAILURE"  # the UE's sequence number did not fit (TS 33.501 6.1.3.3.1): the vector is asked anew
-ONLY_REJECTED_NSSAI = "ONLY_REJECTED_NSSAI"
 # N1N2MessageTransferCause (TS 29.518 6.1.6.3.6) → is it a failure. An answer, though its key is `cause`.
 TRANSFER_CAUSES = {
     "N1_N2_TRANSFER_INITIATED": False,
@@ -253,7 +253,7 @@ def cause_of(m: list[Any]) -> str | None:
 def verdict_of(m: list[Any]) -> tuple[str | None, bool]:
     """Return the verdict that stands inside the document, and whether it tells of a failure (SBI.md 9)."""
     if isinstance(m[AUTH_RESULT], str):
-        return _word(m[AUTH_RESULT]), m[AUTH_RESULT] not in ("AUTHENTICATION_SUCCESS", "AUTHENTICATION_ONGOING")
+        return _word(m[AUTH_RESULT]), is_failure(m[AUTH_RESULT])
     if m[RESYNCHRONIZATION_INFO] is not None:
         return SYNCH_FAILURE, False
     if isinstance(m[N2_SM_INFO_TYPE], str) and m[N2_SM_INFO_TYPE].endswith("_FAIL"):
@@ -273,17 +273,23 @@ def verdict_of(m: list[Any]) -> tuple[str | None, bool]:
 
 
 def _failure_of_lists(m: list[Any]) -> tuple[str | None, bool]:
-    if m[NF_INSTANCES] == [] and m[VALIDITY_PERIOD] is not None:
+    # SearchResult alone has a number there; nothing found is an empty list, of free5GC null, or no list at all.
+    if type(m[VALIDITY_PERIOD]) is int and not m[NF_INSTANCES] and not m[NF_INSTANCE_LIST]:
         return NO_NF_FOUND, True
     if (m[REJECTED_NSSAI_IN_PLMN] or m[REJECTED_NSSAI_IN_TA]) and not m[ALLOWED_NSSAI_LIST] and not m[NSI_INFORMATION]:
         return ONLY_REJECTED_NSSAI, True
     if isinstance(m[INVOCATION_RESULT], dict) and m[INVOCATION_RESULT].get("error"):
-        return _word(_charging_error(m)) or "CHARGING_ERROR", True
+        return _charging_failure(_charging_error(m)), True
     for unit in m[MULTIPLE_UNIT_INFORMATION] if isinstance(m[MULTIPLE_UNIT_INFORMATION], list) else ():
         code = unit.get("resultCode") if isinstance(unit, dict) else None
         if isinstance(code, str) and code != "SUCCESS":
-            return _word(code), True
+            return _charging_failure(code), True
     return None, False
+
+
+def _charging_failure(said: object) -> str:
+    """Return the word of a charging failure; one that nobody knows would not be known as a failure."""
+    return said if isinstance(said, str) and said in OF_CHARGING else CHARGING_ERROR
 
 
 def _charging_error(m: list[Any]) -> object:

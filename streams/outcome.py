@@ -7,6 +7,7 @@ import enum
 from dataclasses import dataclass
 
 from schemas.fields import enum_symbols
+from schemas.sbi.verdicts import is_failure
 
 
 class Outcome(enum.IntEnum):
@@ -62,30 +63,6 @@ BROKEN_OFF: dict[Ended, Outcome] = {
 }
 
 CUT_OFF = frozenset({Ended.RESET, Ended.GOAWAY, Ended.CLOSED})
-
-# Verdicts inside a 2xx that are no failure (AuthResult, N1N2MessageTransferCause, HoState, UpCnxState, ResourceStatus:
-# TS 29.509, 29.518, 29.502), and beginnings of those that are one only with a word of failure at the end (N2SmInfoType,
-# SmsDeliveryStatus). CANCELLED answers a request that said so: the handover failed, the exchange did not.
-NOT_FAILURES = frozenset({
-    "AUTHENTICATION_SUCCESS",
-    "AUTHENTICATION_ONGOING",
-    "N1_N2_TRANSFER_INITIATED",
-    "ATTEMPTING_TO_REACH_UE",
-    "WAITING_FOR_ASYNCHRONOUS_TRANSFER",
-    "SUCCESS",
-    "NONE", "PREPARING", "PREPARED", "COMPLETED", "CANCELLED",
-    "ACTIVATED", "DEACTIVATED", "ACTIVATING", "SUSPENDED",
-    "RELEASED", "UNRELEASED", "TRANSFERRED", "UPDATED", "ALT_ANCHOR_UPF",
-})  # fmt: skip
-INFORMATION = ("PDU_RES_", "PATH_SWITCH_", "HANDOVER_", "SECONDARY_RAT_", "RAN_STATUS_", "SMS_DELIVERY_")
-FAILED = ("_FAIL", "_FAILED")
-
-
-def is_failure(result: str) -> bool:
-    """Tell whether a verdict inside a 2xx is one of failure."""
-    if result.startswith(INFORMATION):
-        return result.endswith(FAILED)
-    return result not in NOT_FAILURES
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,12 @@ def test_causes(document: object, cause: str | None, remote: bool) -> None:
         ({"authResult": "AUTHENTICATION_FAILURE"}, "AUTHENTICATION_FAILURE", True),
         ({"authResult": "AUTHENTICATION_SUCCESS", "supi": SUPI}, "AUTHENTICATION_SUCCESS", False),
         ({"authResult": "AUTHENTICATION_ONGOING"}, "AUTHENTICATION_ONGOING", False),
+        ({"authResult": "EAP_SUCCESS"}, "EAP_SUCCESS", False),  # AuthStatus of an NSSAAF (TS 29.526)
+        ({"authResult": "PENDING"}, "PENDING", False),
+        ({"authResult": "EAP_FAILURE"}, "EAP_FAILURE", True),
+        ({"authResult": "AUTH_SUCCESS"}, "AUTH_SUCCESS", False),  # of a UAV (TS 29.256)
+        ({"authResult": "AUTH_FAIL"}, "AUTH_FAIL", True),
+        ({"n2SmInfoType": "UE_CONTEXT_RESUME_RSP"}, "UE_CONTEXT_RESUME_RSP", False),  # an SMF's usual 200
         ({"cause": "N1_MSG_NOT_TRANSFERRED"}, "N1_MSG_NOT_TRANSFERRED", True),
         ({"cause": "N2_MSG_NOT_TRANSFERRED"}, "N2_MSG_NOT_TRANSFERRED", True),
         ({"cause": "ATTEMPTING_TO_REACH_UE"}, "ATTEMPTING_TO_REACH_UE", False),
@@ -122,9 +128,15 @@ def test_causes(document: object, cause: str | None, remote: bool) -> None:
         ({"hoState": "PREPARED", "n2SmInfoType": "HANDOVER_REQ_ACK"}, "PREPARED", False),
         ({"upCnxState": "ACTIVATING"}, "ACTIVATING", False),
         ({"validityPeriod": 30, "nfInstances": []}, "NO_NF_FOUND", True),
+        ({"validityPeriod": 30, "nfInstances": None}, "NO_NF_FOUND", True),  # free5GC
+        ({"validityPeriod": 30, "nfInstances": [], "nfInstanceList": {}}, "NO_NF_FOUND", True),
+        ({"validityPeriod": 30, "nfInstances": [], "nfInstanceList": {NF: {"priority": 1}}}, None, False),
         ({"validityPeriod": 30, "nfInstances": [{"nfInstanceId": NF, "nfType": "SMF"}]}, None, False),
+        ({"validityPeriod": {"startTime": "x"}}, None, False),  # of another document
         ({"invocationResult": {"error": {"cause": "CHARGING_FAILED"}}}, "CHARGING_FAILED", True),
         ({"invocationResult": {"error": {"status": 500}}}, "CHARGING_ERROR", True),
+        ({"invocationResult": {"error": {"cause": "SOMETHING_NEW"}}}, "CHARGING_ERROR", True),
+        ({"multipleUnitInformation": [{"resultCode": "SOMETHING_NEW"}]}, "CHARGING_ERROR", True),
         (
             {"multipleUnitInformation": [{"resultCode": "SUCCESS"}, {"resultCode": "QUOTA_LIMIT_REACHED"}]},
             "QUOTA_LIMIT_REACHED",

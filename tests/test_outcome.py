@@ -18,6 +18,14 @@ ANSWERS = [
     (200, Ended.COMPLETE, "PDU_RES_SETUP_REQ", NOTHING, Outcome.SUCCESS),
     (200, Ended.COMPLETE, "PATH_SWITCH_REQ_FAIL", NOTHING, Outcome.HIDDEN_FAILURE),
     (200, Ended.COMPLETE, "SMS_DELIVERY_FAILED", NOTHING, Outcome.HIDDEN_FAILURE),
+    (200, Ended.COMPLETE, "EAP_FAILURE", NOTHING, Outcome.HIDDEN_FAILURE),
+    (200, Ended.COMPLETE, "RATING_FAILED", NOTHING, Outcome.HIDDEN_FAILURE),
+    (200, Ended.COMPLETE, "EAP_SUCCESS", NOTHING, Outcome.SUCCESS),  # TS 29.526, AuthStatus
+    (200, Ended.COMPLETE, "PENDING", NOTHING, Outcome.SUCCESS),
+    (200, Ended.COMPLETE, "AUTH_SUCCESS", NOTHING, Outcome.SUCCESS),  # TS 29.256, of a UAV
+    (200, Ended.COMPLETE, "UE_CONTEXT_RESUME_RSP", NOTHING, Outcome.SUCCESS),  # TS 29.502, an SMF's usual answer
+    (200, Ended.COMPLETE, "SOMETHING_NEW", NOTHING, Outcome.SUCCESS),
+    (200, Ended.COMPLETE, "CANCELLED", NOTHING, Outcome.SUCCESS),  # as asked: the handover failed, not the exchange
     (200, Ended.GAP, None, NOTHING, Outcome.SUCCESS),  # its status stands
     (200, Ended.TIMEOUT, None, NOTHING, Outcome.SUCCESS),
     (200, Ended.RESET, None, NOTHING, Outcome.RESET),  # its body never came whole
