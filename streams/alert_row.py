@@ -28,7 +28,7 @@ def record(
     `why`: what ended it where no good window did.
     """
     fields = dict(zip(OBJECT, of, strict=True))
-    event_us = start_us + rule.window_s * 1_000_000
+    event_us = max(start_us + rule.window_s * 1_000_000, watch.raised_us)  # none is over before it began
     return {
         "alarm_id": content_id(rule.name, kpi_id),
         "version": watch.version,
@@ -72,6 +72,8 @@ def _escaped(value: str) -> str:
 def _text(rule: Rule, fields: Mapping[str, str | None], verdict: Verdict) -> str:
     value = "+".join(rule.value) + (f" / {'+'.join(rule.per)}" if rule.per else "")
     ends = f"{fields['consumer_nf'] or '?'} to {fields['producer_nf'] or '?'}"
-    side = "least" if rule.absent_after else "threshold"
     what = fields["operation"] or "operation not known"
-    return f"{value} = {verdict.observed:.6g}, {side} {verdict.threshold:.6g}, in {rule.window_s} s: {what}, {ends}"
+    if rule.absent_after:
+        times = f"{rule.absent_after} windows of " if verdict.is_bad else ""
+        return f"{value} = {verdict.observed:.6g} in {times}{rule.window_s} s: {what}, {ends}"
+    return f"{value} = {verdict.observed:.6g}, threshold {verdict.threshold:.6g}, in {rule.window_s} s: {what}, {ends}"

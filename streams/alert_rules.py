@@ -40,6 +40,7 @@ class Rule:
     absent_after: int = 0
     clear_below: float = 0.8
     idle_after: int = 60
+    usual_after: int = 0
 
     def concerns(self, kpi: Kpi) -> bool:
         """Tell whether a KPI is judged by this rule."""
@@ -90,3 +91,10 @@ def observed(rule: Rule, kpi: Kpi) -> float:
         return 0.0
     value = measured(rule.value, kpi)
     return value / max(measured(rule.per, kpi), 1) if rule.per else value
+
+
+def is_measured(rule: Rule, kpi: Kpi) -> bool:
+    """Tell whether a window holds the value that is judged: without answers there is no duration to learn from."""
+    return all(name.startswith(STATUS) or kpi[name] is not None for name in rule.value) and (
+        not rule.volume or measured(rule.volume, kpi) >= rule.least
+    )

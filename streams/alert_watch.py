@@ -12,11 +12,11 @@ from statistics import median
 
 import msgspec
 
-from streams.alert_rules import Kpi, Rule, measured, observed
+from streams.alert_rules import Kpi, Rule, is_measured, measured, observed
 
 HOUR_US = 3_600_000_000
 SEASON = 24  # hours of the day, UTC
-SLACK = 1  # windows by which keys may overtake one another without being taken for absent
+SLACK = 1  # windows shown last of which more may be told yet
 VOUCHED = 0.5  # completeness under which a window cannot show that all is well
 VERSION_US = 10_000_000
 
@@ -50,6 +50,7 @@ class Watch(msgspec.Struct, array_like=True):
     season: list[float] = msgspec.field(default_factory=list)  # by hour of the day, below 0 = not known yet
     hour: int = -1  # since the epoch, that of the last window
     moving: float = 0.0  # what the season will have of that hour when it is over
+    lasted: int = 0  # bad windows since it was raised
 
     @property
     def is_raised(self) -> bool:
@@ -76,34 +77,44 @@ class Watch(msgspec.Struct, array_like=True):
             self.hour, self.moving = hour, known if known > 0 else median(self.values)
         step = 2 ** (rule.window_s / 3_600)
         if value != self.moving:
-            self.moving = self.moving * step if value > self.moving else self.moving / step
+            up = self.moving * step if self.moving > 0 else value
+            self.moving = up if value > self.moving else self.moving / step
 
     def judge(self, rule: Rule, kpi: Kpi) -> Verdict:
         """Return what the next window of the key says, and learn from it."""
         start_us, value = kpi["window_start_us"], observed(rule, kpi)
         if rule.absent_after:
-            is_there = value >= rule.least
-            if is_there:
-                self.heard_us = start_us
-                self.learn(rule, value)
-            return Verdict(False if is_there else None, value, rule.least)
+            return self._hear(rule, start_us, value)
         if rule.baseline and len(self.values) < rule.baseline:
             verdict = Verdict(None, value, 0.0)
         else:
             verdict = _judged(rule, kpi, value, rule.above * (self.usual(start_us) if rule.baseline else 1.0))
-        if rule.baseline and kpi["completeness"] >= VOUCHED:
+        if rule.baseline and kpi["completeness"] >= VOUCHED and is_measured(rule, kpi):
+            self.lasted += bool(verdict.is_bad) and self.is_raised
             if not verdict.is_bad:
                 self.learn(rule, value)
             if rule.seasonal and self.values:
                 self.learn_season(rule, start_us, value)
         return verdict
 
-    def is_absent(self, rule: Rule, shown_us: Sequence[int]) -> bool:
-        """Tell whether what a rule waits for stayed away in the windows that others showed last, each after the other.
+    def _hear(self, rule: Rule, start_us: int, value: float) -> Verdict:
+        """Note a window of what may not stay away: anything at all is a sign of life, however little it is."""
+        if value > 0:
+            self.heard_us = start_us
+            self.learn(rule, value)
+        return Verdict(False if value > 0 else None, value, 0.0)
 
-        `shown_us`: the starts of the windows that came from beside it, in order.
+    def has_lasted(self, rule: Rule) -> bool:
+        """Tell whether what was raised has gone on for so long that it is what is usual by now."""
+        return self.is_raised and bool(rule.usual_after) and self.lasted >= rule.usual_after
+
+    def is_absent(self, rule: Rule, shown_us: Sequence[int]) -> bool:
+        """Tell whether what a rule waits for stayed away in the windows told last, each after the other.
+
+        `shown_us`: the starts of those that its writer told of its node, in order; more may be told of the last one.
+        What was last heard of rarely may well stay away.
         """
-        if not rule.absent_after or self.is_raised or len(self.values) < rule.baseline:
+        if self.is_raised or len(self.values) < rule.baseline or median(self.values) < rule.least:
             return False
         last = shown_us[-rule.absent_after - SLACK :]
         whole = (rule.absent_after + SLACK - 1) * rule.window_s * 1_000_000
@@ -126,7 +137,7 @@ class Watch(msgspec.Struct, array_like=True):
 
     def turn(self, rule: Rule, end_us: int) -> Change:
         """Raise what was clear, clear what was raised. The version is a time, so it rises though we forget a key."""
-        self.streak = 0
+        self.streak = self.lasted = 0
         self.version = max(version_at(end_us, not self.is_raised), self.version + 1)
         if not self.is_raised:
             return Change.CLEARED

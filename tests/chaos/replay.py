@@ -58,7 +58,7 @@ def replayed(bootstrap: str, partitions: int, one: Follower) -> Told:
     record = fastavro.parse_schema(without_logical_types(document(one.written_schema)))
     rows: dict[tuple[Any, ...], Row] = {}
     when: dict[tuple[Any, ...], int] = {}
-    folds = {number: one.fold(Facts(number, {one.writes: 1})) for number in range(partitions)}
+    folds = {number: one.fold(Facts(number, {one.writes: partitions})) for number in range(partitions)}
     for message in log(bootstrap, one.reads, partitions):
         try:
             body = unframe(message.value)[1] if message.value else b""
