@@ -79,6 +79,12 @@ COPIED = tuple(
     if name not in ("logical", "rank", "end_us", "is_hop_without_key", "reference")
 )
 
+# All that `seen` reads of a transaction.
+NEEDED = frozenset(COPIED) | {
+    "request_event_id", "response_us", "request_key", "exchange_key", "to_proxy", "subscriber_reference", "vantage",
+    "version",
+}  # fmt: skip
+
 
 def seen(row: Mapping[str, Any]) -> Seen | None:
     """Return the step that a transaction (times in microseconds) is; None where it cannot be one."""

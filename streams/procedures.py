@@ -8,23 +8,21 @@ for EDGE_MS.
 """
 
 import heapq
-import io
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from zlib import crc32
 
-import fastavro
 import msgspec
 
-from schemas.plain import without_logical_types
 from streams.fold import Facts, Held, Numbering, Rows, Taken
 from streams.procedure_instance import Closed, Outcome
 from streams.procedure_kinds import steps_by_operation
 from streams.procedure_row import encode, record
+from streams.procedure_rows import NAMES as FIELDS
+from streams.procedure_rows import RowReader
 from streams.procedure_step import Seen, seen
 from streams.procedure_timeline import Ended, Timeline
-from streams.reframe import Malformed
 
 PROCEDURES, PROCEDURES_JSON = "sbi.procedures", "sbi.procedures.json"
 SETTLE_MS = 11_000  # of silence at least, then nothing earlier is expected: the default deadline is 10 s
@@ -34,6 +32,8 @@ PAUSE_MS = 5_000  # of append time, that a capture's requests wait: two loads of
 EDGE_MS = 30_000  # of append time without anything of a capture: it has ended
 MAX_WAITING, MAX_SUBSCRIBERS, MAX_CAPTURES = 200_000, 100_000, 64
 FORM = 1
+INCARNATION, OPERATION = FIELDS.index("incarnation"), FIELDS.index("operation")
+REQUEST_US, RESPONSE_US = FIELDS.index("request_us"), FIELDS.index("response_us")
 NAMES = ("rows", "rows_repeated", "steps", "procedures", "procedures_unnamed", "subscribers_evicted")
 OUTCOMES = ("success", "partial", "failed", "abandoned", "superseded", "incomplete")
 
@@ -63,16 +63,16 @@ class Procedures:
         self._wakes: list[tuple[int, str]] = []  # a heap of (append time in ms, subscriber)
         self._reached: OrderedDict[str, tuple[int, int]] = OrderedDict()  # captures: up to when, heard of when (ms)
         self._waiting = 0
-        self._schemas: dict[int, tuple[Mapping[str, Any], Any]] = {}
+        self._operations = steps_by_operation()
+        self._reader = RowReader()
 
     def apply(self, append_time_ms: int, schema: Mapping[str, Any] | None, body: bytes) -> list[Rows]:
         """Take the next message (streams.fold.Fold)."""
         if schema is not None and body:
-            batch = self._read(schema, body)
-            rows = batch["transactions"]
-            repeated = self.taken.fresh(batch["input_partition"], batch["first_number"], len(rows))
+            batch = self._reader.read(schema, body)
+            repeated = self.taken.fresh(batch.input_partition, batch.first_number, len(batch.rows))
             self.counts["rows_repeated"] += repeated
-            for row in rows[repeated:]:
+            for row in batch.rows[repeated:]:
                 self._take(row, append_time_ms)
         return self._rows([*self._bound(), *self._wake(append_time_ms)])
 
@@ -120,23 +120,11 @@ class Procedures:
 
     # In
 
-    def _read(self, schema: Mapping[str, Any], body: bytes) -> Any:
-        known = self._schemas.get(id(schema))
-        if known is None:
-            plain = fastavro.parse_schema(without_logical_types(schema))
-            known = self._schemas[id(schema)] = schema, plain  # it keeps the schema, so its id stays its own
-        try:
-            batch: Any = fastavro.schemaless_reader(io.BytesIO(body), known[1], None)
-            _ = batch["input_partition"], batch["first_number"], batch["transactions"]
-        except (EOFError, ValueError, IndexError, KeyError, TypeError, UnicodeDecodeError) as error:
-            raise Malformed(f"no batch of transactions: {error!r}") from error
-        return batch
-
-    def _take(self, row: Mapping[str, Any], append_time_ms: int) -> None:
+    def _take(self, row: Sequence[Any], append_time_ms: int) -> None:
         self.counts["rows"] += 1
-        if row["incarnation"].startswith("capture:"):
-            self._reach(row["incarnation"], row["response_us"] or row["request_us"], append_time_ms)
-        step = seen(row) if row["operation"] in steps_by_operation() else None
+        if row[INCARNATION].startswith("capture:"):
+            self._reach(row[INCARNATION], row[RESPONSE_US] or row[REQUEST_US], append_time_ms)
+        step = seen(dict(zip(FIELDS, row, strict=True))) if row[OPERATION] in self._operations else None
         if step is None:
             return
         self.counts["steps"] += 1
