@@ -58,7 +58,7 @@ class ClickHouse:
     reader_password: str = field(default="", repr=False)
     ca_location: str = ""
     cluster: str = ""  # of system.clusters: tables are made on all of it, Replicated and Distributed
-    # Of each table, from its rows' times on; 0 = for ever.
+    # Of each table, from the insertion of its rows on; 0 = for ever.
     transactions_days: int = number(30, 0, 36_500)
     kpis_days: int = number(400, 0, 36_500)
     procedures_days: int = number(400, 0, 36_500)
@@ -66,6 +66,7 @@ class ClickHouse:
     agents_days: int = number(30, 0, 36_500)
     flows_days: int = number(30, 0, 36_500)
     places_days: int = number(400, 0, 36_500)
+    rollups_days: int = number(400, 0, 36_500)  # transactions_days, where that is longer
 
 
 @dataclass(frozen=True, slots=True)

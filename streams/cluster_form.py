@@ -14,6 +14,9 @@ _ALTERED = re.compile(r"ALTER TABLE (?P<name>\w+\.\w+) ")
 _PASSING = ("_arriving", "_arrival")  # entrances and their views store nothing
 _OF_PARTS = re.compile(r"^\s*(?:ADD|DROP|MATERIALIZE) (?:INDEX|PROJECTION)|MODIFY (?:TTL|SETTING)", re.MULTILINE)
 _IN_OTHERS = re.compile(r"(?<!GLOBAL )\bIN(?=\s*\(\s*SELECT\b)")
+_MODIFIED_KEY = re.compile(
+    r",\s*MODIFY ORDER BY \([\w, ]+\)$"
+)  # of the rows; shards are found by the key as it was created
 # What is moved goes to the shard where it belongs, and is there when the statement returns.
 _MOVING = "SETTINGS parallel_distributed_insert_select = 0, distributed_foreground_insert = 1"
 
@@ -29,7 +32,7 @@ def spread(statement: str, cluster: str) -> list[str]:
     altered = _ALTERED.match(statement)
     if altered and not altered["name"].endswith(_PASSING):
         local = _renamed(statement, altered["name"])
-        return [local] if _OF_PARTS.search(statement) else [local, statement]
+        return [local] if _OF_PARTS.search(statement) else [local, _MODIFIED_KEY.sub("", statement)]
     if statement.startswith("INSERT INTO "):
         return [f"{statement}\n{_MOVING}"]
     return [_IN_OTHERS.sub("GLOBAL IN", statement)]  # a shard has a part only of what stands in another table

@@ -186,13 +186,13 @@ def _held_until(client: Client, database: str) -> int | None:
     return int(first) if first.isdigit() else None
 
 
-def retain(client: Client, form: Form, days: dict[str, int]) -> None:
-    """Set how many days after its insertion a row of each table is kept; 0 = for ever. Configuration, not schema."""
-    for name, kept in days.items():
+def retain(client: Client, form: Form, wanted: dict[str, str]) -> None:
+    """Let each table's rows go as `wanted` says (streams/retention.py), empty = never: configuration, not schema."""
+    for name, ends in wanted.items():
         table = f"{name}{LOCAL}" if form.cluster else name
         ((written,),) = rows(client, CREATED_AS, {"database": form.database, "table": table})
         target = form.fill(f"ALTER TABLE ${{database}}.{table} ${{on_cluster}}")
-        if kept and f" toIntervalDay({kept}) " not in f"{written} ":
-            client.command(f"{target} MODIFY TTL toDateTime(stored_at) + toIntervalDay({kept})")
-        elif not kept and " TTL " in written:
+        if ends and f" TTL {ends} SETTINGS " not in written:
+            client.command(f"{target} MODIFY TTL {ends}")
+        elif not ends and " TTL " in written:
             client.command(f"{target} REMOVE TTL")

@@ -1,22 +1,23 @@
 """Which five minutes are to be rolled up, and the statements that do it: see schemas/clickhouse/0050_rollups.sql.
 
 A slot is rolled when rows were stored since it was rolled last, the newest first; the ledger rollup_slots is written
-behind all inserts of a roll, so that one that broke off counts for nothing and is made again.
+behind all inserts of a roll, so that one that broke off counts for nothing and is made again. What the roll before had
+counted is marked to go only then. A slot of which earlier rows may be gone stays as it was rolled: streams/rolled.py.
 """
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from threading import Event
 
 from clickhouse_connect.driver.client import Client
 
 from schemas.refusal import Refusal
 from streams.clickhouse import FAILURES, rows, said
+from streams.rolled import SLOT_US, incomplete
 
 LOG = logging.getLogger("sbiscope")
 EVERY_S = 60.0
-SLOT_US = 300_000_000
 OVERLAP_MS = 30_000  # a row may become visible this long after its stored_at
 ROWS = 1_000_000  # rolled in one go, if more than one slot; a statement costs as much as some 100,000 rows
 SLOTS = 48  # likewise
@@ -29,12 +30,20 @@ FROM transactions
 WHERE stored_at > (SELECT max(rolled_at) FROM rollup_slots)
 """
 
+# A row also counts in the slots beside its own: a minute before it may lie the consumer's hop of its request, five
+# minutes behind it the request that was sent again. `own`: rows of the slot itself.
 STORED = """
-SELECT
-    intDiv(toUnixTimestamp64Micro(request_us), {slot:Int64}) * {slot:Int64} AS slot,
-    toUnixTimestamp64Milli(max(stored_at)), count()
-FROM transactions
-WHERE stored_at >= fromUnixTimestamp64Milli({since:Int64})
+SELECT slot, toUnixTimestamp64Milli(max(stored_at)), countIf(slot = intDiv(at_us, {slot:Int64}) * {slot:Int64}) AS own
+FROM
+(
+    SELECT
+        stored_at,
+        toUnixTimestamp64Micro(request_us) AS at_us,
+        arrayJoin(arrayDistinct(arrayMap(
+            far_us -> intDiv(at_us + far_us, {slot:Int64}) * {slot:Int64}, [-65000000, 0, 300000000]))) AS slot
+    FROM transactions
+    WHERE stored_at >= fromUnixTimestamp64Milli({since:Int64})
+)
 GROUP BY slot
 """
 ROLLED = """
@@ -48,11 +57,24 @@ FROM rolling_{table}(
     start = fromUnixTimestamp64Micro({{start:Int64}}), stop = fromUnixTimestamp64Micro({{stop:Int64}}),
     rolled_at = fromUnixTimestamp64Milli({{rolled_at:Int64}}))
 """
-SETTINGS = {"distributed_foreground_insert": 1}  # on a cluster: the ledger is not before the rows
+# On a cluster: the ledger is not before the rows, and rows go where they belong.
+SETTINGS = {"distributed_foreground_insert": 1, "parallel_distributed_insert_select": 0}
 LEDGER = """
 INSERT INTO rollup_slots
 SELECT fromUnixTimestamp64Micro(arrayJoin(range({start:Int64}, {stop:Int64}, {slot:Int64}))),
     fromUnixTimestamp64Milli({rolled_at:Int64})
+"""
+# Said by inserting, so that the worker needs no right to delete; the rows are replaced by these, which then expire.
+SUPERSEDED = """
+INSERT INTO rollup_{table}
+SELECT * REPLACE (fromUnixTimestamp64Milli({{rolled_at:Int64}}, 'UTC') AS rolled_at, true AS superseded)
+FROM
+(
+    SELECT *
+    FROM rollup_{table} FINAL
+    WHERE slot_us >= fromUnixTimestamp64Micro({{start:Int64}}) AND slot_us < fromUnixTimestamp64Micro({{stop:Int64}})
+        AND rolled_at < fromUnixTimestamp64Milli({{rolled_at:Int64}}) AND NOT superseded
+)
 """
 
 
@@ -64,13 +86,23 @@ class Run:
     stop_us: int
     rows: int
 
+    @property
+    def slots(self) -> range:
+        """Begins of its slots."""
+        return range(self.start_us, self.stop_us, SLOT_US)
+
 
 @dataclass(slots=True)
 class Rolling:
-    """Rolls what is due, call after call; `since_ms`: what was stored before is known to be rolled (server's clock)."""
+    """Rolls what is due, call after call.
+
+    `since_ms`: what was stored before is known to be rolled (server's clock). `left_out`: slots that are not rolled
+    again, since earlier rows of them may be gone, and when the last late row was stored (ms).
+    """
 
     client: Client
     since_ms: int = 0
+    left_out: dict[int, int] = field(default_factory=dict)
 
     def roll(self) -> Iterator[Run]:
         """Roll what is due and yield it piece by piece; raises what the client raises."""
@@ -81,10 +113,25 @@ class Rolling:
         self.since_ms = max(0, now_ms - OVERLAP_MS)
 
     def due(self) -> list[Run]:
-        """Return the slots that hold rows younger than their last roll, the newest first."""
+        """Return the slots that hold rows younger than their last roll and can be rolled, the newest first."""
         stored = rows(self.client, STORED, {"slot": SLOT_US, "since": self.since_ms})
         rolled = dict(rows(self.client, ROLLED))
-        return runs({slot: many for slot, at_ms, many in stored if at_ms + OVERLAP_MS > rolled.get(slot, 0)})
+        late = {slot: (at_ms, own) for slot, at_ms, own in stored if at_ms + OVERLAP_MS > rolled.get(slot, 0)}
+        due = {slot: own for slot, (_, own) in late.items() if own or slot in rolled}
+        again = runs({slot: own for slot, own in due.items() if slot in rolled})
+        kept = {slot for run in again for slot in incomplete(self.client, run.slots)}
+        self._leave_out({slot: late[slot][0] for slot in kept if due[slot]})
+        return runs({slot: own for slot, own in due.items() if slot not in kept})
+
+    def _leave_out(self, late: dict[int, int]) -> None:
+        """Say it once for each row: those of the overlap come twice."""
+        told = {slot: at_ms for slot, at_ms in late.items() if at_ms > self.left_out.get(slot, 0)}
+        self.left_out |= told
+        if told:
+            LOG.warning(
+                "late rows are not in the rollups of %s slots of five minutes: earlier rows of these may be gone",
+                len(told),
+            )
 
 
 def runs(slots: dict[int, int]) -> list[Run]:
@@ -107,6 +154,8 @@ def roll(client: Client, run: Run) -> None:
     for table in TABLES:
         client.command(INSERT.format(table=table), parameters=period, settings=SETTINGS)
     client.command(LEDGER, parameters=period | {"slot": SLOT_US}, settings=SETTINGS)
+    for table in TABLES:
+        client.command(SUPERSEDED.format(table=table), parameters=period, settings=SETTINGS)
 
 
 def keep_rolling(connect: Callable[[], Client], ended: Event) -> None:

@@ -65,6 +65,14 @@ COMMENT 'what it''s for'"""
             id="a column comes into both, the rows' first",
         ),
         pytest.param(
+            "ALTER TABLE d.t ON CLUSTER c\n    ADD COLUMN IF NOT EXISTS x String,\n    MODIFY ORDER BY (x)",
+            [
+                "ALTER TABLE d.t_local ON CLUSTER c\n    ADD COLUMN IF NOT EXISTS x String,\n    MODIFY ORDER BY (x)",
+                "ALTER TABLE d.t ON CLUSTER c\n    ADD COLUMN IF NOT EXISTS x String",
+            ],
+            id="a longer key is of the rows; its begin finds the shard",
+        ),
+        pytest.param(
             "ALTER TABLE d.t ON CLUSTER c\n    ADD INDEX IF NOT EXISTS i b TYPE minmax",
             ["ALTER TABLE d.t_local ON CLUSTER c\n    ADD INDEX IF NOT EXISTS i b TYPE minmax"],
             id="an index is of the rows",
@@ -154,16 +162,27 @@ PROGRAM = """\
 import sys
 from chdb.session import Session
 from streams.migrate import Form, migrations
+from streams.rollup import INSERT, LEDGER, SLOT_US, SUPERSEDED, TABLES
 engine = Session(f"{sys.argv[1]}/data?config-file={sys.argv[1]}/config.xml")
 for migration in migrations():
     for statement in migration.statements(Form("sbiscope", "core")):
         engine.query(statement.replace("ON CLUSTER core", "").replace("Replicated", ""))
 for version in (1, 2, 3):
     engine.query(
-        "INSERT INTO sbiscope.transactions_arriving (transaction_id, request_us, version, connection_id) "
-        f"SELECT toString(number), fromUnixTimestamp64Micro(toInt64(number)), {version}, 'c' FROM numbers(13) "
+        "INSERT INTO sbiscope.transactions_arriving (transaction_id, request_event_id, request_us, version) "
+        f"SELECT toString(number), 'e', fromUnixTimestamp64Micro(toInt64(number)), {version} FROM numbers(13) "
         "SETTINGS distributed_foreground_insert = 1"
     )
+engine.query("USE sbiscope")
+for rolled_at in (1795300000123, 1795300060123):
+    inserts, marks = ([sql.format(table=one) for one in TABLES] for sql in (INSERT, SUPERSEDED))
+    places = {"start": 0, "stop": SLOT_US, "slot": SLOT_US, "rolled_at": rolled_at}
+    for statement in (*inserts, LEDGER, *marks):
+        for name, value in places.items():
+            statement = statement.replace("{%s:Int64}" % name, str(value))
+        engine.query(
+            f"{statement} SETTINGS distributed_foreground_insert = 1, parallel_distributed_insert_select = 0"
+        )
 for sql in sys.argv[2:]:
     print(str(engine.query(sql)).strip())
 """
@@ -173,6 +192,7 @@ for sql in sys.argv[2:]:
 def test_what_arrives_is_distributed_and_read_once(tmp_path: Path) -> None:
     (tmp_path / "config.xml").write_text(CONFIGURATION)
     views = re.findall(r"CREATE OR REPLACE VIEW (sbiscope\.\w+) ON CLUSTER core AS", "\n".join(ALL))
+    counted = "FROM counts_between(start = '1970-01-01', stop = '1970-01-02') WHERE cut = 'fate'"
     parameters = {"sbiscope.subscriber_exchanges"}
     plain = [one for one in views if not one.endswith("_between") and not one.startswith("sbiscope.rolling_")]
     plain = [one for one in plain if one not in parameters]
@@ -181,6 +201,10 @@ def test_what_arrives_is_distributed_and_read_once(tmp_path: Path) -> None:
         "SELECT count(), min(version), max(version) FROM sbiscope.transactions FINAL",
         "SELECT count() > 0 FROM sbiscope.transactions_local",
         "SELECT count() FROM sbiscope.exchanges",
+        f"SELECT sum(exchanges) {counted}",
+        "OPTIMIZE TABLE rollup_counts_local FINAL",
+        f"SELECT sum(exchanges), uniqExact(rolled_at) {counted}",
+        "SELECT uniqExact(roll), uniqExactIf(roll, NOT superseded) FROM rollup_counts",
         *(f"SELECT count() >= 0 FROM {view}" for view in plain),
     ]
     done = subprocess.run(
@@ -193,4 +217,5 @@ def test_what_arrives_is_distributed_and_read_once(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr[-2000:]
     answers = done.stdout.splitlines()
     assert answers[:4] == ['"Distributed"', "13,3,3", "1", "13"]
-    assert answers[4:] == ["1"] * len(plain)
+    assert answers[4:8] == ["13", "", "13,1", "2,1"]  # rolled twice, the first marked to go and merged
+    assert answers[8:] == ["1"] * len(plain)

@@ -13,6 +13,7 @@ from schemas.config import ClickHouse
 from schemas.fields import fields_of
 from schemas.refusal import Refusal
 from streams import migrate as module
+from streams import retention
 from streams.clickhouse import Account, connect, rows
 from streams.migrate import FOLDER, Form, Migration, migrate, migrations, retain
 from tests import engine
@@ -131,6 +132,59 @@ def test_a_changed_file_is_refused_and_a_newer_one_left_alone() -> None:
     assert migrate(client, form, "older release", ALL[:-1]) == []
 
 
+WEEK, MONTH, YEAR = (f"toDateTime({{}}) + toIntervalDay({days})" for days in (7, 30, 365))
+GONE = "toDateTime(rolled_at) + toIntervalDay(1) WHERE superseded"
+LINES = "WHERE cut = 'connection'"
+
+
+@pytest.mark.parametrize(
+    ("days", "table", "ends"),
+    [
+        ((7, 365), "transactions", WEEK.format("stored_at")),
+        ((7, 365), "subscriber_times", WEEK.format("stored_at")),
+        ((7, 365), "rollup_slots", YEAR.format("rolled_at")),
+        ((7, 365), "rollup_latency", f"{GONE}, {YEAR.format('rolled_at')}"),
+        ((7, 365), "rollup_counts", f"{GONE}, {WEEK.format('rolled_at')} {LINES}, {YEAR.format('rolled_at')}"),
+        ((30, 7), "rollup_slots", MONTH.format("rolled_at")),  # else they would be made again, of what is there
+        ((30, 7), "rollup_distinct", f"{GONE}, {MONTH.format('rolled_at')}"),
+        ((0, 7), "subscriber_times", ""),
+        ((0, 7), "rollup_counts", GONE),
+        ((0, 7), "rollup_slots", ""),
+        ((7, 0), "rollup_counts", f"{GONE}, {WEEK.format('rolled_at')} {LINES}"),
+        ((7, 0), "rollup_slots", ""),
+    ],
+)
+def test_rows_go(days: tuple[int, int], table: str, ends: str) -> None:
+    kept = ClickHouse(transactions_days=days[0], rollups_days=days[1])
+    assert retention.ends(kept)[table] == ends
+
+
+@pytest.mark.stack
+def test_every_stored_table_but_the_ledger_has_an_end_and_takes_it_once() -> None:
+    account, client = engine.migrated()
+    stored = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' {}"
+    changes = "SELECT count() FROM system.mutations WHERE database = currentDatabase()"
+    retain(client, Form(account.database), retention.ends(ClickHouse()))
+    endless = rows(client, stored.format("AND create_table_query NOT LIKE '% TTL %'"))
+    assert endless == [("migrations",)]
+    assert {name for (name,) in rows(client, stored.format(""))} == {*retention.ends(ClickHouse()), "migrations"}
+    before = rows(client, changes)
+    retain(client, Form(account.database), retention.ends(ClickHouse()))
+    assert rows(client, changes) == before
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("table", ["subscriber_times", "rollup_counts"])
+def test_old_rows_do_go(table: str) -> None:
+    account, client = engine.migrated()
+    retain(client, Form(account.database), retention.ends(ClickHouse(transactions_days=7, rollups_days=7)))
+    column = "stored_at" if table == "subscriber_times" else "rolled_at"
+    for days in (8, 6):
+        client.command(f"INSERT INTO {table} ({column}) SELECT now64(3) - toIntervalDay({days})")
+    client.command(f"OPTIMIZE TABLE {table} FINAL")
+    assert rows(client, f"SELECT count(), dateDiff('day', min({column}), now64(3)) FROM {table}") == [(1, 6)]
+
+
 @pytest.mark.stack
 def test_retention_follows_the_configuration() -> None:
     account, client = engine.migrated()
@@ -139,12 +193,10 @@ def test_retention_follows_the_configuration() -> None:
     def written() -> str:
         return str(rows(client, module.CREATED_AS, {"database": account.database, "table": "transactions"}))
 
-    retain(client, form, {"transactions": 30})
-    assert "TTL toDateTime(stored_at) + toIntervalDay(30)" in written()
-    retain(client, form, {"transactions": 7})
-    assert "toIntervalDay(7)" in written()
-    assert "toIntervalDay(30)" not in written()
-    retain(client, form, {"transactions": 0})
+    for days in (30, 7):
+        retain(client, form, {"transactions": f"toDateTime(stored_at) + toIntervalDay({days})"})
+        assert written().count(" TTL ") == written().count(f" TTL toDateTime(stored_at) + toIntervalDay({days}) ") == 1
+    retain(client, form, {"transactions": ""})
     assert "TTL" not in written()
 
 

@@ -25,9 +25,7 @@ LATE = "SELECT cut, sum(exchanges) FROM counts_between(start='2000-01-01', stop=
 
 
 def rolled(many: Sequence[dict[str, Any]]) -> Client:
-    _, client = engine.emptied()
-    for table in ("rollup_slots", *(f"rollup_{table}" for table in rollup.TABLES)):
-        client.command(f"TRUNCATE TABLE {table}")
+    _, client = engine.emptied(*(f"rollup_{table}" for table in (*rollup.TABLES, "slots")))
     generate.insert(client, [generate.encode_batch(many)])
     assert list(Rolling(client).roll())
     return client

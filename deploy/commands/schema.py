@@ -80,15 +80,13 @@ def clickhouse(account: "Account", wanted: "ClickHouse") -> Iterator[str]:
     """
     from streams.clickhouse import FAILURES, connect, said
     from streams.migrate import Form, migrate, retain
+    from streams.retention import ends
 
     form = Form(account.database, wanted.cluster)
     client = connect(account, "default")
     try:
         applied = migrate(client, form, f"{os.uname().nodename}:{os.getpid()}")
-        days = {"kpis": wanted.kpis_days, "procedures": wanted.procedures_days}
-        days |= {"alerts": wanted.alerts_days, "agents": wanted.agents_days, "flows": wanted.flows_days}
-        days |= {"places": wanted.places_days}
-        retain(client, form, {"transactions": wanted.transactions_days, **days})
+        retain(client, form, ends(wanted))
     except FAILURES as error:
         advice = f"the account {account.user} needs all rights on the database {account.database}"
         raise Refusal("a migration failed", said(error), advice) from error

@@ -1,20 +1,22 @@
 -- Queries for analysts: each has a name, says what it tells, and is a test. `sbiscope query --cookbook NAME` runs one.
 -- {start} and {stop} bound the period (all there is by default); other places are given with --param. Those that read a
--- view …_between of rollups (schemas/clickhouse/README.md) count whole five minutes, and percentiles to 1 %.
+-- view …_between of rollups (schemas/clickhouse/README.md) count whole five minutes, and percentiles to 1 %. A request through
+-- a proxy is several exchanges: what counts requests leaves out hops to a proxy (what was rolled by an early release tells
+-- these apart in some cuts only: null), what looks for faults shows them marked, since a proxy may have faults of its own.
 
 -- traffic_by_nf_pair: which NF type asks which, how often and with what success
 SELECT consumer_nf, producer_nf, sum(exchanges) AS requests,
     round(sum(succeeded) / nullIf(sum(succeeded) + sum(failed), 0), 4) AS success_ratio
 FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE cut = 'pair'
+WHERE cut = 'pair' AND NOT ifNull(to_proxy, false)
 GROUP BY consumer_nf, producer_nf ORDER BY requests DESC, consumer_nf, producer_nf;
 
--- success_by_operation: each operation's outcomes; unknown is in no ratio
+-- success_by_operation: each operation's outcomes at producers; unknown is in no ratio
 SELECT operation, sum(exchanges) AS requests, sumIf(exchanges, verdict = 'success') AS succeeded,
     sumIf(exchanges, verdict = 'failure') AS failed, sumIf(exchanges, verdict = 'unknown') AS unknown,
     round(succeeded / nullIf(succeeded + failed, 0), 4) AS success_ratio
 FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE cut = 'fate'
+WHERE cut = 'fate' AND NOT to_proxy
 GROUP BY operation ORDER BY failed DESC, requests DESC, operation;
 
 -- slowest_producers: who answers slowest, by endpoint
@@ -22,15 +24,15 @@ SELECT producer_nf, server_address, server_port, sum(durations) AS answered,
     quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(duration_state) AS merged, round(merged[1]) AS median_us,
     round(merged[2]) AS p95_us, max(max_us) AS longest_us
 FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE cut = 'endpoint'
+WHERE cut = 'endpoint' AND NOT to_proxy
 GROUP BY producer_nf, server_address, server_port HAVING answered > 0 ORDER BY p95_us DESC, server_address, server_port;
 
--- failing_causes: why operations fail
-SELECT operation, outcome, status, cause, result, error_origin, sum(exchanges) AS failures
+-- failing_causes: why operations fail, hops to a proxy apart
+SELECT operation, to_proxy, outcome, status, cause, result, error_origin, sum(exchanges) AS failures
 FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'fate' AND verdict = 'failure'
-GROUP BY operation, outcome, status, cause, result, error_origin
-ORDER BY failures DESC, operation, outcome, status, cause, result, error_origin;
+GROUP BY operation, to_proxy, outcome, status, cause, result, error_origin
+ORDER BY failures DESC, operation, to_proxy, outcome, status, cause, result, error_origin;
 
 -- subscriber_day: everything about one subscriber in order, hops to a proxy marked; --param supi=…
 SELECT request_us, consumer_nf, producer_nf, to_proxy, operation, outcome, status, cause, duration_us, pdu_session_id, dnn, snssai
@@ -52,14 +54,14 @@ FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime
 WHERE cut = 'slice' AND NOT to_proxy AND operation = 'Nsmf_PDUSession_CreateSMContext'
 GROUP BY snssai, dnn ORDER BY requested DESC, snssai, dnn;
 
--- network_and_server_time: what of the consumer's wait is network and queues, where both ends are seen
-SELECT consumer_nf, producer_nf, sum(both_ends) AS seen_at_both_ends,
+-- network_and_server_time: what of the consumer's wait is network and queues, where both ends are seen, hops to a proxy apart
+SELECT consumer_nf, producer_nf, to_proxy, sum(both_ends) AS seen_at_both_ends,
     quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(network_state) AS merged,
     round(quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(both_state)[1]) AS server_median_us,
     round(merged[1]) AS network_median_us, round(merged[2]) AS network_p95_us
 FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'pair' AND both_ends > 0
-GROUP BY consumer_nf, producer_nf ORDER BY network_p95_us DESC, consumer_nf, producer_nf;
+GROUP BY consumer_nf, producer_nf, to_proxy ORDER BY network_p95_us DESC, consumer_nf, producer_nf, to_proxy;
 
 -- proxy_delay: what SCP and SEPP add to a request
 SELECT operation, hops, sum(proxied) AS requests_proxied,
@@ -100,15 +102,23 @@ FROM
 )
 GROUP BY instance ORDER BY nf_type, instance;
 
--- heartbeats_missed: NF instances whose heartbeat at the NRF paused for more than twice its usual interval
-SELECT path AS nf_instance, arraySort(groupArray(toUnixTimestamp64Milli(request_us))) AS beats_ms,
+-- heartbeats_missed: NF instances whose heartbeat at the NRF paused for more than twice its usual interval, or stopped without their leaving
+SELECT path AS nf_instance, arraySort(groupArrayIf(toUnixTimestamp64Milli(request_us), method = 'PATCH')) AS beats_ms,
     arrayFilter(wait -> wait > 1000, arrayDifference(beats_ms)) AS waits_ms, -- what both ends or a proxy saw too is nearer
-    arrayReduce('quantileExact(0.5)', waits_ms) / 1000 AS usual_interval_s, arrayMax(arrayPushBack(waits_ms, 0)) / 1000 AS longest_s,
-    arrayCount(wait -> wait > 2000 * usual_interval_s, waits_ms) AS pauses
+    arrayReduce('quantileExact(0.5)', waits_ms) / 1000 AS usual_interval_s,
+    -- Since the last beat, while others were seen; of an instance that left, none.
+    if(argMax(method, request_us) = 'DELETE' OR length(waits_ms) < 2, 0,
+        assumeNotNull((
+            SELECT max(toUnixTimestamp64Milli(request_us)) FROM transactions
+            WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')}
+        )) - arrayMax(beats_ms)) AS silent_ms,
+    arrayMax(arrayPushBack(waits_ms, silent_ms)) / 1000 AS longest_s,
+    arrayCount(wait -> wait > 2000 * usual_interval_s, arrayPushBack(waits_ms, silent_ms)) AS pauses,
+    fromUnixTimestamp64Milli(arrayMax(beats_ms), 'UTC') AS last_beat
 FROM transactions
 WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')}
-    AND service = 'nnrf-nfm' AND method = 'PATCH'
-GROUP BY path HAVING pauses > 0 ORDER BY longest_s DESC, path;
+    AND service = 'nnrf-nfm' AND method IN ('PATCH', 'DELETE') AND resource LIKE '/nf-instances/%'
+GROUP BY path HAVING notEmpty(beats_ms) AND pauses > 0 ORDER BY longest_s DESC, path;
 
 -- cardinality: how much there is of everything, to 1 %
 SELECT sum(exchanges) AS seen, uniqCombined64Merge(14)(subscribers) AS subscribers_seen,
@@ -133,31 +143,33 @@ FROM agents_now
 WHERE told_us >= {start:DateTime64(6, 'UTC')} AND told_us < {stop:DateTime64(6, 'UTC')}
 ORDER BY site, node;
 
--- late_answers: answered, but after the consumer had given up
-SELECT operation, producer_nf, sum(exchanges) AS late, max(max_us) AS longest_us, any(deadline_ms) AS waited_ms
+-- late_answers: answered, but after the consumer had given up, hops to a proxy apart
+SELECT operation, producer_nf, to_proxy, sum(exchanges) AS late, max(max_us) AS longest_us, any(deadline_ms) AS waited_ms
 FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'fate' AND outcome = 'late'
-GROUP BY operation, producer_nf ORDER BY late DESC, operation, producer_nf;
+GROUP BY operation, producer_nf, to_proxy ORDER BY late DESC, operation, producer_nf, to_proxy;
 
--- unanswered_by_producer: whose answers never came
-SELECT producer_nf, server_address, server_port, sumIf(exchanges, outcome = 'unanswered') AS unanswered, sum(exchanges) AS requests,
+-- unanswered_by_producer: whose answers never came, proxies apart
+SELECT producer_nf, to_proxy, server_address, server_port, sumIf(exchanges, outcome = 'unanswered') AS unanswered, sum(exchanges) AS requests,
     round(unanswered / nullIf(sumIf(exchanges, verdict != 'unknown'), 0), 4) AS share, maxIf(last_us, outcome = 'unanswered') AS last
 FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'peer'
-GROUP BY producer_nf, server_address, server_port HAVING unanswered > 0 ORDER BY unanswered DESC, server_address, server_port;
+GROUP BY producer_nf, to_proxy, server_address, server_port HAVING unanswered > 0
+ORDER BY unanswered DESC, server_address, server_port, producer_nf, to_proxy;
 
--- overload: producers that say they are congested
-SELECT producer_nf, server_address, sumIf(exchanges, status = 503) AS unavailable, sumIf(exchanges, status = 429) AS too_many,
+-- overload: producers, and proxies asked for them, that say they are congested
+SELECT producer_nf, to_proxy, server_address, sumIf(exchanges, status = 503) AS unavailable, sumIf(exchanges, status = 429) AS too_many,
     sum(with_retry_after) AS with_retry, min(first_us) AS first, max(last_us) AS last
 FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'peer' AND status IN (429, 503)
-GROUP BY producer_nf, server_address ORDER BY unavailable + too_many DESC, server_address;
+GROUP BY producer_nf, to_proxy, server_address ORDER BY unavailable + too_many DESC, server_address, producer_nf, to_proxy;
 
--- access_refused: who was told 401 or 403, a finding when it is nobody's subscriber
-SELECT client_address, user_agent, service, status, cause, sum(exchanges) AS refused, min(first_us) AS first, max(last_us) AS last
+-- access_refused: who was told 401 or 403, a finding when it is nobody's subscriber; hops to a proxy apart
+SELECT client_address, user_agent, to_proxy, service, status, cause, sum(exchanges) AS refused, min(first_us) AS first, max(last_us) AS last
 FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'peer' AND status IN (401, 403)
-GROUP BY client_address, user_agent, service, status, cause ORDER BY refused DESC, client_address, user_agent, service, status, cause;
+GROUP BY client_address, user_agent, to_proxy, service, status, cause
+ORDER BY refused DESC, client_address, user_agent, to_proxy, service, status, cause;
 
 -- unusual_pairs: consumers that asked a service fewer than five times, among the traffic of all
 SELECT consumer_nf, client_address, service, sum(exchanges) AS requests, min(first_us) AS first, max(last_us) AS last
@@ -182,20 +194,20 @@ ORDER BY many DESC, kind, at_step, outcome, failed_producer_nf, failed_status, f
 -- not_in_catalogue: what is asked for that no specification of ours names
 SELECT method, resource, operation_source, sum(exchanges) AS requests, any(example) AS a_path
 FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE cut = 'fate' AND operation IS NULL AND resource IS NOT NULL
+WHERE cut = 'fate' AND NOT to_proxy AND operation IS NULL AND resource IS NOT NULL
 GROUP BY method, resource, operation_source ORDER BY requests DESC, method, resource, operation_source;
 
 -- traffic_per_minute: requests, failures and latency minute by minute
 SELECT minute_us AS minute, sum(exchanges) AS requests, sum(failed) AS failures,
     quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(duration_state) AS merged, round(merged[1]) AS median_us, round(merged[2]) AS p95_us
 FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE cut = 'minute'
+WHERE cut = 'minute' AND NOT ifNull(to_proxy, false)
 GROUP BY minute ORDER BY minute;
 
 -- latency_heat: answers of each operation by duration, in steps of powers of two milliseconds
 SELECT operation, up_to_ms, sum(exchanges) AS answers
 FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE cut = 'heat' AND up_to_ms IS NOT NULL
+WHERE cut = 'heat' AND NOT ifNull(to_proxy, false) AND up_to_ms IS NOT NULL
 GROUP BY operation, up_to_ms ORDER BY operation, up_to_ms;
 
 -- busiest_connections: connections by load, and how many of their streams ended badly
