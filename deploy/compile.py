@@ -69,6 +69,7 @@ COMPILED = (
     "streams.kpi_counts",
     "streams.records",
     "streams.kpi_delta",
+    "streams.kpi_slots",
     "streams.kpi_windows",
     "collector.ring",
     "collector.sockets",
