@@ -224,7 +224,7 @@ SELECT consumer_nf, producer_nf, operation, server_address, server_port, uniqExa
 FROM
 (
     SELECT *, max(ifNull(response_end_us, request_us + toIntervalMillisecond(deadline_ms))) OVER before AS open_until
-    FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+    FROM exchanges_between(start = {start:DateTime64(6, 'UTC')} - toIntervalSecond(60), stop = {stop:DateTime64(6, 'UTC')})
     WHERE request_key IS NOT NULL AND request_event_id IS NOT NULL
     WINDOW before AS
     (
@@ -232,6 +232,6 @@ FROM
         ORDER BY request_us, transaction_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     )
 )
-WHERE request_us <= open_until
+WHERE request_us <= open_until AND request_us >= {start:DateTime64(6, 'UTC')}
 GROUP BY consumer_nf, producer_nf, operation, server_address, server_port
 ORDER BY times_again DESC, server_address, server_port, operation, consumer_nf, producer_nf;
