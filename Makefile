@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: setup build demo demo-stop test check bench fuzz chaos test-chart test-kubernetes manifests lock format clean
+.PHONY: setup build demo demo-stop test check bench fuzz chaos test-clickhouse test-chart test-kubernetes manifests lock format clean
 
 setup: ## .venv with the locked packages, the compiled decoder, what the system lacks
 	@deploy/install.sh
@@ -42,6 +42,9 @@ fuzz: setup ## a million random cases; FUZZ_CASES=N for another number
 
 chaos: setup ## kill workers, broker and engine at random; CHAOS_ROUNDS=N for another number
 	@$(BIN)/python -m tests.chaos --rounds $(or $(CHAOS_ROUNDS),30)
+
+test-clickhouse: setup ## all that touches ClickHouse, on URL=http://host:8123, in databases of its own; CLUSTER=name
+	@CLUSTER=$(CLUSTER) $(BIN)/python -m tests.on_clickhouse $(or $(URL),$(error URL=http://host:8123 of a ClickHouse; CLICKHOUSE_USER, CLICKHOUSE_PASSWORD and CLICKHOUSE_CA in the environment))
 
 test-chart: setup ## the Helm chart; builds Helm with Go if there is none (minutes)
 	@HELM=$$(deploy/helm/install.sh) $(BIN)/python -m pytest -q tests/test_chart.py tests/test_chart_secrets.py

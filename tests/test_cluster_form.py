@@ -151,7 +151,9 @@ def test_a_database_of_the_other_form_is_refused() -> None:
     account, client = engine.migrated()
     with pytest.raises(Refusal, match=r"the tables have another form.*clickhouse\.cluster is core"):
         migrate(client, Form(account.database, "core"), "late")
-    assert rows(client, "SELECT count() FROM system.tables WHERE name LIKE '%_local'") == [(0,)]
+    assert rows(
+        client, "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name LIKE '%_local'"
+    ) == [(0,)]
 
 
 CONFIGURATION = """\

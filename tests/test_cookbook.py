@@ -1,6 +1,7 @@
 """schemas/clickhouse/cookbook.sql: every query runs, and what it counts equals a count by hand."""
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from clickhouse_connect.driver.client import Client
 
 from streams.clickhouse import rows
 from streams.cookbook import PERIOD, recipes
-from streams.rollup import Rolling
+from streams.rollup import TABLES, Rolling
 from tests import engine, generate
 from tests.test_decode import lines, sbiscope
 from tests.test_meaning import SUITE
@@ -172,3 +173,96 @@ def test_a_missed_heartbeat_is_found() -> None:
     (found,) = run(client, "heartbeats_missed")
     assert (found["nf_instance"], found["pauses"]) == (beat["path"], 1)
     assert (found["longest_s"], found["usual_interval_s"]) == (35.0, 10.0)
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize(
+    ("beats", "left", "latest", "found"),
+    [
+        pytest.param(range(0, 120, 10), None, 710, (1, 600.0, 10.0), id="dead while others went on"),
+        pytest.param(range(0, 120, 10), None, 129, None, id="the next beat is not due"),
+        pytest.param(range(0, 120, 10), 113, 710, None, id="it left"),
+        pytest.param(range(0, 120, 10), 3, 710, (1, 600.0, 10.0), id="it left and came back"),
+        pytest.param((0, 10, 20, 55, 65), None, 710, (2, 645.0, 10.0), id="it paused, then died"),
+        pytest.param((0,), None, 710, None, id="nothing usual is known"),
+    ],
+)
+def test_an_nf_whose_heartbeats_ended_is_missed(
+    beats: Sequence[int], left: int | None, latest: int, found: tuple[int, float, float] | None
+) -> None:
+    _, client = engine.emptied()
+    beat = next(row for row in POOL if row["service"] == "nnrf-nfm") | {"request_key": None, "outcome": "success"}
+    other = next(row for row in POOL if row["service"] == "nudm-sdm")
+    told = [(beat, at) for at in beats] + [(other, latest)] + [(beat | {"method": "DELETE"}, left or -1)]
+    log = [
+        row | {"transaction_id": f"{at}", "exchange_key": f"{at}", "request_us": beat["request_us"] + at * 1_000_000}
+        for row, at in told
+    ]
+    generate.insert(client, [generate.encode_batch(log)])
+    listed = run(client, "heartbeats_missed")
+    assert [(row["pauses"], row["longest_s"], row["usual_interval_s"]) for row in listed] == ([found] if found else [])
+
+
+HOPS = {  # of one request through a proxy: how often each query counts it, hops to a proxy apart
+    "traffic_by_nf_pair": "requests",
+    "success_by_operation": "requests",
+    "slowest_producers": "answered",
+    "traffic_per_minute": "requests",
+    "latency_heat": "answers",
+    "registrations_by_plmn_and_slice": "requests",
+    "pdu_sessions_by_slice_and_dnn": "requested",
+    "not_in_catalogue": "requests",
+}
+APART = {
+    "failing_causes": "failures",
+    "late_answers": "late",
+    "unanswered_by_producer": "requests",
+    "overload": "unavailable",
+    "access_refused": "refused",
+    "network_and_server_time": "seen_at_both_ends",
+}
+FATES: dict[str, dict[str, Any]] = {
+    "late_answers": {"outcome": "late"},
+    "failing_causes": {"outcome": "server_error", "status": 500},
+    "unanswered_by_producer": {"outcome": "unanswered"},
+    "overload": {"outcome": "server_error", "status": 503},
+    "access_refused": {"outcome": "client_error", "status": 403},
+    "not_in_catalogue": {"operation": None},
+    "registrations_by_plmn_and_slice": {
+        "service": "nudm-uecm", "method": "PUT", "resource": "/{ueId}/registrations/amf-3gpp-access"
+    },
+    "pdu_sessions_by_slice_and_dnn": {"operation": "Nsmf_PDUSession_CreateSMContext"},
+}  # fmt: skip
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("name", [*HOPS, *APART])
+def test_a_request_through_a_proxy_counts_once(name: str) -> None:
+    """A hop to the proxy and one to the producer, both seen at both ends."""
+    _, client = engine.emptied(*(f"rollup_{table}" for table in (*TABLES, "slots")))
+    one = next(row for row in POOL if row["duration_us"] and row["operation"])
+    log = [
+        one | FATES.get(name, {}) | {
+            "transaction_id": f"{hop}{vantage}", "exchange_key": hop, "node": vantage, "vantage": vantage,
+            "to_proxy": hop == "to proxy", "server_address": hop, "client_address": hop,
+        }
+        for hop in ("to proxy", "to producer") for vantage in ("client", "server")
+    ]  # fmt: skip
+    generate.insert(client, [generate.encode_batch(log)])
+    assert list(Rolling(client).roll())
+    found = run(client, name)
+    if name in HOPS:
+        assert [row[HOPS[name]] for row in found] == [1]
+    else:
+        assert sorted((row["to_proxy"], row[APART[name]]) for row in found) == [(False, 1), (True, 1)]
+
+
+@pytest.mark.stack
+def test_cuts_of_an_early_release_that_knew_no_proxies_count_on() -> None:
+    _, client = engine.emptied(*(f"rollup_{table}" for table in (*TABLES, "slots")))
+    generate.insert(client, [generate.encode_batch(POOL[:7])])
+    assert list(Rolling(client).roll())
+    old = "SELECT * REPLACE (NULL AS to_proxy, roll + 1 AS roll) FROM rollup_latency WHERE cut IN ('pair', 'minute')"
+    client.command(f"INSERT INTO rollup_latency {old}")
+    assert sum(row["requests"] for row in run(client, "traffic_by_nf_pair")) == 14
+    assert sum(row["requests"] for row in run(client, "traffic_per_minute")) == 14

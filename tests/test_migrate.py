@@ -37,7 +37,8 @@ def ledger(account: Account) -> list[int]:
 
 
 def hold(client: Client, account: Account, comment: str) -> None:
-    client.command(f"CREATE TABLE {account.database}.migrating (nothing UInt8) ENGINE = Memory COMMENT '{comment}'")
+    name = engine.form(account).fill("${database}.migrating ${on_cluster}")
+    client.command(f"CREATE TABLE {name} (nothing UInt8) ENGINE = Memory COMMENT '{comment}'")
 
 
 @pytest.mark.parametrize("migration", ALL, ids=lambda one: one.name)
@@ -66,8 +67,8 @@ def test_a_database_name_is_a_name(name: str) -> None:
 def test_each_is_applied_once() -> None:
     account = engine.empty()
     client = connect(account, "default")
-    assert migrate(client, Form(account.database), "first") == ALL
-    assert migrate(client, Form(account.database), "second") == []
+    assert migrate(client, engine.form(account), "first") == ALL
+    assert migrate(client, engine.form(account), "second") == []
     assert ledger(account) == [one.number for one in ALL]
 
 
@@ -77,7 +78,7 @@ def test_concurrent_starters_apply_each_once() -> None:
     done: list[int] = []
 
     def start(number: int) -> None:
-        applied = migrate(connect(account, "default"), Form(account.database), f"starter-{number}")
+        applied = migrate(connect(account, "default"), engine.form(account), f"starter-{number}")
         done.extend(one.number for one in applied)
 
     starters = [threading.Thread(target=start, args=[number]) for number in range(7)]
@@ -93,7 +94,7 @@ def test_concurrent_starters_apply_each_once() -> None:
 @pytest.mark.parametrize("applied", [1, 2, 4, 7])
 def test_one_interrupted_at_any_statement_is_finished_by_the_next(applied: int) -> None:
     account = engine.empty()
-    client, form = connect(account, "default"), Form(account.database)
+    client, form = connect(account, "default"), engine.form(account)
     statements = [statement for one in ALL for statement in one.statements(form)]
     for statement in statements[:applied]:  # a killed starter left statements done, nothing recorded, its lock held
         client.command(statement)
@@ -105,7 +106,7 @@ def test_one_interrupted_at_any_statement_is_finished_by_the_next(applied: int) 
 @pytest.mark.stack
 def test_a_living_starter_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     account = engine.empty()
-    client, form = connect(account, "default"), Form(account.database)
+    client, form = connect(account, "default"), engine.form(account)
     for statement in ALL[0].statements(form):
         client.command(statement)
     hold(client, account, "4000000000 alive:1")
@@ -114,7 +115,7 @@ def test_a_living_starter_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
     def wait(seconds: float) -> None:
         waits.append(seconds)
         if len(waits) == 3:
-            client.command(f"DROP TABLE {account.database}.migrating SYNC")
+            client.command(form.fill("DROP TABLE ${database}.migrating ${on_cluster} SYNC"))
 
     monkeypatch.setattr(module.time, "sleep", wait)
     assert migrate(client, form, "second") == ALL
@@ -124,7 +125,7 @@ def test_a_living_starter_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.mark.stack
 def test_a_changed_file_is_refused_and_a_newer_one_left_alone() -> None:
     account = engine.empty()
-    client, form = connect(account, "default"), Form(account.database)
+    client, form = connect(account, "default"), engine.form(account)
     migrate(client, form, "first")
     changed = [*ALL[:-1], Migration(ALL[-1].number, ALL[-1].name, ALL[-1].text + "-- changed\n")]
     with pytest.raises(Refusal, match="changed after it was applied"):
@@ -164,12 +165,14 @@ def test_every_stored_table_but_the_ledger_has_an_end_and_takes_it_once() -> Non
     account, client = engine.migrated()
     stored = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine LIKE '%MergeTree' {}"
     changes = "SELECT count() FROM system.mutations WHERE database = currentDatabase()"
-    retain(client, Form(account.database), retention.ends(ClickHouse()))
+    retain(client, engine.form(account), retention.ends(ClickHouse()))
     endless = rows(client, stored.format("AND create_table_query NOT LIKE '% TTL %'"))
-    assert endless == [("migrations",)]
-    assert {name for (name,) in rows(client, stored.format(""))} == {*retention.ends(ClickHouse()), "migrations"}
+    assert endless == [(engine.stored("migrations"),)]
+    assert {name for (name,) in rows(client, stored.format(""))} == {
+        engine.stored(name) for name in (*retention.ends(ClickHouse()), "migrations")
+    }
     before = rows(client, changes)
-    retain(client, Form(account.database), retention.ends(ClickHouse()))
+    retain(client, engine.form(account), retention.ends(ClickHouse()))
     assert rows(client, changes) == before
 
 
@@ -177,21 +180,22 @@ def test_every_stored_table_but_the_ledger_has_an_end_and_takes_it_once() -> Non
 @pytest.mark.parametrize("table", ["subscriber_times", "rollup_counts"])
 def test_old_rows_do_go(table: str) -> None:
     account, client = engine.migrated()
-    retain(client, Form(account.database), retention.ends(ClickHouse(transactions_days=7, rollups_days=7)))
+    retain(client, engine.form(account), retention.ends(ClickHouse(transactions_days=7, rollups_days=7)))
     column = "stored_at" if table == "subscriber_times" else "rolled_at"
     for days in (8, 6):
         client.command(f"INSERT INTO {table} ({column}) SELECT now64(3) - toIntervalDay({days})")
-    client.command(f"OPTIMIZE TABLE {table} FINAL")
+    engine.merge(client, table)
     assert rows(client, f"SELECT count(), dateDiff('day', min({column}), now64(3)) FROM {table}") == [(1, 6)]
 
 
 @pytest.mark.stack
 def test_retention_follows_the_configuration() -> None:
     account, client = engine.migrated()
-    form = Form(account.database)
+    form = engine.form(account)
 
     def written() -> str:
-        return str(rows(client, module.CREATED_AS, {"database": account.database, "table": "transactions"}))
+        named = {"database": account.database, "table": engine.stored("transactions")}
+        return str(rows(client, module.CREATED_AS, named))
 
     for days in (30, 7):
         retain(client, form, {"transactions": f"toDateTime(stored_at) + toIntervalDay({days})"})
@@ -268,11 +272,13 @@ def test_every_table_and_column_is_described() -> None:
 @pytest.mark.stack
 def test_the_command_says_what_it_did() -> None:
     account = engine.empty()
-    wanted = ClickHouse(transactions_days=5)
+    wanted = ClickHouse(transactions_days=5, cluster=engine.CLUSTER)
     done = [f"clickhouse: applied {one.number:04}_{one.name}" for one in ALL]
     assert list(schema.clickhouse(account, wanted)) == done
     assert list(schema.clickhouse(account, wanted)) == [f"clickhouse: {account.database} is up to date"]
-    written = rows(connect(account), module.CREATED_AS, {"database": account.database, "table": "transactions"})
+    written = rows(
+        connect(account), module.CREATED_AS, {"database": account.database, "table": engine.stored("transactions")}
+    )
     assert "toIntervalDay(5)" in str(written)
 
 

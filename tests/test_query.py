@@ -8,7 +8,7 @@ import pytest
 
 from deploy.cli import main
 from deploy.commands.query import write
-from streams.clickhouse import Account, connect
+from streams.clickhouse import connect
 from streams.rollup import Rolling
 from tests import engine, generate
 
@@ -39,14 +39,13 @@ def database() -> str:
 
 
 def rolled(database: str) -> None:
-    client = connect(Account(engine.url(), database))
+    client = connect(engine.named(database))
     assert list(Rolling(client).roll())
 
 
 @pytest.fixture
 def ask(database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> object:
-    monkeypatch.setenv("SBISCOPE_CLICKHOUSE_URL", engine.url())
-    monkeypatch.setenv("SBISCOPE_CLICKHOUSE_DATABASE", database)
+    engine.told(monkeypatch, database)
 
     def run(*words: str) -> tuple[int, str, str]:
         code = main(["query", *words])

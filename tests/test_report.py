@@ -249,8 +249,7 @@ def test_the_command_writes_a_file_or_says_what_is_wrong(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, database = stored(list(generate.transactions(23)))
-    monkeypatch.setenv("SBISCOPE_CLICKHOUSE_URL", engine.url())
-    monkeypatch.setenv("SBISCOPE_CLICKHOUSE_DATABASE", database)
+    engine.told(monkeypatch, database)
     target = tmp_path / "report.html"
     assert main(["report", "--format", "html", "--output", str(target)]) == 0
     assert target.read_text().startswith("<!DOCTYPE html>")

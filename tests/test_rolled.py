@@ -8,7 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from streams import rollup
 from streams.clickhouse import rows
-from streams.migrate import Form, retain
+from streams.migrate import retain
 from streams.rolled import MARGIN_MS, kept_ms, may_lack
 from streams.rollup import INSERT, NOW, SETTINGS, SLOT_US, Rolling
 from tests import engine, generate
@@ -47,7 +47,7 @@ def test_how_long_rows_are_kept_stands_in_the_table() -> None:
 
 def rolled(many: list[dict[str, Any]] = POOL, kept: str = "") -> Client:
     account, client = engine.emptied(*(f"rollup_{table}" for table in (*rollup.TABLES, "slots")))
-    retain(client, Form(account.database), {"transactions": kept})
+    retain(client, engine.form(account), {"transactions": kept})
     generate.insert(client, [generate.encode_batch(many)])
     assert bool(list(Rolling(client).roll())) is bool(many)
     return client
@@ -64,7 +64,7 @@ def late(number: int, **said: Any) -> dict[str, Any]:
 @pytest.mark.stack
 def test_one_late_row_does_not_wipe_a_slot_whose_rows_expired(caplog: pytest.LogCaptureFixture) -> None:
     client, fresh = rolled(), START + 7 * SLOT_US
-    client.command("TRUNCATE TABLE transactions")
+    engine.truncate(client, "transactions")
     generate.insert(client, [generate.encode_batch([late(0), late(1), late(2, request_us=fresh)])])
     rolling = Rolling(client)
     with caplog.at_level(logging.WARNING):
@@ -118,7 +118,7 @@ def test_what_was_rolled_before_goes_by_merges_once_the_ledger_names_a_later_rol
 
 def merge(client: Client) -> None:
     for table in (*rollup.TABLES, "slots"):
-        client.command(f"OPTIMIZE TABLE rollup_{table} FINAL")
+        engine.merge(client, f"rollup_{table}")
 
 
 @pytest.mark.stack

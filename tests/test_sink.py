@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from schemas.refusal import Refusal
 from streams.clickhouse import connect, rows
-from streams.migrate import Form, migrate
+from streams.migrate import migrate
 from streams.reframe import Layout
 from streams.sink import POISON_LIMIT, TARGETS, BadRows, Gathering
 from streams.store import Table, insist
@@ -206,7 +206,7 @@ def test_reframed_rows_equal_decoded_rows_in_the_real_engine(compressed: bool) -
     names = ", ".join(generate.NAMES)
     digest = f"SELECT count(), groupBitXor(cityHash64({names})) FROM transactions FINAL"
     reframed = rows(client, digest)
-    client.command("TRUNCATE TABLE transactions")
+    engine.truncate(client, "transactions")
     body = generate.encode_batch(POOL)
     decoded = fastavro.schemaless_reader(io.BytesIO(body), generate.BATCH, None)["transactions"]
     table = [[row[name] for name in generate.NAMES] for row in decoded]
@@ -282,7 +282,7 @@ def test_without_a_table_it_waits_for_the_schema() -> None:
     block = sink.seal()
     with pytest.raises(ConnectionError, match="sbiscope schema"):
         block.store(Table(client, TARGET.table).store)
-    connect(account, "default").command(f"DROP DATABASE {account.database}")
-    migrate(connect(account, "default"), Form(account.database), "late")
+    engine.drop(account)
+    migrate(connect(account, "default"), engine.form(account), "late")
     assert block.store(Table(connect(account), TARGET.table).store) == []
     assert rows(connect(account), "SELECT count() FROM exchanges") == [(1,)]

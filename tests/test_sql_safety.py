@@ -33,8 +33,7 @@ def database() -> str:
 
 @pytest.fixture(autouse=True)
 def told(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SBISCOPE_CLICKHOUSE_URL", engine.url())
-    monkeypatch.setenv("SBISCOPE_CLICKHOUSE_DATABASE", database)
+    engine.told(monkeypatch, database)
 
 
 def left() -> list[tuple[int, ...]]:

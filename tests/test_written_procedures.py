@@ -293,8 +293,7 @@ def test_the_ladder_holds_what_came_before_the_subscriber_was_known(
     rows = lines(sbiscope("decode", "--transactions", path))
     assert [row["supi"] is None for row in sorted(rows, key=lambda row: row["request_us"])] == [True, False]
     generate.insert(client, [generate.encode_batch(rows)])
-    monkeypatch.setenv("SBISCOPE_CLICKHOUSE_URL", engine.url())
-    monkeypatch.setenv("SBISCOPE_CLICKHOUSE_DATABASE", account.database)
+    engine.told(monkeypatch, account.database)
     drawn = []
     for words in (("--capture", str(path)), ("--from", "2020-01-01", "--to", "2030-01-01")):
         assert main(["trace", SUPI, "--format", "json", *words]) == 0
