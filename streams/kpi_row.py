@@ -60,15 +60,19 @@ class Node(NamedTuple):
     node: str
 
 
-def kpi_id(width_s: int, key: Key, node: Node) -> str:
-    """Return the id of one KPI of one window length; a field that is not known differs from an empty one."""
-    fields = (*key[:7], str(key.to_proxy), *node)
+def kpi_id(width_s: int, key: Key, node: Node, generation: str = "") -> str:
+    """Return the id of one KPI of one window length; a field that is not known differs from an empty one.
+
+    `generation`: the prefix of its topics. Of two that counted parts of a window neither replaces the other.
+    """
+    fields = (*key[:7], str(key.to_proxy), *node, *([generation] if generation else []))
     return content_id(str(width_s), *("\1" if field is None else f"={field}" for field in fields))
 
 
 def kpi(
     width_s: int, start_us: int, version: int, key: Key, node: Node, vantage: str,
     counts: Counts, client: dict[int, int], blind_us: int, token_expected: bool = False,
+    generation: str = "",
 ) -> dict[str, Any]:  # fmt: skip
     """Return the record Kpi; `client`: durations by bin at the client end of what the server end counts."""
     by = counts.counters
@@ -79,7 +83,7 @@ def kpi(
     client_p50, client_p95, client_p99 = quantiles(client, CLIENT_QUANTILES)
     blind_us = min(blind_us, width_s * 1_000_000)
     return {
-        "kpi_id": kpi_id(width_s, key, node),
+        "kpi_id": kpi_id(width_s, key, node, generation),
         "window_start_us": start_us,
         "window_s": width_s,
         "version": version,

@@ -69,9 +69,11 @@ def _ends_of(node: Node) -> Node:
 class KpiWindows:
     """Adds the deltas of one partition of sbi.kpi-deltas up to windows (streams.fold.Fold)."""
 
-    def __init__(self, facts: Facts, rules: Streams) -> None:
+    def __init__(self, facts: Facts, rules: Streams, generation: str = "") -> None:
+        """Begin with nothing; `generation`: the prefix of the topics (streams.kpi_row.kpi_id)."""
         self.facts = facts
         self.rules = rules
+        self._generation = generation
         self.taken = Taken()
         self.numbering = Numbering()
         self.sights: dict[Node, Sight] = {}
@@ -240,8 +242,8 @@ class KpiWindows:
         seen = [vantage for vantage, requests in row.vantages.items() if requests]
         vantage = seen[0] if len(seen) == 1 else "mixed" if seen else next(iter(row.vantages), "wire")
         blind_us = self._sight(node).blind_us(width_s, start_us)
-        counts, expected = row.counts, self.tokens.are_expected(key)
-        return kpi(width_s, start_us, row.version, key, node, vantage, counts, row.client, blind_us, expected)
+        said = blind_us, self.tokens.are_expected(key), self._generation
+        return kpi(width_s, start_us, row.version, key, node, vantage, row.counts, row.client, *said)
 
     def _close(self, append_time_ms: int) -> None:
         """Close for ever what was published long enough ago, and what exceeds the bound; forget who has ended."""

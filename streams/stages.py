@@ -66,7 +66,10 @@ def _pairing(config: Config, marks: Mapping[str, bytes]) -> Job:
 
 
 def _kpis(config: Config, marks: Mapping[str, bytes]) -> Job:
-    return _folding(config, "kpis", DELTAS, (KPIS, KPIS_JSON), lambda facts: KpiWindows(facts, config.streams), marks)
+    def fold(facts: Facts) -> Fold:
+        return KpiWindows(facts, config.streams, config.kafka.topic_prefix)
+
+    return _folding(config, "kpis", DELTAS, (KPIS, KPIS_JSON), fold, marks)
 
 
 def _procedures(config: Config, marks: Mapping[str, bytes]) -> Job:

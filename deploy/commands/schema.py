@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
     parser.add_argument(
-        "what", nargs="?", choices=["acl"], help="acl: print which rights each part needs on Kafka, and change nothing"
+        "what",
+        nargs="?",
+        choices=["acl", "grow", "drained"],
+        help="acl: print which rights each part needs on Kafka, and change nothing; grow: make a further generation of "
+        "topics with more partitions; drained: say whether the workers of this generation have nothing left to do",
     )
+    parser.add_argument("--partitions", type=int, default=0, metavar="N", help="of grow: so many partitions")
     parser.add_argument("--apply", action="store_true", help="of acl: give these rights to the users")
     parser.add_argument(
         "--user",
@@ -34,10 +39,14 @@ def run(options: argparse.Namespace) -> int:
     from schemas.config import load
 
     config = load(options.config)
+    if options.partitions and options.what != "grow":
+        raise Refusal("--partitions is of grow", "no grow", "write: sbiscope schema grow --partitions N")
     if options.what == "acl":
         return _acl(config, options)
     if options.apply or options.user:
         raise Refusal("--apply and --user are of acl", "no acl", "write: sbiscope schema acl --apply")
+    if options.what in {"grow", "drained"}:
+        return _generations(config, options)
     for line in kafka(config):
         print(line)
     for line in clickhouse(writer(config), config.clickhouse):
@@ -61,6 +70,25 @@ def _acl(config: "Config", options: argparse.Namespace) -> int:
     for right in wanted:
         print(right)
     return 0
+
+
+def _generations(config: "Config", options: argparse.Namespace) -> int:
+    """Grow, or say what is left; 1 while there is something."""
+    from deploy.generations import grow, undrained
+    from deploy.sinks import client
+    from streams.runtime.link import Broken
+
+    settings = client(config)
+    if options.what == "grow":
+        for line in grow(settings, config.kafka, options.partitions):
+            print(line)
+        return 0
+    try:
+        left = list(undrained(settings, config))
+    except Broken as broken:
+        raise Refusal("the workers' states cannot be read", str(broken)) from broken
+    print("\n".join(left or ["drained: the workers of this generation have nothing left to do"]))
+    return 1 if left else 0
 
 
 def kafka(config: "Config") -> Iterator[str]:

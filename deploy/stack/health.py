@@ -85,7 +85,7 @@ def _lags(config: Config) -> Iterator[Lag]:
         for stage, topic in inputs(names(config)):
             count = len(topics[prefix + topic].partitions) if prefix + topic in topics else 0
             partitions = [TopicPartition(prefix + topic, one) for one in range(count)]
-            yield Lag(stage, topic, sum(_behind(admin, consumer, f"sbiscope-{stage}", partitions)))
+            yield Lag(stage, topic, sum(_behind(admin, consumer, f"{prefix}sbiscope-{stage}", partitions)))
     finally:
         consumer.close()
 

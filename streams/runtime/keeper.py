@@ -25,9 +25,9 @@ class Keeper:
         """
         commit = await self._link.committed(partition)
         if commit is None or not commit.pointer:
-            found = await self._newest(partition)
+            found = await newest(self._reader, self._topic, partition)
         else:
-            found = await self._at(partition, int(commit.pointer))
+            found = await _at(self._reader, self._topic, partition, int(commit.pointer))
             if found.offset != commit.offset:
                 raise Broken(f"{self._topic} {partition} holds a state of {found.offset}, committed is {commit.offset}")
         if found is not None and found.outputs != self._outputs:
@@ -51,18 +51,20 @@ class Keeper:
         offsets = [await delivered for delivered in sent]
         return await (await self._link.send(self._topic, partition, None, head(offsets)))
 
-    async def _at(self, partition: int, offset: int) -> Snapshot:
-        async def read(at: int) -> bytes:
-            return await self._reader.at(self._topic, partition, at)
 
-        try:
-            return await gathered(await read(offset), read)
-        except Torn as torn:
-            raise Broken(f"{self._topic} {partition} holds no state at {offset}") from torn
+async def newest(reader: Reader, topic: str, partition: int) -> Snapshot | None:
+    """Return the last state in a partition of a state topic, None where there is none. Raises Broken."""
+    for offset, value in await reader.newest(topic, partition):
+        if value[:1] == b"S":
+            return await _at(reader, topic, partition, offset)
+    return None
 
-    async def _newest(self, partition: int) -> Snapshot | None:
-        messages = await self._reader.newest(self._topic, partition)
-        for offset, value in messages:
-            if value[:1] == b"S":
-                return await self._at(partition, offset)
-        return None
+
+async def _at(reader: Reader, topic: str, partition: int, offset: int) -> Snapshot:
+    async def read(at: int) -> bytes:
+        return await reader.at(topic, partition, at)
+
+    try:
+        return await gathered(await read(offset), read)
+    except Torn as torn:
+        raise Broken(f"{topic} {partition} holds no state at {offset}") from torn
