@@ -187,12 +187,21 @@ def _held_until(client: Client, database: str) -> int | None:
 
 
 def retain(client: Client, form: Form, wanted: dict[str, str]) -> None:
-    """Let each table's rows go as `wanted` says (streams/retention.py), empty = never: configuration, not schema."""
+    """Let rows, or values of `table.column`, go as `wanted` says, empty = never: configuration, not schema."""
     for name, ends in wanted.items():
-        table = f"{name}{LOCAL}" if form.cluster else name
+        stored, _, column = name.partition(".")
+        table = f"{stored}{LOCAL}" if form.cluster else stored
         ((written,),) = rows(client, CREATED_AS, {"database": form.database, "table": table})
-        target = form.fill(f"ALTER TABLE ${{database}}.{table} ${{on_cluster}}")
-        if ends and f" TTL {ends} SETTINGS " not in written:
-            client.command(f"{target} MODIFY TTL {ends}")
-        elif not ends and " TTL " in written:
-            client.command(f"{target} REMOVE TTL")
+        if change := _change(written, column, ends):
+            client.command(form.fill(f"ALTER TABLE ${{database}}.{table} ${{on_cluster}} {change}"))
+
+
+def _change(written: str, column: str, ends: str) -> str:
+    """Return what makes a table that is `written` so lose rows, or values of `column`, as wanted; empty if it does."""
+    if column:
+        part, what = written.partition(f"`{column}` ")[2].partition(", `")[0], f"MODIFY COLUMN {column} "
+    else:
+        part, what = written.rpartition(" ENGINE = ")[2].partition(" SETTINGS ")[0], ""
+    if part.partition(" TTL ")[2] == ends:
+        return ""
+    return f"{what or 'MODIFY '}TTL {ends}" if ends else f"{what}REMOVE TTL"

@@ -1,7 +1,7 @@
 """How long ClickHouse keeps the rows of each stored table: its TTL, as the server writes it, from the configuration.
 
-All count from insertion, so that an old capture may be loaded. What names a subscriber, or is of single connections, is
-kept no longer than the transactions it came from; rollups no shorter, or they would be made again from these.
+All count from insertion, so that an old capture may be loaded. What may name a subscriber, or is of single
+connections, is kept no longer than the transactions it came from; rollups no shorter, or they would be made again.
 """
 
 from schemas.config import ClickHouse
@@ -11,7 +11,7 @@ SUPERSEDED_DAYS = 1  # so long a mark that a roll counts no more waits for its r
 
 
 def ends(kept: ClickHouse) -> dict[str, str]:
-    """Return the TTL of each stored table by its name, empty where rows stay; the ledger of migrations has none."""
+    """Return the TTL of each stored table and of one column by name, empty for none; the ledger of migrations stays."""
     days = {
         "transactions": kept.transactions_days,
         "subscriber_times": kept.transactions_days,
@@ -32,7 +32,10 @@ def rollups(kept: ClickHouse) -> dict[str, str]:
     replaced = after("rolled_at", SUPERSEDED_DAYS, "superseded")
     connections = after("rolled_at", kept.transactions_days, "cut = 'connection'")
     tables = {f"rollup_{name}": joined(replaced, whole) for name in TABLES}
-    return tables | {"rollup_counts": joined(replaced, connections, whole), "rollup_slots": whole}
+    paths = {
+        "rollup_counts.example": after("rolled_at", kept.transactions_days)
+    }  # a vendor's path may hold a pseudonym
+    return tables | paths | {"rollup_counts": joined(replaced, connections, whole), "rollup_slots": whole}
 
 
 def after(column: str, days: int, where: str = "") -> str:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,8 @@ LINES = "WHERE cut = 'connection'"
         ((0, 7), "rollup_slots", ""),
         ((7, 0), "rollup_counts", f"{GONE}, {WEEK.format('rolled_at')} {LINES}"),
         ((7, 0), "rollup_slots", ""),
+        ((7, 365), "rollup_counts.example", WEEK.format("rolled_at")),
+        ((0, 7), "rollup_counts.example", ""),
     ],
 )
 def test_rows_go(days: tuple[int, int], table: str, ends: str) -> None:
@@ -169,7 +172,7 @@ def test_every_stored_table_but_the_ledger_has_an_end_and_takes_it_once() -> Non
     endless = rows(client, stored.format("AND create_table_query NOT LIKE '% TTL %'"))
     assert endless == [(engine.stored("migrations"),)]
     assert {name for (name,) in rows(client, stored.format(""))} == {
-        engine.stored(name) for name in (*retention.ends(ClickHouse()), "migrations")
+        engine.stored(name) for name in {*retention.ends(ClickHouse()), "migrations"} - {"rollup_counts.example"}
     }
     before = rows(client, changes)
     retain(client, engine.form(account), retention.ends(ClickHouse()))
@@ -186,6 +189,21 @@ def test_old_rows_do_go(table: str) -> None:
         client.command(f"INSERT INTO {table} ({column}) SELECT now64(3) - toIntervalDay({days})")
     engine.merge(client, table)
     assert rows(client, f"SELECT count(), dateDiff('day', min({column}), now64(3)) FROM {table}") == [(1, 6)]
+
+
+@pytest.mark.stack
+def test_an_example_path_goes_before_its_count() -> None:
+    account, client = engine.migrated()
+    kept = ClickHouse(transactions_days=7)
+    retain(client, engine.form(account), retention.ends(kept))
+    for days, path in ((8, "/a"), (6, "/b")):
+        said = f"now64(3) - toIntervalDay({days}), {days}, {days}, '{path}'"
+        client.command(f"INSERT INTO rollup_counts (rolled_at, roll, exchanges, example) SELECT {said}")
+    engine.merge(client, "rollup_counts")
+    assert rows(client, "SELECT exchanges, example FROM rollup_counts ORDER BY 1") == [(6, "/b"), (8, None)]
+    retain(client, engine.form(account), retention.ends(replace(kept, transactions_days=0)))
+    named = {"database": account.database, "table": engine.stored("rollup_counts")}
+    assert "CODEC(ZSTD(1)) TTL" not in str(rows(client, module.CREATED_AS, named))
 
 
 @pytest.mark.stack
