@@ -64,6 +64,7 @@ COMPILED = (
     "streams.half",
     "streams.scratch",
     "streams.transaction_row",
+    "streams.proved",
     "streams.transaction",
     "streams.kpi_cells",
     "streams.kpi_counts",

@@ -13,10 +13,12 @@ from streams.transaction_table import CELL, NAMES, ORIGINS, From
 
 if cython.compiled:
     from cython.cimports.streams.half import Half, Offsets, number
+    from cython.cimports.streams.proved import behind, strings
     from cython.cimports.streams.scratch import Scratch
     from cython.cimports.streams.transaction_row import Row
 else:
     from streams.half import Half, Offsets, number
+    from streams.proved import behind, strings
     from streams.scratch import Scratch
     from streams.transaction_row import Row
 
@@ -330,43 +332,13 @@ def _merge(out: Scratch, i: cython.Py_ssize_t, request: Half | None, response: H
         return _copy(out, request, a, True)
     assert request is not None
     assert response is not None
-    both: list[bytes] = _strings(request.octets, _REQUEST.at[a]) + _strings(response.octets, _RESPONSE.at[b])
+    both: list[bytes] = strings(request.octets, _REQUEST.at[a]) + strings(response.octets, _RESPONSE.at[b])
     entries: list[bytes] = list(dict.fromkeys(both))
     out.number(len(entries))
     for entry in entries:
         out.number(len(entry))
         out.copy(entry, 0, len(entry))
     return out.number(0)
-
-
-@cython.cfunc
-def _strings(octets: bytes, at: cython.Py_ssize_t) -> list[bytes]:
-    """Return the entries of an array of strings whose form was proved."""
-    p: cython.p_const_uchar = octets
-    found: list[bytes] = []
-    count: cython.longlong
-    size: cython.longlong
-    while True:
-        count = number(p, at)
-        at = _behind(p, at)
-        if count == 0:
-            return found
-        if count < 0:
-            count = -count
-            at = _behind(p, at)
-        for _ in range(count):
-            size = number(p, at)
-            at = _behind(p, at)
-            found.append(octets[at : at + size])
-            at += size
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _behind(p: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    while p[at] > 127:
-        at += 1
-    return at + 1
 
 
 @cython.cfunc
@@ -392,7 +364,7 @@ def _describe(row: Row) -> cython.int:
         row.spread = named
     row.retransmission = p[_AT.at[_RETRANSMISSION]] != 0
     row.status = number(p, _AT.at[_STATUS] + 1) if p[_AT.at[_STATUS]] else -1
-    row.cause = row.octets[_behind(p, _AT.at[_CAUSE] + 1) : _AT.at[_CAUSE + 1]] if p[_AT.at[_CAUSE]] else None
+    row.cause = row.octets[behind(p, _AT.at[_CAUSE] + 1) : _AT.at[_CAUSE + 1]] if p[_AT.at[_CAUSE]] else None
     row.header_bytes = _counted(p, numbers[0]) + _counted(p, numbers[1])
     row.request_body_bytes = _counted(p, numbers[2])
     row.response_body_bytes = _counted(p, numbers[3])
