@@ -49,6 +49,9 @@ def test_behind_a_service_stands_its_pod(kube: Cluster, bsf: str, release: Relea
     assert dict(release.rows(asked))["client"] == front.address
     told = release.rows(f"SELECT kind, name, pods FROM places_standing WHERE address = '{front.address}'")
     assert told == [("service", "bsf", [bsf])]
+    until(lambda: release.counted(0x82)[0] > 0, 90, "the KPIs of the last window")
+    counted, happened = release.counted(0x82)  # its two ends name different addresses of the server
+    assert counted == happened >= 137
 
 
 def test_a_pod_that_comes_again_is_another_place(kube: Cluster, nfs: dict[str, Running], release: Release) -> None:
