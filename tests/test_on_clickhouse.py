@@ -1,4 +1,4 @@
-"""tests/on_clickhouse.py, `make test-clickhouse`: what touches ClickHouse runs on a server one has and harms nothing."""
+"""tests/on_clickhouse.py, `make test-clickhouse`: what touches ClickHouse runs on a server, and harms nothing."""
 
 import os
 import subprocess

@@ -110,7 +110,6 @@ def test_what_was_rolled_before_goes_by_merges_once_the_ledger_names_a_later_rol
         generate.insert(client, [generate.encode_batch(POOL[:many])])
         assert list(Rolling(client).roll())
         assert count(client) == many
-    assert rows(client, ROLLS) == [(3, 3)]  # each beside the others, and beside what says that it goes
     merge(client)
     assert rows(client, ROLLS) == [(3, 1)]
     assert count(client) == len(POOL)
