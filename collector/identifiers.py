@@ -7,7 +7,8 @@ from typing import Any
 
 import cython
 
-from collector.identifier_grammar import BARE_SUPI, canonical
+from collector.identifier_grammar import bare as bare_identifier
+from collector.identifier_grammar import canonical
 
 CACHED = 8_192  # identifiers remembered
 LONGEST_UE_ID = 512
@@ -121,6 +122,7 @@ _UE_ID = re.compile(
 _FIXED = re.compile(
     r"imsi-[0-9]+|msisdn-\+?[0-9]+|imei(?:sv)?-[0-9]+|5g-guti-[0-9]{5,6}[0-9a-f]{14}", re.IGNORECASE | re.ASCII
 )
+_GLOBAL = re.compile(r"\+[0-9]{5,15}")  # a GPSI that says its country, as E.164 writes it
 _SERVING_NETWORK = re.compile(r"mnc([0-9]{2,3})\.mcc([0-9]{3})", re.IGNORECASE)
 _PLMN = re.compile(r"[0-9]{5,6}")
 _OPERATOR = re.compile(r"\.mnc[0-9]{2,3}\.mcc[0-9]{3}\.gprs$")
@@ -222,7 +224,7 @@ def _joined(first: Identifiers, second: Identifiers) -> Identifiers:
 
 @cython.ccall
 def ue_id(text: object, bare: cython.bint = True) -> str | None:
-    """Return the canonical identifier that `text` begins with, None if there is none; `bare`: digits alone are one.
+    """Return the canonical identifier that `text` begins with, None if there is none; `bare`: one without prefix, too.
 
     `imsi-2089300007487-10`, a policy id of free5GC, names its subscriber.
     """
@@ -250,7 +252,7 @@ def _is_imsi(text: str) -> cython.bint:
 def may_be_ue_id(text: str) -> cython.bint:
     """Tell, before any pattern is tried, whether a text may begin with an identifier: most do not."""
     dash: cython.Py_ssize_t = text.find("-")
-    return "0" <= text[:1] <= "9" or (2 < dash < 7 and text[:dash].lower() in KINDS)
+    return "0" <= text[:1] <= "9" or text[:1] == "+" or (2 < dash < 7 and text[:dash].lower() in KINDS)
 
 
 @lru_cache(CACHED)
@@ -260,7 +262,9 @@ def _ue_id(text: str, bare: bool) -> str | None:
         if fixed := _FIXED.match(whole):
             return fixed[0]
         return whole if whole.partition("-")[0] in KINDS else None
-    return canonical(text) if bare and BARE_SUPI.fullmatch(text) else None
+    if _GLOBAL.fullmatch(text):
+        return canonical(text)
+    return bare_identifier(text.lower()) if bare else None
 
 
 @cython.ccall

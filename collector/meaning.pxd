@@ -22,6 +22,7 @@ cdef class Told:
 cdef class Meaning:
     cdef HeaderReader _reader
     cdef object _redact
+    cdef object _sentence
     cdef object _of
     cdef object _redact_body
     cdef Asking _asking

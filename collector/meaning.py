@@ -99,6 +99,7 @@ class Meaning:
         redaction = Redaction(pseudonyms)
         self._reader = HeaderReader(redaction)
         self._redact = redaction.text
+        self._sentence = redaction.sentence
         self._of = pseudonyms.of
         self._redact_body: Any = BodyRedaction(redaction, pseudonyms).redacted if capture_bodies else None
         self._asking = Asking(pseudonyms, redaction)
@@ -111,7 +112,7 @@ class Meaning:
         self._bodies_bytes = 0
         self._told: dict[Identifiers, Told] = {}
         self._number = next(_NUMBERS)
-        self._no_body = Read(NO_BODY, self._redact)
+        self._no_body = Read(NO_BODY, self._sentence)
         self._no_subject = Told(NO_IDENTIFIERS, self._of, self._redact)
         self._malformed = 0
         self._forgotten = 0
@@ -222,12 +223,12 @@ class Meaning:
         is_whole: cython.bint = 0 < size == message.body_bytes
         if not is_whole or size > LARGEST_BODY or is_longer(kind, LONGEST_KIND) or is_longer(coding, LONGEST_KIND):
             facts = read_body(kind, coding, body, message.body_bytes)
-            return self._no_body if facts is NO_BODY else Read(facts, self._redact)
+            return self._no_body if facts is NO_BODY else Read(facts, self._sentence)
         read: Read | None = self._bodies.get(body)
         if read is None:
             read = self._bodies_before.get(body)
         if read is None or not (read.kind == kind and read.coding == coding):
-            read = Read(read_body(kind, coding, body, size), self._redact)
+            read = Read(read_body(kind, coding, body, size), self._sentence)
             read.kind = kind
             read.coding = coding
             self._remember_body(body, read)

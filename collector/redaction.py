@@ -5,10 +5,22 @@ from collections.abc import Callable
 from functools import lru_cache
 from urllib.parse import quote
 
+from collector.addresses import may_hold_address, without_placed, without_said
+from collector.bare_numbers import without_numbers
 from collector.encoded_identifier import REMOVED, SHORTEST_RUN, without_encoded
 from collector.identifier_grammar import ip_identifier
+from collector.identifier_patterns import (
+    ENCODED,
+    GLOBAL,
+    HARDWARE,
+    HARDWARE_PARAMETER,
+    TOKEN,
+    TOKEN_WORDS,
+    families,
+    no_pseudonym,
+)
 from collector.percent import decoded
-from collector.pseudonym import Pseudonyms
+from collector.pseudonym import Pseudonyms, is_pseudonym
 from collector.suspicion import may_name
 
 CACHED = 16_384  # strings remembered
@@ -28,77 +40,12 @@ SECRET_HEADERS = frozenset(
         "3gpp-sbi-source-nf-client-credentials",
     }
 )
-# A token wherever it stands: a JWT, what follows Bearer, a query parameter of OAuth2 (RFC 6750 2.3, 7519).
-TOKEN_WORDS = ("eyj", "bearer", "token=", "secret=", "assertion=", "password=")
-_TOKEN = re.compile(
-    r"(?<![\w-])eyJ[\w-]{8,}(?:\.[\w-]*){0,4}"
-    r"|(?P<scheme>(?<![a-z0-9])bearer[ +=:]+)(?!removed)[^\s,;&\"']{6,}"
-    r"|(?P<parameter>(?:token|secret|assertion|password)=)(?!removed)[^&#\s]+",
-    re.IGNORECASE,
-)
-# Every pattern begins where few characters can stand or is bounded: a header of 64 KB takes milliseconds.
-_PART = r"[^/?&#=;,\s\"'<>%]"
-_ENCODED = re.compile(rf"(?<!{_PART})(?<!%){_PART}*%(?:{_PART}|%)*")
 _ROUNDS = 8  # of percent-encoding, one inside the other
-_END = r"[^\s/?&#;,\"'<>\[\]{}()|\\]"  # a character of a name that ends where URIs, lists, JSON and headers go on
-_NAME = r"[^\s/?&#;:=,@\"'<>\[\]{}()|\\]"
-_IP = r"[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?:/[0-9]{1,2})?|(?=[0-9a-f]{0,4}:)[0-9a-f:.]{2,45}(?:/[0-9]{1,3})?"
-# What precedes an identifier that has no prefix of its own, only digits (sbi_identifiers.csv: places of UE ids).
-_BEFORE_DIGITS = (
-    r"(?:supis?|suci|supiorsuci|gpsis?|peis?|imsi|imeisv|imei|msisdn|ue-?ids?|(?:supi|gpsi)-list|subscriberidentifier|"
-    r"subscription-data|ue-contexts|ues|exposure-data|m[to]-sm-infos|callback|"
-    r"(?:nudm|nhss|n5g-ddnmf|nslpkmf|npkmf|namf-loc|nausf)[a-z0-9-]{0,40}/v[0-9]{1,3})[\"']?[/=:]\[?[\"']?"
-)
-
-
-Family = tuple[tuple[str, ...], re.Pattern[str]]
-
-
-def _no_pseudonym(key_id: str) -> str:
-    return rf"(?!(?:[0-9]{{3}}-|[0-9]{{5,6}}-)?{key_id}-[a-z2-7]{{26}})"
-
-
-def families(key_id: str) -> tuple[Family, ...]:
-    """Return what finds identifiers, each beside the words without which it need not look; the groups tell the kind.
-
-    Pseudonyms under `key_id` are left alone by all, so that one may follow the other.
-    """
-    fresh = _no_pseudonym(key_id)
-    found = (
-        (("imsi-",), rf"(?P<imsi>imsi-{fresh}[0-9]{{5,}})"),
-        (
-            ("suci-",),
-            (
-                r"(?P<null>suci-0-[0-9]{3}-[0-9]{2,3}-[0-9]{1,4}-0-[0-9]{1,3}-[0-9]+)"
-                rf"|(?P<suci>suci-{fresh}[0-9]-{_END}+)"
-            ),
-        ),
-        (("5g-guti-",), rf"(?P<guti>5g-guti-{fresh}[0-9a-f]{{6,}})"),
-        (("msisdn-",), rf"(?P<gpsi>msisdn-{fresh}\+?[0-9]{{4,}})"),
-        (("imei",), rf"(?P<pei>imei(?:sv)?-{fresh}[0-9]{{5,}})"),
-        (("mac-", "eui-"), r"(?P<mac>(?<![a-z0-9])(?:mac|eui)-(?:[0-9a-f]{2}[-:]?){4,}(?:untrusted)?)"),
-        (
-            ("nai-", "gci-", "gli-", "extid-", "impi-", "impu-"),
-            rf"(?P<name>(?<![a-z0-9])(?:nai|gci|gli|extid|imp[iu])-{fresh}{_END}+)",
-        ),
-        (("sip:", "sips:"), rf"(?P<uri>(?<![a-z0-9])sips?:[^\s/?&#;,\"'<>@]{{1,256}}@{_END}+)"),
-        (("tel:",), r"(?P<tel>(?<![a-z0-9])tel:\+?[0-9().-]{4,})"),
-        (("@",), rf"(?P<at>(?<!{_NAME}){_NAME}+@[a-z0-9.-]+)"),
-    )
-    return tuple((words, re.compile(pattern, re.IGNORECASE)) for words, pattern in found)
-
-
-_DIGITS = re.compile(
-    rf"(?P<before>(?<![a-z0-9]){_BEFORE_DIGITS})(?P<digits>[0-9]{{5,}})(?![a-z0-9.-])"
-    r"|(?P<tmp>(?<![a-z0-9-])[0-9]{5,6}[0-9a-f]{14}(?![a-z0-9-]))"
-    r"|(?P<long>(?<![a-z0-9.%+-])[0-9]{10,16}(?![a-z0-9.%-])|(?<![a-z0-9.])[0-9]{13,16}(?![a-z0-9.]))",
-    re.IGNORECASE,
-)
-_ADDRESS = re.compile(
-    rf"(?P<query>[=\"'])(?P<ip>{_IP})(?=[&#;,\"'\]\s]|$)"
-    r"|(?P<step>[a-z0-9-]/)(?P<segment>[0-9]{1,3}(?:\.[0-9]{1,3}){3})(?=[/?#]|$)",
-    re.IGNORECASE,
-)
+_LONGEST_CONTEXT = 48  # characters before something percent-encoded that may tell what it is
+_WHOM = re.compile(r"supi|gpsi|msisdn|pei|suci|imsi|ue-id")  # parameters whose value is an identifier, maybe bare
+_PREFIX = {"uri": "impu-", "at": "nai-"}
+_PORT = re.compile(r":[0-9]{1,5}\Z")
+DISCOVERY = "3gpp-sbi-discovery-"
 
 
 class Redaction:
@@ -107,12 +54,12 @@ class Redaction:
     def __init__(self, pseudonyms: Pseudonyms, cached: int = CACHED) -> None:
         """Plain `pseudonyms` leave identifiers as they are; tokens and secret headers are left out all the same."""
         self._pseudonyms = pseudonyms
+        self._of = pseudonyms.of
         self._families = families(pseudonyms.key_id)
-        self._imsi = re.compile(rf"imsi-{_no_pseudonym(pseudonyms.key_id)}[0-9]{{5,15}}(?![0-9])")
-        self._run = re.compile(rf"(?<![0-9A-Za-z%])[0-9]{{5}}(?![0-9]?-{pseudonyms.key_id}-)")
+        self._imsi = re.compile(rf"imsi-{no_pseudonym(pseudonyms.key_id)}[0-9]{{5,15}}(?![0-9])")
         self._cached: Callable[[str], str] = lru_cache(cached)(self._hidden)
         self._shapes: Callable[[str], str] = lru_cache(CACHED_SHAPES)(self.slowly)
-        self._decoded: Callable[[str, bool], str] = lru_cache(CACHED_TOKENS)(self._look_inside)
+        self._decoded: Callable[[str, str], str] = lru_cache(CACHED_TOKENS)(self._look_inside)
 
     def text(self, value: str) -> str:
         """Return `value` with every identifier replaced where it stands, percent-encoded ones too; idempotent."""
@@ -122,13 +69,28 @@ class Redaction:
         """Return a header's value without identifiers; None if it must not leave the node. `name` in lower case."""
         if name in SECRET_HEADERS:
             return None
-        if "-ue-ip" in name or "-ue-mac" in name:  # 3gpp-Sbi-Discovery-*: the value alone does not say what it is
-            return value if self._pseudonyms.plain else self._address(value)
+        if name.startswith(DISCOVERY) and not self._pseudonyms.plain:  # the value alone does not say what it is
+            if "-ue-ip" in name or "-ue-mac" in name:
+                return self._address(value, "-ue-mac" in name)
+            if _WHOM.search(name, len(DISCOVERY)):
+                parameter = name[len(DISCOVERY) :] + "="
+                return self.text(parameter + value).removeprefix(parameter)
         return self.text(value)
 
-    def _address(self, value: str) -> str:
-        found = ip_identifier(value.strip('"'))
-        return self._pseudonyms.of(found) if found else self.text(value)
+    def sentence(self, value: str) -> str:
+        """Return what `text` does, without the IP addresses that stand in a sentence or alone; not those of URIs."""
+        hidden = self.text(value)
+        return without_said(hidden, self._of) if may_hold_address(hidden) and not self._pseudonyms.plain else hidden
+
+    def _address(self, value: str, is_mac: bool) -> str:
+        """Return what stands for the address of a UE; whatever else is said there is taken for one."""
+        plain, _ = _plainly(value)
+        plain = plain.strip('" ')
+        if not plain or is_pseudonym(plain):
+            return value
+        if is_mac:
+            return self._of(f"mac-{plain.lower().removeprefix('mac-')}")
+        return self._of(ip_identifier(plain) or ip_identifier(_PORT.sub("", plain).strip("[]")) or f"id-{plain}")
 
     def _hidden(self, value: str) -> str:
         return self._alike(value) if may_name(value) else value
@@ -152,7 +114,7 @@ class Redaction:
     def slowly(self, value: str) -> str:
         """Return what `text` returns; looks for every kind of identifier whether there may be one or not."""
         if "%" in value:
-            value = _ENCODED.sub(self._encoded, value)
+            value = ENCODED.sub(self._encoded, value)
         return self._plain(value)
 
     def _plain(self, value: str) -> str:
@@ -160,7 +122,7 @@ class Redaction:
         low = value.lower()
         for word in TOKEN_WORDS:
             if word in low:
-                value = _TOKEN.sub(_without_token, value)
+                value = TOKEN.sub(_without_token, value)
                 break
         if self._pseudonyms.plain:
             return value
@@ -169,24 +131,32 @@ class Redaction:
                 if word in low:
                     value = replaced(pattern, words, value, self._replaced)
                     break
-        if self._run.search(value):
-            value = _DIGITS.sub(self._replaced, value)
-        if ("=" in value or "/" in value or '"' in value) and (value.count(".") > 2 or value.count(":") > 1):
-            value = _ADDRESS.sub(self._replaced, value)
+        if "mac" in low and "=" in low:
+            value = HARDWARE_PARAMETER.sub(self._replaced, value)
+        if "+" in value:
+            value = GLOBAL.sub(self._replaced, value)
+        value = without_numbers(value, self._pseudonyms.key_id, self._of)
+        if value.count("-") > 4 or value.count(":") > 4:
+            value = HARDWARE.sub(self._replaced, value)
+        if ("=" in value or "/" in value or '"' in value) and may_hold_address(value):
+            value = without_placed(value, self._of)
         return without_encoded(value) if len(value) >= SHORTEST_RUN else value
 
     def _encoded(self, found: re.Match[str]) -> str:
-        at, token = found.start(), found[0]
+        token = found[0]
         look = self._decoded if len(token) <= LONGEST_CACHED else self._look_inside
-        return look(token, at > 0 and found.string[at - 1] == "=")
+        return look(token, _before(found.string, found.start()))
 
-    def _look_inside(self, token: str, is_value: bool) -> str:
-        """Look inside percent-encoding; what holds no identifier stays as it was spelled."""
-        plain, rounds = token, 0
-        while rounds < _ROUNDS and "%" in plain and (once := decoded(plain)) != plain:
-            plain, rounds = once, rounds + 1
-        address = ip_identifier(plain) if is_value and not self._pseudonyms.plain else None
-        hidden = self._pseudonyms.of(address) if address else self._plain(plain)
+    def _look_inside(self, token: str, before: str) -> str:
+        """Look inside percent-encoding; what holds no identifier stays as it was spelled.
+
+        `before` tells what it is. What is still encoded after all rounds may be anything, and is removed.
+        """
+        plain, rounds = _plainly(token)
+        if rounds > _ROUNDS:
+            return REMOVED
+        hidden = self._plain(before + plain)
+        hidden = hidden.removeprefix(before) if hidden.startswith(before) else self._plain(plain)
         if hidden == plain:
             return token
         for _ in range(rounds):
@@ -194,19 +164,14 @@ class Redaction:
         return hidden
 
     def _replaced(self, found: re.Match[str]) -> str:
-        kind, text, of = found.lastgroup, found[0], self._pseudonyms.of
+        kind, text = found.lastgroup, found[0]
         if kind == "digits":
-            return found["before"] + of(_digits(found["before"], found["digits"]))
-        if kind == "ip" or kind == "segment":
-            address = ip_identifier(found[kind])
-            return text if address is None else text[: -len(found[kind])] + of(address)
-        if kind == "uri" or kind == "tel":
-            return of(f"impu-{text}")
-        if kind == "at":
-            return of(f"nai-{text}")
-        if kind == "tmp":
-            return of(f"5g-guti-{text}")
-        return of(_digits("", text) if kind == "long" else text)
+            return found["parameter"] + self._of(f"mac-{found['digits']}")
+        if kind == "tel":
+            return self._of(text if text.lower().startswith("impu-") else f"impu-{text}")
+        if kind is None:
+            return self._of(f"mac-{text}")
+        return self._of(_PREFIX.get(kind, "") + text)
 
 
 def replaced(pattern: re.Pattern[str], words: tuple[str, ...], value: str, by: Callable[[re.Match[str]], str]) -> str:
@@ -218,13 +183,19 @@ def replaced(pattern: re.Pattern[str], words: tuple[str, ...], value: str, by: C
         return pattern.sub(by, value)
     pieces: list[str] = []
     low, kept, at = value.lower(), 0, 0
-    while (at := min((found for word in words if (found := low.find(word, at)) >= 0), default=-1)) >= 0:
+    ahead = {word: found for word in words if (found := low.find(word)) >= 0}
+    while ahead:
+        at = min(ahead.values())
         match = pattern.match(value, at)
         if match is None:
             at += 1
         else:
             pieces += (value[kept:at], by(match))
             kept = at = match.end()
+        for word in [word for word, place in ahead.items() if place < at]:
+            ahead[word] = low.find(word, at)
+            if ahead[word] < 0:
+                del ahead[word]
     return "".join((*pieces, value[kept:])) if pieces else value
 
 
@@ -232,10 +203,32 @@ def _without_token(found: re.Match[str]) -> str:
     return (found["scheme"] or found["parameter"] or "") + REMOVED
 
 
-def _digits(before: str, digits: str) -> str:
-    """Return bare digits with the prefix that their place tells: an IMSI unless it says otherwise."""
-    low = before.lower()
-    for prefix, words in (("msisdn", ("gpsi", "msisdn")), ("imeisv", ("imeisv",)), ("imei", ("pei", "imei"))):
-        if low.startswith(words):
-            return f"{'imeisv' if prefix == 'imei' and len(digits) == 16 else prefix}-{digits}"
-    return f"imeisv-{digits}" if len(digits) == 16 else f"imsi-{digits}"
+def _before(text: str, at: int) -> str:
+    """Return what stands before `at` and tells what follows: `supi=`, `nudm-sdm/v2/`, `ues/`, else the mark alone.
+
+    The value of a token has nothing before it: it is removed as it is spelled, and as a whole.
+    """
+    near = text[max(0, at - _LONGEST_CONTEXT) : at]
+    if near.endswith("="):
+        name = near[max(near.rfind("&"), near.rfind("?")) + 1 :]
+        return "" if name.lower().endswith(TOKEN_WORDS) else name if _is_name(name[:-1]) else "="
+    if not near.endswith("/") or near[-2:-1] in ("", "/", ":"):
+        return ""
+    above, _, segment = near[:-1].rpartition("/")
+    if segment[:1] in "vV" and segment[1:].isdigit() and len(segment) < 5:
+        segment = f"{above.rpartition('/')[2]}/{segment}"
+    return f"{segment}/" if _is_name(segment.partition("/")[0]) else near[-2:]
+
+
+def _is_name(text: str) -> bool:
+    return text.isascii() and text.replace("-", "").isalpha()
+
+
+def _plainly(text: str) -> tuple[str, int]:
+    """Return a text without its percent-encoding and in how many rounds it went; more than there may be: not all."""
+    for rounds in range(_ROUNDS + 1):
+        once = decoded(text)
+        if once == text:
+            return text, rounds
+        text = once
+    return text, _ROUNDS + 1

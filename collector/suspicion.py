@@ -4,6 +4,8 @@
 import cython
 
 SHORTEST_RUN = cython.declare(cython.int, 14)  # letters and digits in a row that may be an identifier in base64 or hex
+HIDDEN_NUMBER = cython.declare(cython.int, 13)  # of digits amid letters
+MOST_PAIRS = cython.declare(cython.int, 5)  # of letters or digits, with marks between: more may be a MAC address
 FEWEST_DIGITS = cython.declare(cython.int, 5)  # that may be one where a word begins
 SHORTEST_NUMBER = cython.declare(cython.int, 10)  # of digits, whatever stands before and behind
 SHORTEST_GUTI = cython.declare(cython.int, 19)  # letters and digits of a 5G-GUTI without its prefix
@@ -21,19 +23,23 @@ SLASH = cython.declare(cython.int, 19)
 QUOTE = cython.declare(cython.int, 20)
 EQUALS = cython.declare(cython.int, 21)
 HYPHEN = cython.declare(cython.int, 22)
-SUSPECT = cython.declare(cython.int, 23)  # percent-encoding and addresses of mail need a closer look
+PLUS = cython.declare(cython.int, 23)
+SUSPECT = cython.declare(cython.int, 24)  # percent-encoding and addresses of mail need a closer look
 
 # What tells a word by its last three letters: imsi- suci- gci- 5g-guti- msisdn- mac- eui- nai- gli- extid- impi- impu-
-# and sip: sips: tel: and token= secret= assertion= password= and, whatever follows, imei eyj bearer.
+# and sip: sips: tel: and token= secret= assertion= password= mac= addr= address= addr48=, before a digit imsi msisdn
+# supi gpsi pei and, whatever follows, imei eyj bearer.
 BEFORE_HYPHEN = cython.declare(cython.int, 1)
 BEFORE_COLON = cython.declare(cython.int, 2)
 BEFORE_EQUALS = cython.declare(cython.int, 4)
 ALONE = cython.declare(cython.int, 8)
+BEFORE_DIGIT = cython.declare(cython.int, 16)
 ENDS = {
     1: "msi uci gci uti sdn mac eui nai gli tid mpi mpu",
     2: "sip ips tel",
-    4: "ken ret ion ord",
+    4: "ken ret ion ord mac ddr ess r48",
     8: "mei eyj rer",
+    16: "msi sdn upi psi pei",
 }
 
 
@@ -45,7 +51,7 @@ def _kind(octet: int) -> int:
         if letter.isupper():
             return CAPITAL
         return SMALL_HEX if letter <= "f" else SMALL
-    marks = {".": DOT, ":": COLON, "/": SLASH, '"': QUOTE, "'": QUOTE, "=": EQUALS, "-": HYPHEN}
+    marks = {".": DOT, ":": COLON, "/": SLASH, '"': QUOTE, "'": QUOTE, "=": EQUALS, "-": HYPHEN, "+": PLUS}
     return SUSPECT if letter in "%@" else marks.get(letter, OTHER)
 
 
@@ -87,25 +93,25 @@ def _looks_like_a_name(p: cython.p_const_uchar, end: cython.Py_ssize_t) -> cytho
     run: cython.int = 0
     seen: cython.int = 0  # kinds in this run
     digits: cython.int = 0  # it begins with
+    pairs: cython.int = 0  # of letters or digits, one after the other
     dots: cython.int = 0
     colons: cython.int = 0
     before_address: cython.bint = False
     for at in range(end):
         kind = _KINDS[p[at]]
         told = _ENDS[last]
+        if told and _is_word(told, kind):
+            return True
         if kind < LETTERS:
             run += 1
             seen |= kind
-            if told & ALONE:
-                return True
             if seen == DIGIT:
                 digits = run
         else:
-            if told and _is_word(told, kind):
+            if run >= FEWEST_DIGITS and _is_run(p, at, run, seen, digits, kind):
                 return True
-            if run >= SHORTEST_RUN and (seen & CAPITAL or not seen & SMALL):
-                return True
-            if digits >= FEWEST_DIGITS and _is_number(seen, run, kind):
+            pairs = pairs + 1 if run == 2 else 0
+            if pairs >= MOST_PAIRS:
                 return True
             run = seen = digits = 0
             if kind == DOT:
@@ -113,11 +119,11 @@ def _looks_like_a_name(p: cython.p_const_uchar, end: cython.Py_ssize_t) -> cytho
             elif kind == COLON:
                 colons += 1
             elif kind == SLASH:
-                if at and (p[at - 1] == 45 or _KINDS[p[at - 1]] < LETTERS) and _is_address(p, at + 1):
+                if (at == 0 or (p[at - 1] != 47 and p[at - 1] != 58)) and _is_address(p, at + 1):
                     return True
             elif kind == QUOTE or kind == EQUALS:
                 before_address = before_address or p[at + 1] == 58 or _KINDS[p[at + 1]] != SMALL
-            elif kind == SUSPECT:
+            elif kind == SUSPECT or (kind == PLUS and _KINDS[p[at + 1]] == DIGIT):
                 return True
         last = (last << 5 | p[at] & 31) & 32_767
     return before_address and (dots > 2 or colons > 1)
@@ -127,9 +133,11 @@ def _looks_like_a_name(p: cython.p_const_uchar, end: cython.Py_ssize_t) -> cytho
 @cython.inline
 @cython.exceptval(check=False)
 def _is_word(told: cython.int, kind: cython.int) -> cython.bint:
-    """Tell whether a mark of this kind makes a word of what three letters end."""
+    """Tell whether a mark or digit of this kind makes a word of what three letters end."""
     if told & ALONE:
         return True
+    if kind == DIGIT:
+        return told & BEFORE_DIGIT != 0
     if kind == HYPHEN:
         return told & BEFORE_HYPHEN != 0
     if kind == COLON:
@@ -140,22 +148,56 @@ def _is_word(told: cython.int, kind: cython.int) -> cython.bint:
 @cython.cfunc
 @cython.inline
 @cython.exceptval(check=False)
+def _is_run(
+    p: cython.p_const_uchar,
+    end: cython.Py_ssize_t,
+    run: cython.int,
+    seen: cython.int,
+    digits: cython.int,
+    kind: cython.int,
+) -> cython.bint:
+    """Tell whether letters and digits that are over at `end` may be somebody; `digits`: at its beginning."""
+    if run >= SHORTEST_RUN and (seen & CAPITAL or not seen & SMALL):
+        return True
+    if digits >= FEWEST_DIGITS and _is_number(seen, run, kind):
+        return True
+    return run >= HIDDEN_NUMBER and seen & DIGIT != 0 and _has_number(p, end - run, end)
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
 def _is_number(seen: cython.int, run: cython.int, kind: cython.int) -> cython.bint:
     """Tell whether a run that begins with digits may be the number of somebody; `kind`: of the mark behind it.
 
-    A few digits before a hyphen or dot are none, nor are some before letters, unless both are as long as a 5G-GUTI.
+    A few digits before a hyphen are none, nor are some before letters, unless both are as long as a 5G-GUTI.
     """
     if seen == DIGIT:
-        return run >= SHORTEST_NUMBER or not (kind == HYPHEN or kind == DOT)
+        return run >= SHORTEST_NUMBER or kind != HYPHEN
     return run >= SHORTEST_GUTI
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _is_address(p: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.bint:
-    """Tell whether digits and three dots, an IPv4 address maybe, begin at `at`."""
-    dots: cython.int = 0
-    while p[at] == 46 or 48 <= p[at] <= 57:
-        dots += p[at] == 46
+def _has_number(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    """Tell whether letters and digits hold a number that is long enough whatever stands beside it."""
+    digits: cython.int = 0
+    while at < end:
+        digits = digits + 1 if _KINDS[p[at]] == DIGIT else 0
+        if digits >= HIDDEN_NUMBER:
+            return True
         at += 1
-    return dots > 2
+    return False
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _is_address(p: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.bint:
+    """Tell whether three dots or two colons among hex digits, an IP address maybe, begin at `at`."""
+    dots: cython.int = 0
+    colons: cython.int = 0
+    while p[at] == 46 or p[at] == 58 or _KINDS[p[at]] <= SMALL_HEX or 65 <= p[at] <= 70:
+        dots += p[at] == 46
+        colons += p[at] == 58
+        at += 1
+    return dots > 2 or colons > 1

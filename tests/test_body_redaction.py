@@ -159,11 +159,68 @@ def test_identifiers_become_pseudonyms_wherever_they_stand() -> None:
         "supi": name, "members": [NAMES.of("msisdn-491725670014")], "ueIpv4Addr": address, "ipv4Address": address,
         "subscriberIdentifier": name, "callId": name, "impu": NAMES.of("impu-sip:alice@ims.example"),
         name: {"x": 1},
-        "uri": f"http://10.0.0.5:80/namf-callback/v1/{name}/x", "servedGPSI": NAMES.of("0049172"),
+        "uri": f"http://10.0.0.5:80/namf-callback/v1/{name}/x", "servedGPSI": NAMES.of("msisdn-0049172"),
         "title": f"no {name}", "ipEndPoints": [{"ipv4Address": "10.0.0.4", "port": 80}],
     }  # fmt: skip
     assert "0049172" not in json.dumps(redacted(document))
     assert redacted({"supi": SUPI, "kseaf": "x"}, LABORATORY) == {"supi": SUPI, "kseaf": REMOVED}
+
+
+@pytest.mark.parametrize(
+    ("document", "identifier"),
+    [
+        ({"macAddr48": "00-11-22-33-44-55"}, "mac-00-11-22-33-44-55"),
+        ({"ueMac": "00:11:22:33:44:55"}, "mac-00-11-22-33-44-55"),
+        ({"destMacAddr": "0011.2233.4455"}, "mac-00-11-22-33-44-55"),
+        ({"00:11:22:33:44:55": 1}, "mac-00-11-22-33-44-55"),
+        ({"x": "+491701234567"}, "msisdn-491701234567"),
+        ({"x": "+49 170 123-45 67"}, "msisdn-491701234567"),
+        ({"x": "tel:+49-170-1234567"}, "msisdn-491701234567"),
+        ({"msisdn": "+491701234567"}, "msisdn-491701234567"),
+        ({"msisdn": "491701234567"}, "msisdn-491701234567"),
+        ({"phone": "01701234567"}, "msisdn-01701234567"),
+        ({"gpsi": 491701234}, "msisdn-491701234"),
+        ({"gpsis": ["49170123"]}, "msisdn-49170123"),
+        ({"msisdn": 491701234567.0}, "msisdn-491701234567"),
+        ({"supi": 310410001}, "imsi-310410001"),
+        ({"supis": ["310410001"]}, "imsi-310410001"),
+        ({"pei": "3569380356438091"}, "imeisv-3569380356438091"),
+        ({"ueIpAddr": "10.45.0.2:5060"}, "ipv4-10.45.0.2"),
+        ({"10.45.0.2": {}}, "ipv4-10.45.0.2"),
+        ({"fDescs": ["permit out 17 from 10.45.0.2 49170 to any"]}, "ipv4-10.45.0.2"),
+        ({"flowDescription": "permit in ip from 2001:db8::5 to assigned"}, "ipv6-2001:db8::5"),
+        ({"framedRoute": "10.45.0.2/32 10.45.0.2 1"}, "ipv4-10.45.0.2"),
+        ({"title": "UE 2001:db8::5: not found"}, "ipv6-2001:db8::5"),
+        ({"nfProfile": {"ueIp": "10.45.0.2"}}, "ipv4-10.45.0.2"),
+        ({"nfProfile": {"ueIpv6Prefix": "2001:db8::/64"}}, "ipv6-2001:db8::/64"),
+    ],
+)
+def test_an_identifier_without_prefix_is_known_by_its_look_or_member(document: object, identifier: str) -> None:
+    shown = redacted(document)
+    assert NAMES.of(identifier) in json.dumps(shown)
+    digits = re.sub("[^0-9a-f]", "", identifier.partition("-")[2])
+    assert digits not in re.sub("[^0-9a-f]", "", json.dumps(shown).replace(NAMES.of(identifier), ""))
+    assert redacted(shown) == shown
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"uri": "http://10.0.0.5:80/namf-callback/v1/x"},
+        {"uri": "http://[2001:db8::4]:80/namf-callback/v1/x"},
+        {"nfProfile": {"ipv4Addresses": ["10.0.0.4"], "nfServices": [{"ipEndPoints": [{"ipv4Address": "10.0.0.4"}]}]}},
+        {"nfInstances": [{"smfInfo": {"n4": "smf at 10.0.0.4"}}]},
+        {"version": "v1.2.3.4", "oid": "1.3.6.1.4.1.10415", "time": "2026-11-22T20:58:48.623461+00:00"},
+        {"invocationSequenceNumber": 12_345, "port": 50_000, "load": 0.3333333333333333, "ratingGroup": 100_000_000},
+        {"supi": 1_234, "x": 123_456_789, "ueIpAddrInd": True},
+    ],
+)
+def test_what_names_an_nf_or_a_number_stays(document: object) -> None:
+    assert redacted(document) == document
+
+
+def test_a_number_stays_one_in_the_laboratory() -> None:
+    assert redacted({"supi": 310410001, "x": 4917012345}, LABORATORY) == {"supi": 310410001, "x": 4917012345}
 
 
 def test_a_patch_hides_what_its_path_names() -> None:

@@ -47,12 +47,79 @@ GUTI, MAC, NAI = "5g-guti-99970020040c0000a1b", "mac-00-11-22-33-44-55", "nai-al
         ("/x?ipv6Prefix=2001%3Adb8%3A%3A%2F64", "ipv6-2001:db8::/64", "2001%3Adb8%3A%3A%2F64"),
         ('{"ueIpv4Addr":"10.45.0.99"}', "ipv4-10.45.0.99", "10.45.0.99"),
         ("/x?a=IMSI-999700000021309", SUPI, "IMSI-999700000021309"),
+        ("/nbsf-management/v1/pcfBindings?macAddr48=00-11-22-33-44-55", MAC, "00-11-22-33-44-55"),
+        ("/nbsf-management/v1/pcfBindings?macAddr48=00:11:22:33:44:5A", "mac-00-11-22-33-44-5a", "00:11:22:33:44:5A"),
+        ("/x?ueMac=00%3A11%3A22%3A33%3A44%3A55&a=1", MAC, "00%3A11%3A22%3A33%3A44%3A55"),
+        ("/x?macAddr48=a01122334455", "mac-a0-11-22-33-44-55", "a01122334455"),
+        ("no MAC 00:11:22:33:44:55: known", MAC, "00:11:22:33:44:55"),
+        ("/x/mac-00:11:22:33:44:55/y", MAC, "mac-00:11:22:33:44:55"),
+        ("/x?gpsi=+491725670014", GPSI, "+491725670014"),
+        ("/x?gpsi=%2B491725670014", GPSI, "%2B491725670014"),
+        ("/nudm-ee/v1/+491725670014/ee-subscriptions", GPSI, "+491725670014"),
+        ("http://pcf.example/npcf-policyauthorization/v1/app-sessions/+491725670014", GPSI, "+491725670014"),
+        ('"msisdn":"+491725670014"', GPSI, "+491725670014"),
+        ("call +49 (172) 567-00 14 now", GPSI, "+49 (172) 567-00 14"),
+        ("tel:+49%20172%205670014", GPSI, "tel:+49%20172%205670014"),
+        ("/nhss-ims-sdm/v1/impu-tel:+491725670014/x", GPSI, "impu-tel:+491725670014"),
+        ("tel:7042;phone-context=example.org", "impu-tel:7042", "tel:7042"),
+        ("/nsmf-callback/v1/sm-policy-notify/2001:db8:cafe::5/update", "ipv6-2001:db8:cafe::5", "2001:db8:cafe::5"),
+        ("/x/2001%3Adb8%3Acafe%3A%3A5/update", "ipv6-2001:db8:cafe::5", "2001%3Adb8%3Acafe%3A%3A5"),
+        ("/10.45.0.99/update", "ipv4-10.45.0.99", "10.45.0.99"),
+        ("/x?ip=10.45.0.99:5060", "ipv4-10.45.0.99", "10.45.0.99"),
+        ("/x?ip=[2001:db8::5]:5060", "ipv6-2001:db8::5", "2001:db8::5"),
+        ("Unknown subscriber 999700000021309.", SUPI, "999700000021309"),
+        ("imsi999700000021309", SUPI, "imsi999700000021309"),
+        ("IMSI 31041000", "imsi-31041000", "31041000"),
+        ("x_imsi: 31041000.", "imsi-31041000", "31041000"),
+        ("999700000021309.ims.org:80", SUPI, "999700000021309"),
+        ("1.999700000021309", SUPI, "999700000021309"),
+        ("/files/999700000021309.json", SUPI, "999700000021309"),
+        ("/x/ue999700000021309a/y", SUPI, "999700000021309"),
+        ("/sm-policies/999700000021309-10", SUPI, "999700000021309"),
+        ("/sm-policies/20893000000000134", "id-20893000000000134", "20893000000000134"),
+        ("/x/208930000000001345", "id-208930000000001345", "208930000000001345"),
+        ("/x/208930000000001345678", "id-208930000000001345678", "208930000000001345678"),
+        ("/x?supi=31041000", "imsi-31041000", "31041000"),
+        ("/x?pei=3569380356438091", "imeisv-3569380356438091", "3569380356438091"),
+        ("/nudm-sdm/v2/491725670014/id-translation-result", GPSI, "491725670014"),
+        ("/nudm-pp/v1/491725670014/pp-data", GPSI, "491725670014"),
+        ("/nipsmgw-smservice/v1/mt-sm-infos/491725670014", GPSI, "491725670014"),
+        ("/nudm-sdm/v2/3569380356438091/nssai", "imeisv-3569380356438091", "3569380356438091"),
+        ("/namf-comm/v1/ue-contexts/99970020040900000001", "5g-guti-99970020040900000001", "99970020040900000001"),
     ],
 )
 def test_an_identifier_is_replaced_where_it_stands(text: str, identifier: str, shown: str) -> None:
     hidden = REDACTION.text(text)
     assert hidden == text.replace(shown, NAMES.of(identifier))
     assert REDACTION.text(hidden) == hidden
+
+
+@pytest.mark.parametrize(
+    ("text", "identifiers"),
+    [
+        ("/x?supis=%5B%22310410001%22%2C%22310410002%22%5D", ["imsi-310410001", "imsi-310410002"]),
+        ('/x?supis=["310410001","310410002"]&y=1', ["imsi-310410001", "imsi-310410002"]),
+        ("/x?gpsi-list=49170,+491701234567,49171", ["msisdn-49170", "msisdn-491701234567", "msisdn-49171"]),
+        ("/x?gpsis=491701234567,491701234568", ["msisdn-491701234567", "msisdn-491701234568"]),
+        ("/x?supi-list=imsi-999700000021309,310410002", [SUPI, "imsi-310410002"]),
+        ("/x?ueIps=10.45.0.1,10.45.0.2", ["ipv4-10.45.0.1", "ipv4-10.45.0.2"]),
+    ],
+)
+def test_of_a_list_all_are_replaced(text: str, identifiers: list[str]) -> None:
+    hidden = REDACTION.text(text)
+    for identifier in identifiers:
+        assert hidden.count(NAMES.of(identifier)) == 1
+        assert identifier.partition("-")[2] not in hidden
+    assert REDACTION.text(hidden) == hidden
+
+
+@pytest.mark.parametrize("redaction", [REDACTION, Redaction(Pseudonyms(None))], ids=["default", "laboratory"])
+def test_what_is_encoded_too_often_is_removed(redaction: Redaction) -> None:
+    spelled = "imsi%2D999700000021309"
+    for _ in range(8):
+        spelled = spelled.replace("%", "%25")
+    assert redaction.text(f"/nudm-sdm/v2/{spelled}/nssai") == "/nudm-sdm/v2/removed/nssai"
+    assert redaction.text("100%, 5%zz and %") == "100%, 5%zz and %"
 
 
 @pytest.mark.parametrize("rounds", [1, 2, 3])
@@ -87,6 +154,13 @@ def test_percent_encoding_hides_nothing(spelling: str, rounds: int) -> None:
         "SMF-smf1.5gc.mnc070.mcc999.3gppnetwork.org",
         "/nudm-ueau/v1/x/generate-sip-auth-data",
         "1795381129.123456789012",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "0af76519161234567890123211c8031c",
+        "Sun Nov 22 20:58:15 +0000 2026",
+        "2026-11-22T20:58:48.623461+00:00",
+        "http://[fe80::a1:b2:c3:d4:e5:f6]:7777/x",
+        "Via: 2.0 10.0.0.1:7777",
+        "Open5GS v2.7.7+12345",
     ],
 )
 def test_what_names_no_subscriber_stays(text: str) -> None:
@@ -103,6 +177,48 @@ def test_discovery_headers_tell_what_their_value_is() -> None:
     assert REDACTION.header("3gpp-sbi-discovery-ue-ipv4-address", "10.45.0.2") == NAMES.of("ipv4-10.45.0.2")
     assert REDACTION.header("3gpp-sbi-discovery-supi", SUPI) == NAMES.of(SUPI)
     assert REDACTION.header("3gpp-sbi-target-apiroot", "http://10.0.0.2:80") == "http://10.0.0.2:80"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "identifier"),
+    [
+        ("ue-ipv6-prefix", "2001%3Adb8%3Acafe%3A%3A%2F64", "ipv6-2001:db8:cafe::/64"),
+        ("ue-ipv6-prefix", '"2001:db8:cafe::/64"', "ipv6-2001:db8:cafe::/64"),
+        ("ue-ipv4-address", "10.45.0.2:5060", "ipv4-10.45.0.2"),
+        ("ue-ipv4-address", "unheard-of", "id-unheard-of"),
+        ("ue-mac-address", "00-11-22-33-44-55", MAC),
+        ("ue-mac-address", "00%3A11%3A22%3A33%3A44%3A55", MAC),
+        ("ue-mac-address", "001122334455", MAC),
+        ("gpsi", "+491725670014", GPSI),
+        ("gpsi", "49172567", "msisdn-49172567"),
+        ("supi", "310410001", "imsi-310410001"),
+        ("pei", "3569380356438091", "imeisv-3569380356438091"),
+    ],
+)
+def test_a_discovery_header_hides_whatever_it_says_of_a_ue(name: str, value: str, identifier: str) -> None:
+    hidden = REDACTION.header(f"3gpp-sbi-discovery-{name}", value)
+    assert hidden is not None
+    core = identifier.partition("-")[2]
+    assert NAMES.of(identifier) in hidden
+    assert core not in hidden
+    assert REDACTION.header(f"3gpp-sbi-discovery-{name}", hidden) == hidden
+    assert Redaction(Pseudonyms(None)).header(f"3gpp-sbi-discovery-{name}", value) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "identifier"),
+    [
+        ("UE 10.45.0.2 is unknown", "ipv4-10.45.0.2"),
+        ("UE at 10.45.0.2:5060.", "ipv4-10.45.0.2"),
+        ("10.45.0.2.", "ipv4-10.45.0.2"),
+        ("no prefix 2001:db8::/64.", "ipv6-2001:db8::/64"),
+    ],
+)
+def test_in_a_sentence_addresses_are_hidden_too(text: str, identifier: str) -> None:
+    hidden = REDACTION.sentence(text)
+    assert hidden == text.replace(identifier.partition("-")[2], NAMES.of(identifier))
+    assert REDACTION.sentence(hidden) == hidden
+    assert REDACTION.sentence("see http://10.0.0.4:7777/x") == "see http://10.0.0.4:7777/x"
 
 
 def test_the_laboratory_sees_identifiers() -> None:
@@ -127,7 +243,7 @@ def test_tokens_are_removed_wherever_they_stand(text: str, shown: str, redaction
     assert redaction.text(shown) == shown
 
 
-@given(st.text(alphabet=st.sampled_from('/?&=%;-imsuc05279afgt@. "{}[]:'), max_size=80), st.integers(0, 80))
+@given(st.text(alphabet=st.sampled_from('/?&=%;-imsuc05279afgt@. "{}[]:+,_'), max_size=80), st.integers(0, 80))
 def test_whatever_surrounds_an_identifier_it_is_hidden_once(around: str, at: int) -> None:
     text = around[:at] + "/imsi-999700000021309/" + around[at:]
     hidden = REDACTION.text(text)
@@ -137,7 +253,8 @@ def test_whatever_surrounds_an_identifier_it_is_hidden_once(around: str, at: int
 
 @pytest.mark.parametrize(
     "piece",
-    ["a", "a/%", "%", "%25", "sip:", "nudm", "nudm-a/", "=1:", "1", "1.", "@", "a@", "suci-0-", "imsi-", "nai-",
+    ["+4 ", "00:", "00-", "supi=[", "supi,", "/1:", "tel:1 ", "1.1.1.1,", "=1::1,", "mac-", "a", "a/%",
+     "%", "%25", "sip:", "nudm", "nudm-a/", "=1:", "1", "1.", "@", "a@", "suci-0-", "imsi-", "nai-",
      "mac-00-", "\"::", "supi=1"],
 )  # fmt: skip
 def test_a_header_of_64_kb_takes_no_square_of_it(piece: str) -> None:

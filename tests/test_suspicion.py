@@ -4,8 +4,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from collector.identifier_patterns import families
 from collector.pseudonym import Pseudonyms
-from collector.redaction import Redaction, families, replaced
+from collector.redaction import Redaction, replaced
 from collector.suspicion import may_name
 
 REDACTION = Redaction(Pseudonyms(bytes(range(32)), "k1", {"99970"}))
@@ -16,6 +17,8 @@ PIECES = (
     "1234", "99970020040c0000a1b", "99970020", "723e296c-e6b7-41f1-bef2-b91a7e1dd1ec", "12345296-e6b7", "10.45.0.99",
     "/10.45.0.99/", "2001:db8::1", "::", "aW1zaS0wMDEwMTk4NzY1NDMyMTA=", "696d73692d303031303139383736353433323130",
     "smpolicycontrol", "/", "=", '"', "'", "?", "&", "-", ".", ":", ";", "a", "Z", "nudm-sdm", "v2", "supi", "http",
+    "00-11-22-33-44-55", "00:11:22:33:44:55", "+491701234567", "+49 170 1", "+", ",", "imsi", "msisdn", "pei", "supis",
+    "gpsi-list", "macAddr48", "001122334455", "[", "20893000000000134", "v1.2.3.4", "5f", "id-translation-result",
     "ſ", "K", "é", "imsi-99970-k1-jpzpjfwdymhd2htzqskwb2qyii", "imsi-12345-k1-", "~",
 )  # fmt: skip
 
