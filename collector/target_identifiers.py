@@ -38,6 +38,7 @@ else:
     )
     from collector.percent import decoded
 
+from collector.identifier_grammar import TRANSLATION, by_place
 from collector.identifiers import KINDS
 
 CACHED = 8_192  # paths remembered
@@ -47,11 +48,17 @@ DISCOVERY = "3gpp-sbi-discovery-"
 CORRELATION = "3gpp-sbi-correlation-info"
 # Places of UE ids without a prefix: what stands before them in the path; "" = directly after the version.
 _UE_PLACES = frozenset(
-    {"subscription-data", "ue-contexts", "ues", "exposure-data", "mt-sm-infos", "mo-sm-infos", "imsi", "callback"}
+    {
+        "subscription-data", "ue-contexts", "ues", "exposure-data", "mt-sm-infos", "mo-sm-infos", "imsi", "callback",
+        "smcontextstatus",
+    }
+)  # fmt: skip
+_UE_SERVICES = re.compile(
+    r"(?:nudm|nhss)-[a-z-]+|nausf-(?:sor|upu)protection|namf-loc|n5g-ddnmf-disc|nmnpf-npstatus", re.IGNORECASE
 )
-_UE_SERVICES = re.compile(r"(?:nudm|nhss)-[a-z-]+|nausf-(?:sor|upu)protection|namf-loc|n5g-ddnmf-disc", re.IGNORECASE)
 _VERSION = re.compile(r"v[0-9]{1,2}")
 _PDU_PLACES = frozenset({"smf-registrations", "session-management-data", "sm-context-status", "smcontextstatus"})
+_UE_AND_PDU_PLACES = frozenset({"smcontextstatus"})  # free5GC: the UE, and behind it the session
 _PLMN_PLACE = re.compile(r"/([0-9]{3}-?[0-9]{2,3})/(?:provisioned-data|ue-policy-set)(?:/|$)")
 # Parameters of queries (TS 29.510 6.2.3.2.3.1 and others) and discovery headers, and what they say.
 WHOM = cython.declare(cython.int, 1)
@@ -66,7 +73,6 @@ _PARAMETERS = {
     "plmn-id": 4, "serving-plmn": 4, "tai": 4, "target-plmn-list": 4, "guami": 5,
     "nf-id": 6, "requester-nf-instance-id": 6, "nf-instance-id": 6,
 }  # fmt: skip
-_BARE = {"gpsi": "msisdn-", "msisdn": "msisdn-", "pei": "imei-"}  # what digits alone are
 
 
 def identifiers_of_path(path: str) -> Identifiers:
@@ -93,7 +99,7 @@ _cached_path = lru_cache(CACHED)(_read_path)
 def _may_tell(p: cython.p_const_uchar, end: cython.Py_ssize_t) -> cython.bint:
     """Tell whether a path may hold an identifier: half of all do not, and need not be taken apart.
 
-    Each begins with a digit or with a word of three to six letters and a hyphen, or has the length of a UUID.
+    Each begins with a digit, a plus or with a word of three to six letters and a hyphen, or has the length of a UUID.
     """
     at: cython.Py_ssize_t
     begin: cython.Py_ssize_t = 0
@@ -110,7 +116,7 @@ def _may_tell(p: cython.p_const_uchar, end: cython.Py_ssize_t) -> cython.bint:
             if is_first_hyphen and 2 < at - begin < 7 and _is_kind(p, at):
                 return True
             is_first_hyphen = False
-        elif at == begin and 48 <= p[at] <= 57:
+        elif at == begin and (48 <= p[at] <= 57 or p[at] == 43):
             return True
     return end - begin == 36
 
@@ -147,9 +153,14 @@ def _take_segments(found: dict[str, Any], resource: str) -> cython.void:
         segment: str = decoded(raw)
         low = segment.lower()
         if may_be_ue_id(low):
-            _take_ue_id(found, segment, before in _UE_PLACES or (_is_version(before) and _is_of_ues(service)))
-        if before in _PDU_PLACES or (before.startswith("imsi-") and "callback" in low):
-            found.setdefault("pdu_session_id", pdu_session_id(segment))
+            is_place: cython.bint = before in _UE_PLACES or (_is_version(before) and _is_of_ues(service))
+            if is_place and low.isdigit() and low.isascii():
+                segment = by_place(low, TRANSLATION if TRANSLATION in resource else f"{service}/{before}")
+            _take_ue_id(found, segment, is_place)
+        if before in _PDU_PLACES or service in _UE_AND_PDU_PLACES or (before.startswith("imsi-") and "callback" in low):
+            session = pdu_session_id(segment)
+            if session is not None:
+                found.setdefault("pdu_session_id", session)
         if before == "nf-instances":
             found.setdefault("nf_instance", nf_instance_id(segment))
         service, before = before, low
@@ -204,7 +215,7 @@ def _take_query(found: dict[str, Any], query: str) -> cython.void:
 def _take_parameter(found: dict[str, Any], name: str, value: str) -> cython.void:
     says: cython.int = _PARAMETERS.get(name, 0)
     if says == WHOM:
-        text = _BARE.get(name, "") + value if value.isdigit() else value
+        text = by_place(value, name) if value.isdigit() and value.isascii() else value
         _take_ue_id(found, text, name == "supi" or name == "ue-id")
     elif says == DNN:
         found.setdefault("dnn", dnn_text(value))

@@ -60,6 +60,20 @@ NF = "723e296c-e6b7-41f1-bef2-b91a7e1dd1ec"
             Identifiers(supi=SUPI, gpsi=GPSI, pei=PEI),
         ),
         ("/x?supi=999700000021309&gpsi=491725670014", Identifiers(supi=SUPI, gpsi=GPSI)),
+        ("/n5g-eir-eic/v1/equipment-status?pei=8665070400405301", Identifiers(pei=PEI)),
+        ("/n5g-eir-eic/v1/equipment-status?pei=866507040040530", Identifiers(pei="imei-866507040040530")),
+        ("/namf-comm/v1/ue-contexts/8665070400405301/n1-n2-messages", Identifiers(pei=PEI)),
+        ("/x?gpsi=+491725670014", Identifiers(gpsi=GPSI)),
+        ("/x?gpsi=%2B491725670014", Identifiers(gpsi=GPSI)),
+        ("/nudm-ee/v1/+491725670014/ee-subscriptions", Identifiers(gpsi=GPSI)),
+        ("/nudm-sdm/v2/491725670014/id-translation-result", Identifiers(gpsi=GPSI)),
+        ("/nudm-pp/v1/491725670014/pp-data", Identifiers(gpsi=GPSI)),
+        ("/nipsmgw-smservice/v1/mt-sm-infos/491725670014", Identifiers(gpsi=GPSI)),
+        ("/namf-callback/v1/smContextStatus/99970020040c0000a1b/10", Identifiers(guti=GUTI, pdu_session_id=10)),
+        (f"/namf-callback/v1/smContextStatus/{GUTI}/10", Identifiers(guti=GUTI, pdu_session_id=10)),
+        ("/namf-comm/v1/ue-contexts/99970020040C0000A1B/transfer", Identifiers(guti=GUTI)),
+        ("/nnef-x/v1/subscriptions/1795381129123456789", NO_IDENTIFIERS),
+        ("/nudm-sdm/v2/20893000000000134/nssai", NO_IDENTIFIERS),
         (f"/nnrf-nfm/v1/nf-instances/{NF.upper()}", Identifiers(nf_instance=NF)),
         (
             f"/nnrf-disc/v1/nf-instances?target-nf-type=SMF&snssais=%5B%7B%22sst%22%3A1%7D%5D&requester-nf-instance-id={NF}",
@@ -82,6 +96,7 @@ def test_a_path_says(path: str, said: Identifiers) -> None:
 
 
 def test_headers_say() -> None:
+    assert identifiers_of_headers({"3gpp-sbi-discovery-gpsi": "+491725670014"}) == Identifiers(gpsi=GPSI)
     assert identifiers_of_headers({"3gpp-sbi-correlation-info": f"{SUPI};{GPSI};{PEI}"}) == Identifiers(
         supi=SUPI, gpsi=GPSI, pei=PEI
     )
