@@ -13,6 +13,7 @@ FORMS = (
     (re.compile(r"suci-.*", re.IGNORECASE), "{suci}"),
     (re.compile(r"(?:msisdn|extid|impu)-.*", re.IGNORECASE), "{gpsi}"),
     (re.compile(r"(?:imei|imeisv|mac|eui)-[0-9].*", re.IGNORECASE), "{pei}"),
+    (re.compile(r"[0-9a-f]{2}(?:[-:][0-9a-f]{2}){5,7}", re.IGNORECASE), "{pei}"),  # a MAC may have letters alone
     (re.compile(r"5g-guti-.*", re.IGNORECASE), "{guti}"),
     (re.compile(r"(?:urn:uuid:)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE), "{uuid}"),
     (re.compile(r"[0-9]+"), "{number}"),

@@ -203,7 +203,8 @@ def test_masking_leaves_the_words_of_the_apis() -> None:
     ("segment", "shown"),
     [
         (SUPI, "{supi}"), ("nai-somebody@example.org", "{supi}"), ("suci-0-999-70-0-0-0-0000021309", "{suci}"),
-        ("msisdn-491701234567", "{gpsi}"), ("imei-490154203237518", "{pei}"), ("5g-guti-99970cafe0000000001", "{guti}"),
+        ("msisdn-491701234567", "{gpsi}"), ("imei-490154203237518", "{pei}"), ("de-ad-be-ef-aa-bb", "{pei}"),
+        ("de-ad-be-ef-70-08", "{pei}"), ("00:11:22:33:44:5A", "{pei}"), ("5g-guti-99970cafe0000000001", "{guti}"),
         (UUID, "{uuid}"), (f"urn:uuid:{UUID}", "{uuid}"), ("12", "{number}"), ("20893cafe0000000001", "{id}"),
         ("deadbeef", "{id}"), ("a%40b", "{id}"), ("x" * 41, "{id}"), ("sm-context-status", "sm-context-status"),
     ],
