@@ -28,6 +28,13 @@ IDENTIFIERS = {
     "imei": "356938035643809",
     "imeisv": "3569380356438091",
     "mac": "de-ad-be-ef-70-07",
+    "mac without a prefix": "de-ad-be-ef-70-08",
+    "mac with colons": "de:ad:be:ef:70:09",
+    "e.164": "4915198765434",
+    "e.164 with marks": "+49 151 98765-435",
+    "supi amid letters": "001019876543211",
+    "supi before a dot": "001019876543212",
+    "supi with a session": "00101987654321305",
     "guti": "00101020040cafe5ea1",
     "guti of a wrong length": "0010102004cafe5ea2",
     "impi": "001019876543210@ims.mnc001.mcc001.3gppnetwork.org",
@@ -35,6 +42,10 @@ IDENTIFIERS = {
     "tel": "+4915198765433",
     "ue ipv4": "10.45.171.205",
     "ue ipv6": "2001:db8:cafe:beef::",
+    "ue ipv4 in a sentence": "10.45.171.206",
+    "ue ipv4 with a port": "10.45.171.207",
+    "ue ipv6 in a path": "2001:db8:cafe:bee5::5",
+    "ue ipv6 in a header": "2001:db8:cafe:bee6::",
 }
 SECRETS = {
     "k": "465b5ce8b199b49faa5f0a2ee238a6bd",
@@ -182,9 +193,43 @@ def exchanges() -> list[tuple[Message, Message]]:
             method="PATCH",
             content_type="application/json-patch+json",
         ),
+        *_without_prefix(),
         *_encoded(),
         _everywhere(),
     ]
+
+
+def _without_prefix() -> list[tuple[Message, Message]]:
+    """Return exchanges that name a UE by what has no prefix: its look and its place alone tell it."""
+    mac, colons, number = NAMES["mac without a prefix"], NAMES["mac with colons"], NAMES["e.164"]
+    marked, said = NAMES["e.164 with marks"], NAMES["ue ipv4 in a sentence"]
+    spelled = (
+        f"ue{NAMES['supi amid letters']}x",
+        f"imsi{NAMES['supi amid letters']}",
+        f"{NAMES['supi before a dot']}.json",
+        NAMES["supi with a session"],
+        f"+{number}",
+        mac,
+        colons,
+        NAMES["ue ipv6 in a path"],
+    )
+    made = [
+        _exchange(f"/unknown/{text}/api?x={text}", f'{{"x":"{text}"}}', "", location=f"/x/{text}/y") for text in spelled
+    ]
+    made += [_exchange(f"/x?a=b&gpsi={quote(marked)}&macAddr48={quote(colons)}", "", f'{{"phone":"{marked}"}}')]
+    asked = f'{{"flowDescription":"permit out 17 from {said} 49170 to any",'
+    asked += f'"ueIpAddr":"{NAMES["ue ipv4 with a port"]}:5060","nfProfile":{{"ueIp":"{said}"}},"destMacAddr":"{mac}",'
+    asked += f'"msisdn":{number},"{colons}":{{}}}}'
+    answered = f'{{"title":"Unknown {NAMES["supi before a dot"]}.","cause":"UE {said} at {mac} of +{number}"}}'
+    (request, body), answer = _exchange("/npcf-policyauthorization/v1/app-sessions", asked, answered, status="403")
+    request |= {
+        ":authority": f"{NAMES['supi before a dot']}.ims.example:80",
+        "3gpp-sbi-discovery-ue-ipv4-address": f"{NAMES['ue ipv4 with a port']}:5060",
+        "3gpp-sbi-discovery-ue-ipv6-prefix": quote(f"{NAMES['ue ipv6 in a header']}/64", safe=""),
+        "3gpp-sbi-discovery-ue-mac-address": mac,
+        "3gpp-sbi-discovery-gpsi": f"+{number}",
+    }
+    return [*made, ((request, body), answer)]
 
 
 def _encoded() -> list[tuple[Message, Message]]:
