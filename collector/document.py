@@ -49,6 +49,8 @@ class Document(msgspec.Struct):
     upCnxState: Any = None
     statusInfo: Any = None
     deliveryStatus: Any = None
+    initialRegistrationInd: Any = None
+    reason: Any = None
     nfInstances: Any = None
     nfInstanceList: Any = None
     validityPeriod: Any = None
@@ -94,7 +96,8 @@ _TOLD = {
     OF_WRAPPED: "request ueContext ascReqData n2InfoContainer pDUSessionChargingInformation",
     OF_CAUSE: "cause error problemDetails invocationResult",
     OF_VERDICT: "cause authResult resynchronizationInfo n2SmInfoType hoState upCnxState statusInfo deliveryStatus "
-    "nfInstances validityPeriod rejectedNssaiInPlmn rejectedNssaiInTa invocationResult multipleUnitInformation",
+    "initialRegistrationInd reason nfInstances validityPeriod rejectedNssaiInPlmn rejectedNssaiInTa invocationResult "
+    "multipleUnitInformation",
     OF_REFERENCES: "subscriptionId authCtxId smContextRef pduSessionRef smPolicyId polAssoId bindingId appSessionId "
     "chargingDataRef",
     OF_NFS: "nfInstances nfInstanceId nfProfile",

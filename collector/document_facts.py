@@ -75,6 +75,8 @@ HO_STATE = cython.declare(cython.int, _AT["hoState"])
 UP_CNX_STATE = cython.declare(cython.int, _AT["upCnxState"])
 STATUS_INFO = cython.declare(cython.int, _AT["statusInfo"])
 DELIVERY_STATUS = cython.declare(cython.int, _AT["deliveryStatus"])
+INITIAL_REGISTRATION_IND = cython.declare(cython.int, _AT["initialRegistrationInd"])
+REASON = cython.declare(cython.int, _AT["reason"])
 NF_INSTANCES = cython.declare(cython.int, _AT["nfInstances"])
 NF_INSTANCE_LIST = cython.declare(cython.int, _AT["nfInstanceList"])
 VALIDITY_PERIOD = cython.declare(cython.int, _AT["validityPeriod"])
@@ -104,6 +106,9 @@ OPERATIONS = cython.declare(cython.int, _AT["operations"])
 LONGEST_WORD = 128  # of a cause or verdict
 LONGEST_REFERENCE = 256
 SYNCH_FAILURE = "SYNCH_FAILURE"  # the UE's sequence number did not fit (TS 33.501 6.1.3.3.1): the vector is asked anew
+# Of which sort a registration is: initialRegistrationInd (TS 29.503 6.2.6.2.2), TransferReason (TS 29.518 6.1.6.3.8).
+REGISTRATION = {True: "INITIAL_REGISTRATION", False: "NO_INITIAL_REGISTRATION"}
+TRANSFER_REASONS = frozenset({"INIT_REG", "MOBI_REG", "MOBI_REG_UE_VALIDATED"})
 # N1N2MessageTransferCause (TS 29.518 6.1.6.3.6) → is it a failure. An answer, though its key is `cause`.
 TRANSFER_CAUSES = {
     "N1_N2_TRANSFER_INITIATED": False,
@@ -269,6 +274,10 @@ def verdict_of(m: list[Any]) -> tuple[str | None, bool]:
         return _word(m[DELIVERY_STATUS]), m[DELIVERY_STATUS] == "SMS_DELIVERY_FAILED"
     if isinstance(m[STATUS_INFO], dict) and isinstance(status := m[STATUS_INFO].get("resourceStatus"), str):
         return _word(status), False
+    if isinstance(m[INITIAL_REGISTRATION_IND], bool):
+        return REGISTRATION[m[INITIAL_REGISTRATION_IND]], False
+    if isinstance(m[REASON], str) and m[REASON] in TRANSFER_REASONS:
+        return m[REASON], False
     return _failure_of_lists(m)
 
 

@@ -268,7 +268,7 @@ class References:
         return self._unresolved(awaited.authority, awaited.resource, every, asked.said)  # of another session, whosever
 
     def _bind_anew(self, now_us: cython.longlong, awaited: Awaited, every: Identifiers) -> None:
-        """Let the place that bound a request, its own or the nearest above, stand for whom `every` names, if it does."""
+        """Let the place that bound a request, its own or the nearest above, stand for whom `every` names."""
         for path in awaited.resource.above:
             place = (awaited.authority, path)
             if self._places.pop(place) is not None:

@@ -47,6 +47,24 @@ class Instance(msgspec.Struct):
         return kinds()[self.kind]
 
     @property
+    def is_defined(self) -> bool:
+        """Whether its kind and steps are in the definition, which may have changed since it was begun."""
+        kind = kinds().get(self.kind)
+        return (
+            kind is not None
+            and self.begun_by in kind.begins
+            and {name for name, _ in self.steps.values()} <= set(kind.steps)
+        )
+
+    @property
+    def name(self) -> str:
+        """What it is called: by the last of its requests that says of what sort it is."""
+        found = self.kind
+        for _, seen in sorted(self.steps.values(), key=lambda one: (one[1].request_us, one[1].logical)):
+            found = self.definition.named.get(seen.result or "", found)
+        return found
+
+    @property
     def procedure_id(self) -> str:
         """The same for the same procedure, whoever sees it."""
         return content_id(self.kind, str(self.session), self.first.logical)
@@ -74,9 +92,23 @@ class Instance(msgspec.Struct):
             self.steps[seen.logical] = step, seen
 
     def is_good(self, step: str) -> bool:
-        """Tell whether a step went well: for each PDU session that it was tried for, at last."""
-        groups = list(self._groups(step))
-        return bool(groups) and all(any(self.went_well(step, seen) for seen in group) for group in groups)
+        """Tell whether a step went well: for each PDU session that it was tried for, at last, and was to be."""
+        if not all(any(self.went_well(step, seen) for seen in group) for group in self._groups(step)):
+            return False
+        told = {seen.pdu_session_id for name, seen in self.steps.values() if name == step}
+        led_to = self.definition.steps[step].follows
+        if led_to is None or all(name != led_to for name, _ in self.steps.values()):
+            return bool(told) or led_to is not None
+        kept = self._kept(led_to, step)
+        return bool(kept) and kept <= told
+
+    def _kept(self, led_to: str, step: str) -> set[int | None]:
+        """Return the PDU sessions for which `led_to` went well, without those that failed on the way to `step`."""
+        lost = {seen.pdu_session_id for name, seen in self.failures() if name != step}
+        done = {
+            seen.pdu_session_id for name, seen in self.steps.values() if name == led_to and self.went_well(name, seen)
+        }
+        return done - lost
 
     def failures(self) -> list[tuple[str, Seen]]:
         """Return the failed requests for which no other attempt of the step did it, the first to fail first."""
@@ -104,6 +136,8 @@ class Instance(msgspec.Struct):
     def outcome(self, closed: Closed) -> Outcome:
         """Return what became of it."""
         failures = self.failures()
+        if self.definition.key is Key.REQUEST and self.first.is_redirect:
+            return Outcome.SUPERSEDED  # to be asked elsewhere; what becomes of that is a procedure of its own
         if self.is_complete():
             return Outcome.PARTIAL if failures else Outcome.SUCCESS
         if failures:
@@ -113,12 +147,13 @@ class Instance(msgspec.Struct):
         return Outcome.SUPERSEDED if closed is Closed.ANEW else Outcome.ABANDONED
 
     def _groups(self, step: str) -> Iterator[list[Seen]]:
-        """Yield the attempts of a step, those for one PDU session together."""
-        by_session: dict[int | None, list[Seen]] = {}
+        """Yield the attempts of a step, those for one PDU session (and resource, where each counts) together."""
+        is_each = self.definition.steps[step].is_each
+        groups: dict[tuple[int | None, str | None], list[Seen]] = {}
         for name, seen in self.steps.values():
             if name == step:
-                by_session.setdefault(seen.pdu_session_id, []).append(seen)
-        yield from by_session.values()
+                groups.setdefault((seen.pdu_session_id, _what(seen) if is_each else None), []).append(seen)
+        yield from groups.values()
 
     def went_well(self, step: str, seen: Seen) -> bool:
         """Tell whether a request did what its step is for."""
@@ -126,4 +161,9 @@ class Instance(msgspec.Struct):
         definition: Step = kind.steps[step]
         if definition.is_failure or seen.result in definition.fails:
             return False
-        return seen.is_good or seen.status in kind.tolerates
+        return seen.is_good or seen.status in kind.tolerates or seen.status in definition.tolerates
+
+
+def _what(seen: Seen) -> str | None:
+    """Return what was asked for; where that is not known, what nobody would have tried elsewhere stands alone."""
+    return seen.resource or (None if seen.is_good or seen.may_be_retried else seen.logical)

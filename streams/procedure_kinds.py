@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from streams.procedure_step import Seen
+
 FILE = Path(__file__).parent.parent / "schemas" / "procedures.yaml"
 DEFAULT_SETTLE_S = 3
 
@@ -29,17 +31,23 @@ class Step:
     operations: frozenset[str]
     consumers: frozenset[str]
     producers: frozenset[str]
+    resources: frozenset[str]
     results: frozenset[str]
     fails: frozenset[str]
+    tolerates: frozenset[int]
     is_failure: bool
     before: bool
+    is_each: bool
+    follows: str | None
+    after: str | None
 
-    def is_met(self, consumer_nf: str | None, producer_nf: str | None, result: str | None) -> bool:
-        """Tell whether a request of one of its operations is this step; an NF type not known is no hindrance."""
+    def is_met(self, seen: Seen) -> bool:
+        """Tell whether a request of one of its operations is this step; what is not known of it is no hindrance."""
         return (
-            (not self.consumers or consumer_nf is None or consumer_nf in self.consumers)
-            and (not self.producers or producer_nf is None or producer_nf in self.producers)
-            and (not self.results or result in self.results)
+            (not self.consumers or seen.consumer_nf is None or seen.consumer_nf in self.consumers)
+            and (not self.producers or seen.producer_nf is None or seen.producer_nf in self.producers)
+            and (not self.resources or seen.resource is None or seen.resource in self.resources)
+            and (not self.results or seen.result in self.results)
         )
 
 
@@ -47,7 +55,8 @@ class Step:
 class Kind:
     """One kind of procedure. `begins`: for each step that may begin one, in order, what must go well: one of each set.
 
-    `guard_us`, `settle_us`: after so long without a step an unfinished, a finished one is over.
+    `guard_us`, `settle_us`: after so long without a step an unfinished, a finished one is over. `named`: what it is
+    called where one of its requests has that result.
     """
 
     name: str
@@ -60,6 +69,7 @@ class Kind:
     again: frozenset[str]
     tolerates: frozenset[int]
     over_by: frozenset[str]
+    named: Mapping[str, str]
     begins: Mapping[str, tuple[frozenset[str], ...]]
     steps: Mapping[str, Step]
 
@@ -103,11 +113,27 @@ _KIND = frozenset(
         "again",
         "tolerates",
         "over_by",
+        "named",
         "begins",
         "steps",
     }
 )
-_STEP = frozenset({"operation", "from", "to", "results", "fails", "is_failure", "before"})
+_STEP = frozenset(
+    {
+        "operation",
+        "from",
+        "to",
+        "resources",
+        "results",
+        "fails",
+        "tolerates",
+        "is_failure",
+        "before",
+        "each",
+        "follows",
+        "after",
+    }
+)
 
 
 def _kind(name: str, entry: Mapping[str, Any]) -> Kind:
@@ -119,6 +145,7 @@ def _kind(name: str, entry: Mapping[str, Any]) -> Kind:
         for step, needs in entry["begins"].items()
     }
     named = set(begins).union(*(need for needs in begins.values() for need in needs))
+    named |= {other for step in steps.values() for other in (step.follows, step.after) if other is not None}
     if unknown := named - set(steps):
         raise ValueError(f"{name}: no such step: {', '.join(sorted(unknown))}")
     at_once = key is Key.REQUEST
@@ -133,6 +160,7 @@ def _kind(name: str, entry: Mapping[str, Any]) -> Kind:
         again=frozenset(entry.get("again", ())),
         tolerates=frozenset(entry.get("tolerates", ())),
         over_by=frozenset(entry.get("over_by", ())),
+        named=entry.get("named", {}),
         begins=begins,
         steps=steps,
     )
@@ -145,10 +173,15 @@ def _step(place: str, name: str, entry: Mapping[str, Any]) -> Step:
         operations=_several(entry["operation"]),
         consumers=_several(entry.get("from", ())),
         producers=_several(entry.get("to", ())),
+        resources=frozenset(entry.get("resources", ())),
         results=frozenset(entry.get("results", ())),
         fails=frozenset(entry.get("fails", ())),
+        tolerates=frozenset(entry.get("tolerates", ())),
         is_failure=entry.get("is_failure", False),
         before=entry.get("before", False),
+        is_each=entry.get("each", False),
+        follows=entry.get("follows"),
+        after=entry.get("after"),
     )
 
 

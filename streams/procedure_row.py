@@ -7,6 +7,7 @@ import fastavro
 
 from schemas.fields import document
 from schemas.plain import without_logical_types
+from schemas.sbi.verdicts import is_failure
 from streams.procedure_instance import Outcome
 from streams.procedure_timeline import Ended
 
@@ -21,7 +22,7 @@ def record(ended: Ended) -> dict[str, Any]:
     begin_us, end_us = instance.begin_us, _end_us(ended)
     return {
         "procedure_id": instance.procedure_id,
-        "kind": instance.kind,
+        "kind": instance.name,
         "begun_by": instance.begun_by,
         "outcome": ended.outcome.value,
         **{name: _known(requests, name) for name in ("supi", "pdu_session_id", "snssai", "dnn", "plmn")},
@@ -70,11 +71,13 @@ def _known(requests: list[Any], name: str) -> object:
 def _failure(ended: Ended) -> dict[str, Any]:
     failures = ended.instance.failures() if ended.outcome in (Outcome.FAILED, Outcome.PARTIAL) else []
     step, seen = failures[0] if failures else (None, None)
+    fails = ended.instance.definition.steps[step].fails if step else frozenset()
+    verdict = seen.result if seen and seen.result and (seen.result in fails or is_failure(seen.result)) else None
     return {
         "failed_step": step,
         "failed_operation": seen and seen.operation,
         "failed_producer_nf": seen and seen.producer_nf,
         "failed_status": seen and seen.status,
         "failed_outcome": seen and seen.outcome,
-        "failed_cause": seen and (seen.cause or seen.result),
+        "failed_cause": seen and (seen.cause or verdict),
     }

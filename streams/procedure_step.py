@@ -5,8 +5,8 @@ from typing import Any
 
 import msgspec
 
-GOOD = frozenset({"success", "redirect", "business"})
-RETRIED = frozenset({429, 500, 502, 503, 504})  # TS 29.500 6.10: another instance may still do it
+GOOD = frozenset({"success", "business"})  # a redirect is as good as what it leads to, which is a request of its own
+RETRIED = frozenset({307, 308, 429, 500, 502, 503, 504})  # TS 29.500 6.10: another instance may still do it
 VANTAGES = {"client": 0, "wire": 1, "server": 2}
 
 
@@ -37,6 +37,7 @@ class Seen(msgspec.Struct, array_like=True, frozen=True):
     incarnation: str
     is_hop_without_key: bool  # to a proxy, and nothing tells which onward request it became
     reference: str | None = None  # what names the subscriber where his SUPI is not known
+    resource: str | None = None
 
     @property
     def whose(self) -> str | None:
@@ -46,7 +47,12 @@ class Seen(msgspec.Struct, array_like=True, frozen=True):
     @property
     def is_good(self) -> bool:
         """Whether it was answered, and well; also if that came late."""
-        return self.outcome in GOOD or (self.outcome == "late" and self.status is not None and self.status < 400)
+        return self.outcome in GOOD or (self.outcome == "late" and self.status is not None and self.status < 300)
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether the consumer is told to ask elsewhere (TS 29.500 6.10.9)."""
+        return self.status is not None and 300 <= self.status < 400 and not self.is_good
 
     @property
     def is_unknown(self) -> bool:

@@ -50,6 +50,11 @@ class Timeline(msgspec.Struct):
         late = [one.due_us() + LONGEST_DEADLINE_US for one in self.given_up]
         return min([one.due_us() for one in self.open] + late)
 
+    def keep_defined(self) -> None:
+        """Let go of procedures that a changed procedures.yaml no longer defines as they were begun."""
+        self.open = [one for one in self.open if one.is_defined]
+        self.given_up = [one for one in self.given_up if one.is_defined]
+
     def add(self, seen: Seen, append_time_ms: int) -> None:
         """Note a request; `run` looks at it."""
         if not self.waiting:
@@ -68,7 +73,7 @@ class Timeline(msgspec.Struct):
             ended += self.close_due(seen.request_us, Closed.OVER)
             ended += self._close_ended_by(seen)
             for kind, step in steps_by_operation().get(seen.operation, ()):
-                if step.is_met(seen.consumer_nf, seen.producer_nf, seen.result):
+                if step.is_met(seen):
                     ended += self._meet(kind, step, seen)
             self.recent = [*self.recent[1 - MAX_RECENT :], seen]
         self.waiting = {}
@@ -123,7 +128,7 @@ class Timeline(msgspec.Struct):
                 yield from self.close(late, Closed.OVER)
             return
         instance_or_none = self._open(kind, seen)
-        if step.name in kind.begins and _begins(kind, instance_or_none, step.name, seen):
+        if self._may_begin(kind, step, seen) and _begins(kind, instance_or_none, step.name, seen):
             if instance_or_none is not None:
                 yield from self.close(instance_or_none, Closed.ANEW)
             instance_or_none = self._begin(kind, step, seen)
@@ -142,13 +147,26 @@ class Timeline(msgspec.Struct):
     def _begin(self, kind: Kind, step: Step, seen: Seen) -> Instance:
         session = seen.pdu_session_id if kind.key is Key.SESSION else None
         instance = Instance(kind.name, step.name, session, seen)
-        for earlier in self.recent:
-            if earlier.request_us >= seen.request_us - kind.lookback_us:
-                for other, before in steps_by_operation().get(earlier.operation, ()):
-                    if other is kind and before.before and before.is_met(earlier.consumer_nf, None, earlier.result):
-                        instance.take(before.name, earlier)
+        for before, earlier in self._before(kind, session, seen):
+            instance.take(before.name, earlier)
         self.open.append(instance)
         return instance
+
+    def _before(self, kind: Kind, session: int | None, seen: Seen) -> Iterator[tuple[Step, Seen]]:
+        """Yield what came shortly before a beginning and belongs to it."""
+        for earlier in self.recent:
+            is_of_it = session is None or earlier.pdu_session_id in (None, session)
+            if is_of_it and earlier.request_us >= seen.request_us - kind.lookback_us:
+                for other, step in steps_by_operation().get(earlier.operation, ()):
+                    if other is kind and step.before and step.is_met(earlier):
+                        yield step, earlier
+
+    def _may_begin(self, kind: Kind, step: Step, seen: Seen) -> bool:
+        """Tell whether a step begins a procedure: where another must have come before it, only if that did."""
+        if step.name not in kind.begins:
+            return False
+        found = self._before(kind, seen.pdu_session_id, seen) if step.after else iter(())
+        return step.after is None or any(one.name == step.after for one, _ in found)
 
 
 def _own(instances: list[Instance], kind: Kind, seen: Seen) -> Instance | None:

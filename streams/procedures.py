@@ -115,6 +115,8 @@ class Procedures:
         self.counts.update(told.counts)
         self._reached = OrderedDict((name, (reached_us, heard_ms)) for name, reached_us, heard_ms in told.reached)
         self._subscribers = OrderedDict(told.subscribers)
+        for timeline in self._subscribers.values():
+            timeline.keep_defined()
         self._wakes = list(told.wakes)
         self._waiting = sum(len(timeline.waiting) for timeline in self._subscribers.values())
 

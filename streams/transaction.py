@@ -43,6 +43,7 @@ RESET = cython.declare(cython.int, Outcome.RESET)
 COUNT = cython.declare(cython.Py_ssize_t, len(NAMES))
 DISCOVERY = b"3gpp-sbi-discovery-"
 OCI = b"\x183gpp-sbi-oci"  # as a key of an Avro map
+NOTHING = (b"", b"\x00")
 LEARNED = (b"\x02\x12reference", b"\x02\x0aalias")  # supi_source as Avro
 BEARER = b"\x0cbearer"
 _OUT = cython.declare(Scratch, Scratch())
@@ -195,35 +196,29 @@ def _pass_on(
 @cython.cfunc
 @cython.exceptval(-1)
 def _is_corrected(request: Half | None, response: Half | None) -> cython.bint:
-    """Tell whether an answer names another subscriber, or lets go of him, than was learned before its request."""
-    asked: cython.int = _place(request, _SUPI_SOURCE)
-    if asked == ABSENT or response is None:
+    """Tell whether an answer names another subscriber than was learned before its request, or lets go of him."""
+    if _octets(request, _SUPI_SOURCE, True) not in LEARNED:
         return False
-    assert request is not None
-    if request.octets[_REQUEST.at[asked] : _REQUEST.at[asked + 1]] not in LEARNED:
-        return False
-    asked = _place(request, _SUPI)
-    told: cython.int = _place(response, _SUPI)
-    reference: cython.int = _place(response, _REFERENCE)
-    if asked == ABSENT or told == ABSENT or reference == ABSENT:
-        return False
-    if _is_null(response, told, False) and _is_null(response, reference, False):
-        return False
-    return (
-        request.octets[_REQUEST.at[asked] : _REQUEST.at[asked + 1]]
-        != response.octets[_RESPONSE.at[told] : _RESPONSE.at[told + 1]]
-    )
+    told: bytes = _octets(response, _SUPI, False)
+    is_told: cython.bint = told not in NOTHING or _octets(response, _REFERENCE, False) not in NOTHING
+    return is_told and told != _octets(request, _SUPI, True)
 
 
 @cython.cfunc
-@cython.exceptval(check=False)
+@cython.exceptval(-1)
 def _tells_failure(request: Half | None) -> cython.bint:
     """Tell whether a request reports a failure (TS 29.502, N2SmInfoType …_FAIL), whatever its answer then tells."""
-    place: cython.int = _place(request, _RESULT)
-    if place == ABSENT:
-        return False
-    assert request is not None
-    return request.octets[_REQUEST.at[place] : _REQUEST.at[place + 1]].endswith(b"_FAIL")
+    return _octets(request, _RESULT, True).endswith(b"_FAIL")
+
+
+@cython.cfunc
+def _octets(half: Half | None, i: cython.Py_ssize_t, is_request: cython.bint) -> bytes:
+    """Return field `i` as Avro, nothing where there is none."""
+    place: cython.int = _place(half, i)
+    if half is None or place == ABSENT:
+        return b""
+    at: Offsets = _REQUEST if is_request else _RESPONSE
+    return half.octets[at.at[place] : at.at[place + 1]]
 
 
 @cython.cfunc
@@ -289,23 +284,17 @@ def _goes_to_proxy(request: Half | None) -> cython.bint:
 @cython.exceptval(check=False)
 def _token(request: Half | None, i: cython.Py_ssize_t) -> cython.int:
     """Return what is known of a request's access token; that there is none only a block read whole proves."""
-    place: cython.int = _place(request, i)
-    if request is None or place == ABSENT:
-        return -1
-    if not _is_null(request, place, True):
-        return request.octets[_REQUEST.at[place] + 1 : _REQUEST.at[place + 1]] == BEARER
-    place = _place(request, _REQUEST_HEADER_STATE)
+    told: bytes = _octets(request, i, True)
+    if told not in NOTHING:
+        return told[1:] == BEARER
+    place: cython.int = ABSENT if not told else _place(request, _REQUEST_HEADER_STATE)
     return -1 if place == ABSENT or not _is_null(request, place, True) else 0  # its first symbol, exact, is written 0
 
 
 @cython.cfunc
 @cython.exceptval(-2)
 def _overload(half: Half | None, i: cython.Py_ssize_t, is_request: cython.bint) -> cython.int:
-    place: cython.int = _place(half, i)
-    if half is None or place == ABSENT or _is_null(half, place, is_request):  # a map without entries is one octet, 0
-        return -1
-    at: Offsets = _REQUEST if is_request else _RESPONSE
-    headers: bytes = half.octets[at.at[place] : at.at[place + 1]]
+    headers: bytes = _octets(half, i, is_request)
     return reduction_percent(headers) if OCI in headers else -1
 
 

@@ -118,6 +118,12 @@ def test_causes(document: object, cause: str | None, remote: bool) -> None:
         ({"authResult": "AUTH_SUCCESS"}, "AUTH_SUCCESS", False),  # of a UAV (TS 29.256)
         ({"authResult": "AUTH_FAIL"}, "AUTH_FAIL", True),
         ({"n2SmInfoType": "UE_CONTEXT_RESUME_RSP"}, "UE_CONTEXT_RESUME_RSP", False),  # an SMF's usual 200
+        ({"amfInstanceId": NF, "initialRegistrationInd": True}, "INITIAL_REGISTRATION", False),
+        ({"amfInstanceId": NF, "initialRegistrationInd": False}, "NO_INITIAL_REGISTRATION", False),
+        ({"amfInstanceId": NF, "initialRegistrationInd": "true"}, None, False),
+        ({"amfInstanceId": NF}, None, False),
+        ({"reason": "MOBI_REG", "accessType": "3GPP_ACCESS"}, "MOBI_REG", False),  # TransferReason (TS 29.518)
+        ({"reason": "because"}, None, False),
         ({"cause": "N1_MSG_NOT_TRANSFERRED"}, "N1_MSG_NOT_TRANSFERRED", True),
         ({"cause": "N2_MSG_NOT_TRANSFERRED"}, "N2_MSG_NOT_TRANSFERRED", True),
         ({"cause": "ATTEMPTING_TO_REACH_UE"}, "ATTEMPTING_TO_REACH_UE", False),

@@ -43,7 +43,7 @@ def test_hops_and_ends_are_one_arrow_with_what_the_proxy_took() -> None:
 
 
 def test_brackets_hold_their_arrows_and_overlapping_ones_stand_beside_each_other() -> None:
-    one = drawn("auth vector confirm uecm sdm create n1n2 setup")
+    one = drawn("auth vector confirm initial sdm create n1n2 setup")
     assert [(two.kind, two.first, two.last) for two in one.brackets] == [
         ("ue_initial_registration", 0, 4),
         ("authentication", 0, 2),
