@@ -69,6 +69,17 @@ def test_it_runs_on_a_server_and_leaves_all_as_it_was(tmp_path: Path) -> None:
         assert wrong.stderr.startswith("test-clickhouse: ClickHouse cannot be used: ")
 
 
+@pytest.mark.stack
+def test_the_form_of_a_cluster_holds_on_an_engine_of_one_shard() -> None:
+    """Of all files the quick ones that roll, correct and read back; `-p tests.one_shard` runs any."""
+    ends = "tests/test_migrate.py::test_every_stored_table_but_the_ledger_has_an_end_and_takes_it_once"
+    words = ["-q", "-p", "tests.one_shard", "-p", "no:cacheprovider", ends, "tests/test_rolled.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *words], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
 def asked(url: str, password: str, *words: str) -> subprocess.CompletedProcess[str]:
     said = {"CLICKHOUSE_USER": WRITER, "CLICKHOUSE_PASSWORD": password, "CLUSTER": ""}
     command = [sys.executable, "-m", "tests.on_clickhouse", url, *words]
