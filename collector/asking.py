@@ -4,7 +4,7 @@
 import cython
 
 from collector.callbacks import Callbacks
-from collector.catalogue import Catalogue
+from collector.catalogue import METHOD_NOT_IN_API, Catalogue
 from collector.inventory import DEREGISTERED, Inventory
 from collector.network_function import NRF_PROFILE, End, instance_in
 from collector.pseudonym import Pseudonyms
@@ -69,12 +69,14 @@ class Asking:
     def _find_callback(self, asked: Asked, target: RequestTarget, now_us: cython.longlong) -> None:
         """Look for a callback: by header, then learned URI, then the vendor's shape that stands already (SBI.md 4)."""
         segments = target.segments()
-        learned = self.callbacks.learned(asked.place, target.path(), segments, now_us)
+        method: str | None = asked.fields.method
+        is_of_api: cython.bint = asked.matched.match.operation_source == METHOD_NOT_IN_API  # a path that no NF makes up
+        learned = self.callbacks.learned(asked.place, target.path(), segments, method, now_us)
         if learned is not None:
             asked.matched = Matched(learned[0])
             asked.receiver = learned[1]
-        if asked.fields.callback is not None:
-            told = self.callbacks.by_header(asked.fields.callback, segments)
+        if asked.fields.callback is not None and not is_of_api:
+            told = self.callbacks.by_header(asked.fields.callback, segments, method)
             if told is not None and (told.operation is not None or learned is None):
                 asked.matched = Matched(told)
 

@@ -78,17 +78,18 @@ class Callbacks:
         every = [one for group in self._by_value.values() for one in group]
         return [one for one in every if name in (one.service_operation, one.callback)]
 
-    def by_header(self, value: str, segments: Sequence[str]) -> Match | None:
-        """Return what 3gpp-Sbi-Callback says; None if the catalogue has no such value."""
+    def by_header(self, value: str, segments: Sequence[str], method: str | None) -> Match | None:
+        """Return what 3gpp-Sbi-Callback says; None if the catalogue has no such value with that method."""
         found = self._headers.get(value)
         if found is None:
             found = self._by_value.get(value.partition(";")[0].strip().lower(), [])
             if len(self._headers) < CACHED:
                 self._headers[value] = found
-        if not found:
+        fitting = _of_method(found, method)
+        if not fitting:
             return None
         version = API_VERSION.search(value)
-        return _match(found, CALLBACK_HEADER, segments, f"v{version[1]}" if version else None)
+        return _match(fitting, CALLBACK_HEADER, segments, f"v{version[1]}" if version else None)
 
     def learn(
         self, parent: Match, method: str, callbacks: Sequence[Callback], receiver: str | None, now_us: int
@@ -104,23 +105,30 @@ class Callbacks:
                 self._learned.put(place, (tuple(found), receiver), now_us)
 
     def learned(
-        self, authority: str, path: str, segments: Sequence[str], now_us: int
+        self, authority: str, path: str, segments: Sequence[str], method: str | None, now_us: int
     ) -> tuple[Match, str | None] | None:
         """Return what a request to a learned URI is, or to one below it with a suffix, and the receiver's NF type."""
         above, _, last = path.rpartition("/")
         for uri, suffix in ((path, ""), (above, f"/{last}")):
             known = self._learned.get((authority, uri), now_us)
-            fitting = [one for one in known[0] if _suffix(one) == suffix] if known is not None else []
+            every = _of_method(known[0], method) if known is not None else ()
+            fitting = [one for one in every if _suffix(one) == suffix]
             if known is not None and fitting:
                 return _match(fitting, CALLBACK_LEARNED, segments, None), known[1]
         return None
 
-    def by_shape(self, segments: Sequence[str]) -> Match | None:
-        """Return what a path of a known core's own shape is, None if it is of none."""
+    def by_shape(self, segments: Sequence[str], method: str | None) -> Match | None:
+        """Return what a path of a known core's own shape is with a method, None if it is of none."""
         for shape, found in self._shapes.get((segments[0] if segments else "", len(segments)), ()):
             if all(a == "*" or a == b for a, b in zip(shape, segments, strict=True)):
-                return _match(found, VENDOR_SHAPE, segments, None) if found else None
+                fitting = _of_method(found, method)
+                return _match(fitting, VENDOR_SHAPE, segments, None) if fitting else None
         return None
+
+
+def _of_method(found: Sequence[Operation], method: str | None) -> Sequence[Operation]:
+    """Return those that have a method, all where it was not read: a path alone makes no callback (SBI.md 3.1)."""
+    return found if method is None else [one for one in found if one.method == method]
 
 
 def _match(found: Sequence[Operation], source: str, segments: Sequence[str], version: str | None) -> Match:

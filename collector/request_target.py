@@ -152,7 +152,8 @@ class RequestTargets:
         if matched is None:
             match = self._catalogue.known(method, target.plain)
             if match is None or match.operation is None:
-                match = self._callbacks.by_shape(target.segments()) or match or self._catalogue.unknown(target.plain)
+                shape = self._callbacks.by_shape(target.segments(), method)
+                match = shape or match or self._catalogue.unknown(target.plain)
             matched = Matched(match)
             if target.is_kept and len(asked) <= LONGEST_METHOD and len(target.matches) < MOST_METHODS:
                 target.matches[asked] = matched

@@ -192,7 +192,7 @@ def identifiers_of_headers(values: Mapping[str, str]) -> Identifiers:
             _take_ue_id(found, decoded(part.strip()), False)
     for name, value in values.items():
         if name.startswith(DISCOVERY):
-            _take_parameter(found, name.removeprefix(DISCOVERY), value)
+            _take_parameter(found, name.removeprefix(DISCOVERY), decoded(value))  # TS 29.500 5.2.3.1
     return identifiers(found)
 
 

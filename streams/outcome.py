@@ -77,6 +77,12 @@ class Asked:
 
 ANY = Asked()
 
+# Causes of a 404 that tell of something other than what was to go: the URI or the subscriber was wrong (TS 29.500
+# 5.2.7.2, TS 29.503, 29.512), which no clean-up explains.
+NOT_GONE = frozenset({
+    "RESOURCE_URI_STRUCTURE_NOT_FOUND", "USER_NOT_FOUND", "USER_UNKNOWN", "GROUP_IDENTIFIER_NOT_FOUND",
+})  # fmt: skip
+
 # Error statuses that are normal answers: (status, what must be so). Kept out of error ratios, per operation.
 BUSINESS: tuple[tuple[int, Asked], ...] = (
     (304, ANY),  # RFC 9110 15.4.5: a conditional request whose copy is still good
@@ -89,6 +95,8 @@ BUSINESS: tuple[tuple[int, Asked], ...] = (
 
 def is_business(status: int, asked: Asked) -> bool:
     """Tell whether `status` is a normal answer to what was asked."""
+    if status == 404 and asked.cause in NOT_GONE:
+        return False
     return any(status == one and _fits(asked, wanted) for one, wanted in BUSINESS)
 
 

@@ -230,11 +230,11 @@ def test_any_path_finds_something(method: str, path: str) -> None:
 def test_each_value_of_the_callback_header_is_known() -> None:
     for one in operations():
         if one.callback is not None:
-            match = CALLBACKS.by_header(one.callback.upper() + "; apiversion=4", ("n",))
+            match = CALLBACKS.by_header(one.callback.upper() + "; apiversion=4", ("n",), None)
             assert match is not None
             assert (match.service, match.api_version, match.operation_source) == (one.service, "v4", "callback_header")
             assert match.is_callback
-    assert CALLBACKS.by_header("Nobody_Knows_This", ("n",)) is None
+    assert CALLBACKS.by_header("Nobody_Knows_This", ("n",), None) is None
 
 
 def test_a_callback_uri_is_learned_with_its_suffixes() -> None:
@@ -246,12 +246,26 @@ def test_a_callback_uri_is_learned_with_its_suffixes() -> None:
         ("/any/thing/7/update", "Npcf_SMPolicyControl_UpdateNotify"),
         ("/any/thing/7/terminate", "Npcf_SMPolicyControl_UpdateNotify(terminate)"),
     ):
-        found = callbacks.learned("smf1:8080", path, segments_of(path), 6)
+        found = callbacks.learned("smf1:8080", path, segments_of(path), "POST", 6)
         assert found is not None
         assert (found[0].operation, found[0].operation_source, found[1]) == (operation, "callback_learned", "SMF")
     for authority, path in (("smf2:8080", "/any/thing/7/update"), ("smf1:8080", "/any/thing/8/update")):
-        assert callbacks.learned(authority, path, segments_of(path), 6) is None
-    assert callbacks.learned("smf1:8080", "/any/thing/7/update", ("update",), 3 * 86_400_000_000) is None
+        assert callbacks.learned(authority, path, segments_of(path), "POST", 6) is None
+    assert callbacks.learned("smf1:8080", "/any/thing/7/update", ("update",), "POST", 3 * 86_400_000_000) is None
+
+
+def test_a_callback_has_its_method() -> None:
+    """SBI.md 3.1: a wrong method is said to be one, not taken for the operation."""
+    callbacks = Callbacks()
+    where = Callback("notificationUri", "http://smf1:8080/any/thing/7")
+    callbacks.learn(find("POST", "/npcf-smpolicycontrol/v1/sm-policies"), "POST", [where], "SMF", 5)
+    path, update = "/nnrf-nfm/v1/nf-status-notify", "/any/thing/7/update"
+    for method in ("GET", "DELETE", "post"):
+        assert callbacks.by_shape(segments_of(path), method) is None
+        assert callbacks.learned("smf1:8080", update, segments_of(update), method, 6) is None
+        assert callbacks.by_header("Nudm_SDM_Notification", ("n",), method) is None
+    assert callbacks.by_header("Nudm_SDM_Notification", ("n",), "POST") is not None
+    assert callbacks.by_shape(segments_of(path), None) is not None  # it was not read
 
 
 def test_what_is_no_callback_of_its_request_is_not_learned() -> None:
@@ -260,7 +274,7 @@ def test_what_is_no_callback_of_its_request_is_not_learned() -> None:
     callbacks.learn(
         find("POST", "/npcf-smpolicycontrol/v1/sm-policies"), "POST", [Callback("notificationUri", "urn:x")], None, 1
     )
-    assert callbacks.learned("x:1", "/y", ("y",), 2) is None
+    assert callbacks.learned("x:1", "/y", ("y",), "POST", 2) is None
 
 
 @pytest.mark.parametrize(
@@ -272,7 +286,7 @@ def test_what_is_no_callback_of_its_request_is_not_learned() -> None:
     ],
 )
 def test_shapes_of_known_cores(path: str, operation: str, source_nf: str) -> None:
-    match = CALLBACKS.by_shape(segments_of(path))
+    match = CALLBACKS.by_shape(segments_of(path), "POST")
     assert match is not None
     assert (match.operation, match.producer_nf, match.operation_source) == (operation, source_nf, "vendor_shape")
-    assert CALLBACKS.by_shape(segments_of(path + "/more")) is None
+    assert CALLBACKS.by_shape(segments_of(path + "/more"), "POST") is None

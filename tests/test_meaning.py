@@ -16,7 +16,7 @@ from collector.meaning import Meaning
 from collector.message import Half, HeaderState
 from collector.pseudonym import Pseudonyms
 from tests import tshark
-from tests.meant import ENDS, events, finished, plain, request, response, told
+from tests.meant import ENDS, Headers, events, finished, plain, request, response, told
 from tests.messages import messages
 
 SUITE = tshark.CAPTURES / "open5gs-suite-scp.pcapng"
@@ -339,6 +339,25 @@ BODIES = st.binary(max_size=60) | st.recursive(
     ),
     max_leaves=9,
 ).map(lambda value: json.dumps(value).encode())
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "named", "operation", "source", "consumer"),
+    [
+        ("POST", "/nnrf-nfm/v1/nf-status-notify", None, "Nnrf_NFManagement_NFStatusNotify", "vendor_shape", "NRF"),
+        ("DELETE", "/nnrf-nfm/v1/nf-status-notify", None, None, "unknown_resource", None),
+        ("GET", "/namf-callback/v1/imsi-00101/dereg-notify", None, None, "unknown_resource", None),
+        ("POST", "/any/where", "Nudm_SDM_Notification", "Nudm_SDM_Notification", "callback_header", "UDM"),
+        ("GET", "/any/where", "Nudm_SDM_Notification", None, "unknown_resource", None),
+        ("POST", "/nudm-sdm/v2/imsi-00101/am-data", "Nudm_SDM_Notification", None, "method_not_in_api", None),
+    ],
+)
+def test_a_callback_has_its_method_and_no_path_of_an_api(
+    method: str, path: str, named: str | None, operation: str | None, source: str, consumer: str | None
+) -> None:
+    more: Headers = [] if named is None else [(b"3gpp-sbi-callback", named.encode())]
+    event = told(plain(), request(method, path, more))
+    assert (event["operation"], event["operation_source"], event["consumer_nf"]) == (operation, source, consumer)
 
 
 @given(st.lists(st.tuples(st.booleans(), FIELDS, BODIES, st.integers(1, 5)), max_size=6))

@@ -269,6 +269,24 @@ def test_a_session_that_the_body_says_again_stays_bound() -> None:
     assert talk("POST", f"http://smf1:80{PATH}/7/modify", '{"pduSessionId":5}')[:2] == (SUPI, "reference")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("snssais", "%5B%7B%22sst%22%3A1%2C%22sd%22%3A%2200000a%22%7D%5D", Identifiers(snssai="1-00000a")),
+        ("snssais", '[{"sst":1}]', Identifiers(snssai="1")),
+        ("supi", "nai-a%40b.c", Identifiers(supi="nai-a@b.c")),
+        ("gpsi", "extid-a%40b.c", Identifiers(gpsi="extid-a@b.c")),
+        ("target-plmn-list", "%5B%7B%22mcc%22%3A%22999%22%2C%22mnc%22%3A%2270%22%7D%5D", Identifiers(plmn="99970")),
+        ("guami", "%7B%22plmnId%22:%7B%22mcc%22:%22999%22,%22mnc%22:%2270%22%7D,%22amfId%22:%22020040%22%7D",
+         Identifiers(guami="99970-020040")),
+        ("dnn", "a%2Db.mnc070.mcc999.gprs", Identifiers(dnn="a-b")),
+    ],
+)  # fmt: skip
+def test_discovery_headers_are_percent_encoded(name: str, value: str, said: Identifiers) -> None:
+    """Values outside the token characters are (TS 29.500 5.2.3.1): what they say is the same either way."""
+    assert identifiers_of_headers({f"3gpp-sbi-discovery-{name}": value}) == said
+
+
 def test_what_names_nobody_is_not_called_unresolved() -> None:
     assert Talk()("GET", "http://nrf:80/nnrf-disc/v1/nf-instances?target-nf-type=SMF") == (None, None, None)
 
