@@ -121,7 +121,10 @@ def merge(client: Client) -> None:
 
 
 @pytest.mark.stack
-def test_a_late_end_of_an_exchange_rolls_the_slot_of_its_other_end_too() -> None:
+def test_a_late_end_of_an_exchange_rolls_the_slot_of_its_other_end_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rollup, "OVERLAP_MS", 0)  # else what was rolled just now is rolled again anyway
     seen = POOL[0] | {"vantage": "client", "node": "n2", "request_us": START + SLOT_US - 300}
     client = rolled([seen])
     server = seen | {"vantage": "server", "node": "n1", "request_us": START + SLOT_US + 100}
@@ -132,7 +135,10 @@ def test_a_late_end_of_an_exchange_rolls_the_slot_of_its_other_end_too() -> None
 
 
 @pytest.mark.stack
-def test_a_request_sent_again_is_told_in_the_slot_of_the_second() -> None:
+def test_a_request_sent_again_is_told_in_the_slot_of_the_second(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(rollup, "OVERLAP_MS", 0)  # else what was rolled just now is rolled again anyway
     bound = START + SLOT_US
     key = {"request_key": "again", "response_end_us": None}
     first, second = (late(n, **key, request_us=bound + at) for n, at in ((0, -10_000_000), (1, 10_000_000)))
