@@ -1,7 +1,7 @@
 """One procedure while it runs: its steps so far, whether it is finished, and what became of it."""
 
-from collections.abc import Iterator
 from enum import Enum
+from functools import cached_property
 
 import msgspec
 
@@ -31,8 +31,11 @@ class Closed(Enum):
     EDGE = 2  # the capture ended, or it had to go
 
 
-class Instance(msgspec.Struct):
-    """A procedure; `steps`: (step, request) by logical request, in the order they came."""
+class Instance(msgspec.Struct, dict=True):
+    """A procedure; `steps`: (step, request) by logical request, in the order they came.
+
+    What follows from its steps is asked for more often than they change: it is kept until they do.
+    """
 
     kind: str
     begun_by: str
@@ -90,10 +93,11 @@ class Instance(msgspec.Struct):
             self.left_out += 1
         else:
             self.steps[seen.logical] = step, seen
+            self.__dict__.clear()
 
     def is_good(self, step: str) -> bool:
         """Tell whether a step went well: for each PDU session that it was tried for, at last, and was to be."""
-        if not all(any(self.went_well(step, seen) for seen in group) for group in self._groups(step)):
+        if not all(any(self.went_well(step, seen) for seen in group) for group in self._attempts.get(step, ())):
             return False
         told = {seen.pdu_session_id for name, seen in self.steps.values() if name == step}
         led_to = self.definition.steps[step].follows
@@ -104,41 +108,44 @@ class Instance(msgspec.Struct):
 
     def _kept(self, led_to: str, step: str) -> set[int | None]:
         """Return the PDU sessions for which `led_to` went well, without those that failed on the way to `step`."""
-        lost = {seen.pdu_session_id for name, seen in self.failures() if name != step}
+        lost = {seen.pdu_session_id for name, seen in self.failures if name != step}
         done = {
             seen.pdu_session_id for name, seen in self.steps.values() if name == led_to and self.went_well(name, seen)
         }
         return done - lost
 
+    @cached_property
     def failures(self) -> list[tuple[str, Seen]]:
-        """Return the failed requests for which no other attempt of the step did it, the first to fail first."""
+        """The failed requests for which no other attempt of the step did it, the first to fail first."""
         found = [
             (step, seen)
-            for step in {step for step, _ in self.steps.values()}
-            for group in self._groups(step)
+            for step, groups in self._attempts.items()
+            for group in groups
             if not any(self.went_well(step, seen) for seen in group)
             for seen in group
             if not seen.is_unknown
         ]
         return sorted(found, key=lambda one: (one[1].end_us, one[1].request_us, one[0]))
 
+    @cached_property
     def is_complete(self) -> bool:
-        """Tell whether all that was needed went well."""
+        """Whether all that was needed went well."""
         return all(any(self.is_good(step) for step in need) for need in self.definition.begins[self.begun_by])
 
+    @cached_property
     def due_us(self) -> int:
-        """Return when it is over if nothing more comes."""
+        """When it is over if nothing more comes."""
         kind = self.definition
-        failures = self.failures()
+        failures = self.failures
         final = bool(failures) and not all(seen.may_be_retried for _, seen in failures)
-        return self.last_us + (kind.settle_us if final or self.is_complete() else kind.guard_us)
+        return self.last_us + (kind.settle_us if final or self.is_complete else kind.guard_us)
 
     def outcome(self, closed: Closed) -> Outcome:
         """Return what became of it."""
-        failures = self.failures()
+        failures = self.failures
         if self.definition.key is Key.REQUEST and self.first.is_redirect:
             return Outcome.SUPERSEDED  # to be asked elsewhere; what becomes of that is a procedure of its own
-        if self.is_complete():
+        if self.is_complete:
             return Outcome.PARTIAL if failures else Outcome.SUCCESS
         if failures:
             return Outcome.FAILED
@@ -146,14 +153,14 @@ class Instance(msgspec.Struct):
             return Outcome.INCOMPLETE
         return Outcome.SUPERSEDED if closed is Closed.ANEW else Outcome.ABANDONED
 
-    def _groups(self, step: str) -> Iterator[list[Seen]]:
-        """Yield the attempts of a step, those for one PDU session (and resource, where each counts) together."""
-        is_each = self.definition.steps[step].is_each
-        groups: dict[tuple[int | None, str | None], list[Seen]] = {}
-        for name, seen in self.steps.values():
-            if name == step:
-                groups.setdefault((seen.pdu_session_id, _what(seen) if is_each else None), []).append(seen)
-        yield from groups.values()
+    @cached_property
+    def _attempts(self) -> dict[str, list[list[Seen]]]:
+        """The requests by step, those for one PDU session (and resource, where each counts) together."""
+        found: dict[str, dict[tuple[int | None, str | None], list[Seen]]] = {}
+        for step, seen in self.steps.values():
+            what = _what(seen) if self.definition.steps[step].is_each else None
+            found.setdefault(step, {}).setdefault((seen.pdu_session_id, what), []).append(seen)
+        return {step: list(groups.values()) for step, groups in found.items()}
 
     def went_well(self, step: str, seen: Seen) -> bool:
         """Tell whether a request did what its step is for."""

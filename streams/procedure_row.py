@@ -69,7 +69,7 @@ def _known(requests: list[Any], name: str) -> object:
 
 
 def _failure(ended: Ended) -> dict[str, Any]:
-    failures = ended.instance.failures() if ended.outcome in (Outcome.FAILED, Outcome.PARTIAL) else []
+    failures = ended.instance.failures if ended.outcome in (Outcome.FAILED, Outcome.PARTIAL) else []
     step, seen = failures[0] if failures else (None, None)
     fails = ended.instance.definition.steps[step].fails if step else frozenset()
     verdict = seen.result if seen and seen.result and (seen.result in fails or is_failure(seen.result)) else None

@@ -47,8 +47,8 @@ class Timeline(msgspec.Struct):
     @property
     def next_us(self) -> int:
         """When the next procedure is over if nothing more comes."""
-        late = [one.due_us() + LONGEST_DEADLINE_US for one in self.given_up]
-        return min([one.due_us() for one in self.open] + late)
+        late = [one.due_us + LONGEST_DEADLINE_US for one in self.given_up]
+        return min([one.due_us for one in self.open] + late)
 
     def keep_defined(self) -> None:
         """Let go of procedures that a changed procedures.yaml no longer defines as they were begun."""
@@ -81,7 +81,7 @@ class Timeline(msgspec.Struct):
 
     def close_due(self, now_us: int, closed: Closed) -> list[Ended]:
         """Close what is over by `now_us`."""
-        due = sorted((one.due_us(), one.kind, place) for place, one in enumerate(self.open) if one.due_us() <= now_us)
+        due = sorted((one.due_us, one.kind, place) for place, one in enumerate(self.open) if one.due_us <= now_us)
         ended: list[Ended] = []
         for one in [self.open[place] for _, _, place in due]:
             if one.outcome(closed) is Outcome.ABANDONED:
@@ -93,7 +93,7 @@ class Timeline(msgspec.Struct):
 
     def _close_given_up(self, now_us: int) -> list[Ended]:
         """Close what was given up so long before `now_us` that nothing of it can still be waited for."""
-        over = [one for one in self.given_up if one.due_us() + LONGEST_DEADLINE_US <= now_us]
+        over = [one for one in self.given_up if one.due_us + LONGEST_DEADLINE_US <= now_us]
         return [ended for one in over for ended in self.close(one, Closed.OVER)]
 
     def _close_ended_by(self, seen: Seen) -> list[Ended]:
@@ -132,12 +132,12 @@ class Timeline(msgspec.Struct):
             if instance_or_none is not None:
                 yield from self.close(instance_or_none, Closed.ANEW)
             instance_or_none = self._begin(kind, step, seen)
-        if instance_or_none is not None and not (step.is_failure and instance_or_none.is_complete()):
+        if instance_or_none is not None and not (step.is_failure and instance_or_none.is_complete):
             instance_or_none.take(step.name, seen)
 
     def _given_up(self, kind: Kind, seen: Seen) -> Instance | None:
         """Return the procedure given up that a request belongs to which began in its time and was told after it."""
-        found = [one for one in self.given_up if one.begin_us <= seen.request_us <= one.due_us()]
+        found = [one for one in self.given_up if one.begin_us <= seen.request_us <= one.due_us]
         return _own(found, kind, seen)
 
     def _open(self, kind: Kind, seen: Seen) -> Instance | None:
@@ -196,8 +196,8 @@ def _begins(kind: Kind, instance: Instance | None, step: str, seen: Seen) -> boo
     before = [one for name, one in instance.steps.values() if name == step and one.pdu_session_id == session]
     if step == instance.begun_by:
         if not before:  # another PDU session of the same subscriber
-            return instance.is_complete()
+            return instance.is_complete
         return before[-1].is_good or not before[-1].may_be_retried
     if kind.is_ordered and kind.rank(step) < kind.rank(instance.begun_by):
         return True
-    return bool(before) and instance.is_complete()
+    return bool(before) and instance.is_complete

@@ -204,8 +204,8 @@ class Procedures:
 
     def _close_all(self, timeline: Timeline) -> list[Ended]:
         ended: list[Ended] = []
-        for one in sorted([*timeline.given_up, *timeline.open], key=lambda one: (one.due_us(), one.kind)):
-            is_at_edge = self._is_at_edge(one.first, one.due_us())
+        for one in sorted([*timeline.given_up, *timeline.open], key=lambda one: (one.due_us, one.kind)):
+            is_at_edge = self._is_at_edge(one.first, one.due_us)
             ended += timeline.close(one, Closed.EDGE if is_at_edge else Closed.OVER)
         return ended
 
