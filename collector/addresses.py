@@ -14,9 +14,10 @@ _PLACED = re.compile(
     rf"|(?P<step>(?:^|[^/:])/)(?P<segment>{_IPV4}|{_IPV6})(?=[/?#]|:[0-9]|$)",
     re.IGNORECASE,
 )
-# Wherever in a sentence, a filter (TS 29.212 5.4.2: permit out 17 from …) or beside a port, not behind `http://`.
+# Wherever in a sentence, a filter (TS 29.212 5.4.2: permit out 17 from …) or beside a port; not behind `http://`, nor
+# behind what is percent-encoded, which is looked into before.
 _SAID = re.compile(
-    rf"(?<!//)(?:(?<![0-9.v]){_IPV4}(?:/[0-9]{{1,2}})?(?!\.?[0-9])"
+    rf"(?<!//)(?<!%[0-9a-f]{{2}})(?:(?<![0-9.v]){_IPV4}(?:/[0-9]{{1,2}})?(?!\.?[0-9])"
     r"|(?<!//\[)(?<![0-9a-z:.])(?=[0-9a-f]{0,4}:[0-9a-f.]*:)[0-9a-f:.]{2,45}(?:/[0-9]{1,3})?)",
     re.IGNORECASE,
 )

@@ -14,7 +14,7 @@ LONG = 13  # digits that count whatever stands beside them
 LONG_ENOUGH = 10  # digits that count where no fraction, no UUID and no letter is beside them
 UUID_TAIL = 12
 # What tells whose the digits behind it are: a word, its plural, a list (sbi_identifiers.csv: places of UE ids).
-_MARKS = "\"' _#/=:(["
+_MARKS = "\\\"' _#/=:(["
 _GLUED = ("imsi", "msisdn", "imeisv", "imei", "supi", "gpsi", "pei")
 _SINGLE = (*_GLUED, "suci", "ueid", "ue-id", "subscriberidentifier", "phone")
 _WHOM = tuple(map("".join, product(_SINGLE, ("", "s"), ("", "list", "-list", "_list"))))

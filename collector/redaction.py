@@ -138,8 +138,12 @@ class Redaction:
         value = without_numbers(value, self._pseudonyms.key_id, self._of)
         if value.count("-") > 4 or value.count(":") > 4:
             value = HARDWARE.sub(self._replaced, value)
-        if ("=" in value or "/" in value or '"' in value) and may_hold_address(value):
-            value = without_placed(value, self._of)
+        if may_hold_address(value):
+            if "=" in value or "/" in value or '"' in value:
+                value = without_placed(value, self._of)
+            if "?" in value:  # a filter may stand in a query
+                path, _, query = value.partition("?")
+                value = f"{path}?{without_said(query, self._of)}"
         return without_encoded(value) if len(value) >= SHORTEST_RUN else value
 
     def _encoded(self, found: re.Match[str]) -> str:
@@ -157,6 +161,8 @@ class Redaction:
             return REMOVED
         hidden = self._plain(before + plain)
         hidden = hidden.removeprefix(before) if hidden.startswith(before) else self._plain(plain)
+        if before.endswith("=") and may_hold_address(hidden) and not self._pseudonyms.plain:
+            hidden = without_said(hidden, self._of)
         if hidden == plain:
             return token
         for _ in range(rounds):

@@ -24,7 +24,8 @@ QUOTE = cython.declare(cython.int, 20)
 EQUALS = cython.declare(cython.int, 21)
 HYPHEN = cython.declare(cython.int, 22)
 PLUS = cython.declare(cython.int, 23)
-SUSPECT = cython.declare(cython.int, 24)  # percent-encoding and addresses of mail need a closer look
+QUERY = cython.declare(cython.int, 24)
+SUSPECT = cython.declare(cython.int, 25)  # percent-encoding and addresses of mail need a closer look
 
 # What tells a word by its last three letters: imsi- suci- gci- 5g-guti- msisdn- mac- eui- nai- gli- extid- impi- impu-
 # and sip: sips: tel: and token= secret= assertion= password= mac= addr= address= addr48=, before a digit imsi msisdn
@@ -51,7 +52,7 @@ def _kind(octet: int) -> int:
         if letter.isupper():
             return CAPITAL
         return SMALL_HEX if letter <= "f" else SMALL
-    marks = {".": DOT, ":": COLON, "/": SLASH, '"': QUOTE, "'": QUOTE, "=": EQUALS, "-": HYPHEN, "+": PLUS}
+    marks = {".": DOT, ":": COLON, "/": SLASH, '"': QUOTE, "'": QUOTE, "=": EQUALS, "-": HYPHEN, "+": PLUS, "?": QUERY}
     return SUSPECT if letter in "%@" else marks.get(letter, OTHER)
 
 
@@ -123,6 +124,8 @@ def _looks_like_a_name(p: cython.p_const_uchar, end: cython.Py_ssize_t) -> cytho
                     return True
             elif kind == QUOTE or kind == EQUALS:
                 before_address = before_address or p[at + 1] == 58 or _KINDS[p[at + 1]] != SMALL
+            elif kind == QUERY:
+                before_address = True
             elif kind == SUSPECT or (kind == PLUS and _KINDS[p[at + 1]] == DIGIT):
                 return True
         last = (last << 5 | p[at] & 31) & 32_767

@@ -18,7 +18,8 @@ PIECES = (
     "/10.45.0.99/", "2001:db8::1", "::", "aW1zaS0wMDEwMTk4NzY1NDMyMTA=", "696d73692d303031303139383736353433323130",
     "smpolicycontrol", "/", "=", '"', "'", "?", "&", "-", ".", ":", ";", "a", "Z", "nudm-sdm", "v2", "supi", "http",
     "00-11-22-33-44-55", "00:11:22:33:44:55", "+491701234567", "+49 170 1", "+", ",", "imsi", "msisdn", "pei", "supis",
-    "gpsi-list", "macAddr48", "001122334455", "[", "20893000000000134", "v1.2.3.4", "5f", "id-translation-result",
+    "gpsi-list", "macAddr48", "001122334455", "[", "20893000000000134", "v1.2.3.4", "5f",
+    "from+10.45.0.2+to", "id-translation-result",
     "ſ", "K", "é", "imsi-99970-k1-jpzpjfwdymhd2htzqskwb2qyii", "imsi-12345-k1-", "~",
 )  # fmt: skip
 
