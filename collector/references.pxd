@@ -41,6 +41,7 @@ cdef class References:
     cdef Subject _unresolved(self, str authority, Resource resource, Identifiers every, Identifiers said)
     cdef Subject _completed(self, long long now_us, Awaited awaited, Identifiers headers, BodyFacts body)
     cdef Subject _corrected(self, long long now_us, Awaited awaited, Identifiers headers, Identifiers answered)
+    cdef void _restate(self, long long now_us, str authority, Resource resource, Identifiers every)
     cdef void _bind_anew(self, long long now_us, Awaited awaited, Identifiers every)
     cdef str _alias(self, Identifiers every, long long now_us)
     cdef Identifiers _bound(self, str authority, Resource resource, Identifiers said, long long now_us)

@@ -199,10 +199,10 @@ class References:
             return self._referred(now_us, authority, resource, every)
         if own.supi is not None:
             return subject_of(every, every, PATH, None)
-        if body.supi is not None:
-            return subject_of(every, every, BODY, None)
-        if headers.supi is not None:
-            return subject_of(every, every, HEADER, None)
+        if body.supi is not None or headers.supi is not None:
+            if resource.standing is not None:
+                self._restate(now_us, authority, resource, every)
+            return subject_of(every, every, HEADER if body.supi is None else BODY, None)
         supi = self._alias(every, now_us)
         if supi is not None:
             return subject_of(both(Identifiers(supi=supi), every), every, ALIAS, None)
@@ -266,6 +266,16 @@ class References:
         if every.supi is not None:
             return subject_of(every, asked.said, HEADER if answered.supi is None else BODY, None)
         return self._unresolved(awaited.authority, awaited.resource, every, asked.said)  # of another session, whosever
+
+    def _restate(self, now_us: cython.longlong, authority: str, resource: Resource, every: Identifiers) -> None:
+        """Let a place that a request names with another subscriber or session than bound stand for that one."""
+        for path in resource.above:
+            bound: Bound | None = self._places.get((authority, path), now_us)
+            if bound is not None:
+                other: cython.bint = bound.identifiers.supi is not None and bound.identifiers.supi != every.supi
+                if other or is_other(every, bound.identifiers):
+                    self._places.put((authority, path), Bound(_lasting(every)), now_us)
+                return
 
     def _bind_anew(self, now_us: cython.longlong, awaited: Awaited, every: Identifiers) -> None:
         """Let the place that bound a request, its own or the nearest above, stand for whom `every` names."""

@@ -263,6 +263,14 @@ def test_a_session_that_the_body_contradicts_is_bound_no_longer(asked: str, answ
     assert talk("POST", f"http://smf1:80{PATH}/7/modify") == (None, None, f"smf1:80{PATH}/7")
 
 
+def test_a_request_that_names_its_subscriber_binds_its_resource_anew() -> None:
+    talk = Talk()
+    created(talk)
+    assert talk("POST", f"http://smf1:80{PATH}/7/modify", OF_OTHER)[:2] == (OTHER, "body")
+    after = talk.references.request(("c", 1), 9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify")
+    assert (after.identifiers, after.source) == (Identifiers(supi=OTHER), "reference")
+
+
 def test_a_session_that_the_body_says_again_stays_bound() -> None:
     talk = Talk()
     created(talk)
