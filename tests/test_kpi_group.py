@@ -77,8 +77,8 @@ def test_in_any_order_the_same_sight_counts(
                 wanted[key, view.node, view.vantage] += one.requests
     assert +recorder.rows == +wanted
     assert min(recorder.rows.values()) >= 0 and min(recorder.beside.values(), default=0) >= 0
-    servers = sum(many for (_, _, vantage), many in recorder.rows.items() if vantage == "server")
-    assert servers or not +recorder.beside  # client durations stand beside a server end that counts
+    counts_servers = any(vantage == "server" for _, _, vantage in recorder.rows)
+    assert counts_servers or not +recorder.beside  # client durations stand beside a server end that counts
 
 
 @settings(max_examples=200, deadline=None)

@@ -18,14 +18,16 @@ from schemas.fields import document
 from schemas.kafka import client_settings
 from schemas.kafka_bounds import bounds
 from schemas.plain import without_logical_types
+from streams.kpi_windows import WIDTHS_S
 from tests import tshark
 from tests.broker import broker
 from tests.kpis import KEY, KPI, Row, check, counted, read
+from tests.local_stack import until
 from tests.reading import bodies
 
 pytestmark = [pytest.mark.stack, pytest.mark.slow]
 BATCH = fastavro.parse_schema(without_logical_types(document("sbi_transaction_batch")))
-PARTITIONS = 2
+PARTITIONS, EXCHANGES = 2, 4_636
 ROOT = Path(__file__).parent.parent
 
 
@@ -40,6 +42,24 @@ def settled(bootstrap: str, topics: tuple[str, ...], within_s: float = 90) -> No
             last, since = total, time.monotonic()
         time.sleep(0.3)
     reader.close()
+
+
+def kpis_of(bootstrap: str) -> dict[tuple[Any, ...], Row]:
+    """Return the last version of each KPI in the topic."""
+    latest: dict[tuple[Any, ...], Row] = {}
+    for body in bodies(bootstrap, "sbi.kpis", PARTITIONS):
+        row = read(KPI, body)
+        place = row["window_s"], row["window_start_us"], *(row[name] for name in KEY)
+        if row["version"] >= latest.get(place, row)["version"]:
+            latest[place] = row
+    return latest
+
+
+def whole(kpis: dict[tuple[Any, ...], Row]) -> bool:
+    """Tell whether windows of each length count every request."""
+    return all(
+        sum(row["requests"] for row in kpis.values() if row["window_s"] == width_s) == EXCHANGES for width_s in WIDTHS_S
+    )
 
 
 def test_every_kpi_in_the_topic_equals_a_slow_count(tmp_path: Path) -> None:
@@ -69,6 +89,7 @@ def test_every_kpi_in_the_topic_equals_a_slow_count(tmp_path: Path) -> None:
                 worker.send_signal(signal.SIGKILL)
                 worker.wait(10)
                 workers[stage] = run("streams", "--instance", stage, "--stage", stage)
+            until(lambda: whole(kpis_of(kafka.bootstrap)), 150)  # who was killed is waited for by its group
             settled(kafka.bootstrap, ("sbi.transactions", "sbi.kpis"))
         finally:
             for worker in workers.values():
@@ -79,11 +100,6 @@ def test_every_kpi_in_the_topic_equals_a_slow_count(tmp_path: Path) -> None:
         for row in (row for one in batches for row in one["transactions"]):
             if row["version"] >= told.get(row["transaction_id"], row)["version"]:
                 told[row["transaction_id"]] = row
-        latest: dict[tuple[Any, ...], Row] = {}
-        for body in bodies(kafka.bootstrap, "sbi.kpis", PARTITIONS):
-            row = read(KPI, body)
-            place = row["window_s"], row["window_start_us"], *(row[name] for name in KEY)
-            if row["version"] >= latest.get(place, row)["version"]:
-                latest[place] = row
-    assert len(told) == 4_636
+        latest = kpis_of(kafka.bootstrap)
+    assert len(told) == EXCHANGES
     check(latest, counted(told.values()))
