@@ -15,6 +15,7 @@ from tests.live_peers import WHOLE, WITH_GAPS, Case, Recorder, Sent, connected, 
 pytestmark = LIVE
 HOOKS = ("sock", "fexit", "kprobe", "syscall")
 AGENT = replace(Collector(), ring_bytes=16_777_216)
+TRIES = 3
 
 
 @pytest.fixture(params=HOOKS, scope="module")
@@ -29,14 +30,21 @@ def hook(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture(scope="module")
 def taken(hook: str) -> tuple[Recorder, dict[str, tuple[int, Sent]]]:
-    """Run every case under one agent; return what it recorded, and by case the server's port and what was sent."""
-    recorder = Recorder()
-    done: dict[str, tuple[int, Sent]] = {}
-    probes = loaded(replace(AGENT, hook=hook))
-    with observed(KernelSource(probes.window(), AGENT.consume_ms, detach=probes.close), recorder):
-        for case in (*WHOLE, *WITH_GAPS):
-            done[case.__name__] = played(case, socket.AF_INET)
-        done["ipv6"] = played(WHOLE[0], socket.AF_INET6)
+    """Run every case under one agent; return what it recorded, and by case the server's port and what was sent.
+
+    A machine so busy that the ring ran full meanwhile, which is counted, is asked again.
+    """
+    for _ in range(TRIES):
+        recorder, done = Recorder(), {}
+        probes = loaded(replace(AGENT, hook=hook))
+        with observed(KernelSource(probes.window(), AGENT.consume_ms, detach=probes.close), recorder):
+            for case in (*WHOLE, *WITH_GAPS):
+                done[case.__name__] = played(case, socket.AF_INET)
+            done["ipv6"] = played(WHOLE[0], socket.AF_INET6)
+        lost = {name: count for name, count in recorder.counters.by_reason.items() if "full" in name and count}
+        if not lost:
+            break
+        print(f"hook {hook} lost {lost}")
     return recorder, done
 
 
@@ -51,6 +59,14 @@ def with_gaps(whole: bytes, gaps: tuple[tuple[int, int], ...]) -> bytes:
     return whole
 
 
+def difference(got: bytearray, wanted: bytes) -> str:
+    """Return where two texts differ first, in few words: pytest compares megabytes for minutes."""
+    if got == wanted:
+        return ""
+    first = next((at for at, pair in enumerate(zip(got, wanted, strict=False)) if pair[0] != pair[1]), len(wanted))
+    return f"{len(got)} bytes instead of {len(wanted)}, others from {first} on: {bytes(got[first : first + 20])!r}"
+
+
 @pytest.mark.parametrize("case", [*(case.__name__ for case in (*WHOLE, *WITH_GAPS)), "ipv6"])
 def test_what_was_sent_is_what_was_captured_at_both_ends(
     taken: tuple[Recorder, dict[str, tuple[int, Sent]]], case: str
@@ -60,10 +76,10 @@ def test_what_was_sent_is_what_was_captured_at_both_ends(
     client, server = recorder.of(port, Vantage.CLIENT), recorder.of(port, Vantage.SERVER)
     assert client.from_start
     assert server.from_start
-    assert bytes(client.text[True]) == with_gaps(sent.to_server, sent.sent_gaps)
-    assert bytes(server.text[True]) == with_gaps(sent.to_server, sent.received_gaps)
-    assert bytes(server.text[False]) == sent.to_client
-    assert bytes(client.text[False]) == (sent.to_client if sent.is_answer_read else b"")
+    assert not difference(client.text[True], with_gaps(sent.to_server, sent.sent_gaps))
+    assert not difference(server.text[True], with_gaps(sent.to_server, sent.received_gaps))
+    assert not difference(server.text[False], sent.to_client)
+    assert not difference(client.text[False], sent.to_client if sent.is_answer_read else b"")
     if sent.is_answer_read:  # else unread bytes are waited for
         assert client.is_closed
         assert server.is_closed
