@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.fields import document
+from streams.batch_reader import BatchReader
 from streams.kpi_counts import NO_MAXIMUM, Counts
 from streams.kpi_row import Key
 from streams.outcome import Outcome
-from streams.records import Cursor, Plan, plan
-from streams.reframe import Malformed
 
 COUNTERS = (
     *(outcome.name.lower() for outcome in Outcome),
@@ -82,22 +81,15 @@ class Batch:
 
 
 class DeltaReader:
-    """Keeps the plans of the writers' schemas."""
+    """Reads messages of sbi.kpi-deltas."""
 
     def __init__(self) -> None:
-        self._plans: dict[int, tuple[Mapping[str, Any], Plan]] = {}
+        """No schema is known yet."""
+        self._batches = BatchReader(OURS, "KPI deltas")
 
     def read(self, schema: Mapping[str, Any], body: bytes) -> Batch:
-        """Return a batch; raises Malformed where the body is none of that schema, or the schema none of ours."""
-        if id(schema) not in self._plans:
-            self._plans[id(schema)] = schema, plan(schema, OURS)
-        cursor = Cursor(body)
-        try:
-            input_partition, first_number, deltas = self._plans[id(schema)][1].read(cursor)
-        except (Malformed, UnicodeDecodeError) as error:
-            raise Malformed(f"no batch of KPI deltas: {error}") from error
-        if cursor.at != len(body):
-            raise Malformed(f"{len(body) - cursor.at} octets behind its deltas")
+        """Return a batch. Raises Malformed."""
+        input_partition, first_number, deltas = self._batches.read(schema, body)
         return Batch(input_partition, first_number, [_delta(one) for one in deltas])
 
 

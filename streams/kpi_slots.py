@@ -77,7 +77,7 @@ class Slots:
                 del slot.waiting[node]
             if not slot.waiting:
                 slot.is_told = True
-                self._changed |= dict.fromkeys((number, one) for one, group in slot.groups.items() if group.views)
+                self._changed |= dict.fromkeys((number, asked) for asked in slot.groups)
 
     def decide(self) -> None:
         """Decide about what a message changed."""
@@ -97,8 +97,8 @@ class Slots:
     def seen_by(self, number: int, node: Node) -> set[Key]:
         """Return the keys that a node has told of."""
         slot = self.slots.get(number, Slot())
-        views = (view for group in slot.groups.values() for view in group.views.items())
-        return {key for view, keys in views if view.node == node for key in keys}
+        told = (one for group in slot.groups.values() for one in group.views.items())
+        return {key for view, keys in told if view.node == node for key in keys}
 
     def _place(self, slot: Slot, node: Node, cell: Cell) -> tuple[Asker, View, Key]:
         """Return where a cell is kept."""

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.fields import document
+from streams.batch_reader import BatchReader
 from streams.procedure_step import NEEDED
-from streams.records import Cursor, Plan, plan
-from streams.reframe import Malformed
 
 WHOLE = document("sbi_transaction_batch")
 
@@ -40,21 +39,13 @@ class Batch:
 
 
 class RowReader:
-    """Keeps the plans of the writers' schemas."""
+    """Reads messages of sbi.transactions."""
 
     def __init__(self) -> None:
-        """None is known yet."""
-        self._plans: dict[int, tuple[Mapping[str, Any], Plan]] = {}
+        """No schema is known yet."""
+        self._batches = BatchReader(OURS, "transactions")
 
     def read(self, schema: Mapping[str, Any], body: bytes) -> Batch:
-        """Return a batch; raises Malformed where the body is none of that schema, or the schema none of ours."""
-        if id(schema) not in self._plans:
-            self._plans[id(schema)] = schema, plan(schema, OURS)  # it keeps the schema, so its id stays its own
-        cursor = Cursor(body)
-        try:
-            told = self._plans[id(schema)][1].read(cursor)
-        except (Malformed, UnicodeDecodeError) as error:
-            raise Malformed(f"no batch of transactions: {error}") from error
-        if cursor.at != len(body):
-            raise Malformed(f"{len(body) - cursor.at} octets behind its transactions")
+        """Return a batch. Raises Malformed."""
+        told = self._batches.read(schema, body)
         return Batch(told[INPUT_PARTITION], told[FIRST_NUMBER], told[-1])
