@@ -300,7 +300,7 @@ def is_loaded(program: int) -> bool:
 
 
 def gone(programs: set[int]) -> bool:
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while any(map(is_loaded, programs)) and time.monotonic() < until:
         time.sleep(0.05)
     return not any(map(is_loaded, programs))
