@@ -93,6 +93,11 @@ def observed(rule: Rule, kpi: Kpi) -> float:
     return value / max(measured(rule.per, kpi), 1) if rule.per else value
 
 
+def is_quiet(kpi: Kpi) -> bool:
+    """Tell whether a window holds nothing at all of its key."""
+    return not (kpi["requests"] or kpi["in_flight"] or any(kpi["measurements"].values()))
+
+
 def is_measured(rule: Rule, kpi: Kpi) -> bool:
     """Tell whether a window holds the value that is judged: without answers there is no duration to learn from."""
     return all(name.startswith(STATUS) or kpi[name] is not None for name in rule.value) and (

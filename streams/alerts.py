@@ -1,8 +1,9 @@
 """The alert fold: KPIs in, alerts raised and cleared out, one state a partition of sbi.kpis.
 
 Its clock is the windows themselves: a window of a key is judged once, in order; a correction of one judged already,
-or a repeat, changes nothing. What stayed away is found when the windows of others went on (streams.alert_shown). A
-window that begins well after its append time was told by a wrong clock, and moves nothing.
+or a repeat, changes nothing. One of nothing (streams.kpi_quiet) is judged by no rule, it tells the time. What stayed
+away is found when windows of its writer went on (streams.alert_shown). A window that begins well after its append time
+was told by a wrong clock, and moves nothing.
 """
 
 import io
@@ -18,7 +19,7 @@ from schemas.fields import document
 from schemas.plain import without_logical_types
 from schemas.topics import JSON_SUFFIX
 from streams.alert_row import OBJECT, encode, record
-from streams.alert_rules import Kpi, Rule, rules
+from streams.alert_rules import Kpi, Rule, is_quiet, rules
 from streams.alert_shown import ANYONE, Place, Shown, writer_of
 from streams.alert_watch import SLACK, Change, Verdict, Watch
 from streams.fold import Facts, Held, Numbering, Rows
@@ -89,7 +90,8 @@ class Alerts:
         if kpi["window_start_us"] > latest_us:  # its start: where a node's agents ended, windows are told before theirs
             self.counts["kpis_ahead"] += 1
             return []
-        return self._rows([*self._bound(), *self._judge(kpi, latest_us), *self._away(kpi, latest_us)])
+        judged = () if is_quiet(kpi) else self._judge(kpi, latest_us)
+        return self._rows([*self._bound(), *judged, *self._away(kpi, latest_us)])
 
     def pass_over(self) -> None:
         """Nothing to do: a KPI tells its window, and one that is lost is one not judged."""

@@ -6,10 +6,12 @@ import msgspec
 
 from streams.kpi_counts import Counts
 from streams.kpi_group import Asker, Group, View
+from streams.kpi_quiet import Expected, Heard
 from streams.kpi_row import Key, Node
 from streams.kpi_sight import Closed, Sight
 from streams.kpi_slots import Slot
 from streams.kpi_tokens import Custom
+from streams.kpi_window import Row, Window
 
 if TYPE_CHECKING:
     from streams.kpi_windows import KpiWindows
@@ -54,6 +56,7 @@ class KpiState(msgspec.Struct, array_like=True, frozen=True):
     published: list[tuple[int, int, int]]
     closed: list[tuple[int, int, Closed]]
     tokens: list[tuple[str | None, str | None, Custom]] = []
+    quiet: list[tuple[int, int, list[tuple[int, Heard]]]] = []
 
 
 def dump(fold: "KpiWindows") -> bytes:
@@ -98,13 +101,18 @@ def dump(fold: "KpiWindows") -> bytes:
             *place,
             [
                 (key(one), node(seen), row.counts, row.client, row.vantages, row.version)
-                for (one, seen), row in window.rows.items()
+                for seen, rows in window.rows.items()
+                for one, row in rows.items()
             ],
             {node(one): when for one, when in window.published.items()},
         )
         for place, window in fold.windows.items()
     ]
     closed = [(node(one), width_s, runs) for (one, width_s), runs in fold.closed.of.items()]
+    quiet = [
+        (node(one), expected.until_us, [(key(each), heard) for each, heard in expected.keys.items()])
+        for one, expected in fold.quiet.of.items()
+    ]
     state = KpiState(
         form=FORM,
         counts=fold.counts,
@@ -119,14 +127,13 @@ def dump(fold: "KpiWindows") -> bytes:
         nodes=list(nodes),
         keys=list(keys),
         tokens=[(*operation, custom) for operation, custom in fold.tokens.of.items()],
+        quiet=quiet,
     )
     return msgspec.msgpack.encode(state)
 
 
 def load(fold: "KpiWindows", octets: bytes) -> None:
     """Become the fold that `dump` was called on."""
-    from streams.kpi_windows import Row, Window
-
     state = msgspec.msgpack.decode(octets, type=KpiState)
     nodes, keys = state.nodes, state.keys
     fold.counts.update(state.counts)
@@ -137,6 +144,10 @@ def load(fold: "KpiWindows", octets: bytes) -> None:
     fold.closed.of = {(nodes[one], width_s): runs for one, width_s, runs in state.closed}
     fold.published = {(width_s, start_us): when for width_s, start_us, when in state.published}
     fold.tokens.of = {(operation, producer_nf): custom for operation, producer_nf, custom in state.tokens}
+    fold.quiet.of = {
+        nodes[one]: Expected(until_us, {keys[each]: heard for each, heard in expected})
+        for one, until_us, expected in state.quiet
+    }
     fold.slots.folded = state.counts["keys_folded"]
     fold.slots.slots = {}
     told = msgspec.msgpack.decode(state.slots, type=list[SlotState]) if state.form == FORM else []
@@ -149,7 +160,7 @@ def load(fold: "KpiWindows", octets: bytes) -> None:
         window = fold.windows[width_s, start_us] = Window()
         window.published = {nodes[one]: when for one, when in published.items()}
         for key, node, counts, client, vantages, version in rows:
-            window.rows[keys[key], nodes[node]] = Row(counts, client, vantages, version)
+            window.add(keys[key], nodes[node], Row(counts, client, vantages, version))
 
 
 def _group(state: GroupState, nodes: list[Node], keys: list[Key]) -> tuple[Asker, Group]:

@@ -6,7 +6,6 @@ correction.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 from zlib import crc32
 
@@ -17,10 +16,12 @@ from streams import kpi_state
 from streams.fold import Facts, Held, Numbering, Rows, Taken
 from streams.kpi_counts import IN_FLIGHT, Counts, add_bins
 from streams.kpi_delta import Cell, Delta, DeltaReader
+from streams.kpi_quiet import MINUTE_S, Quiet
 from streams.kpi_row import Key, Node, encode, kpi, other
 from streams.kpi_sight import FOREVER_US, SLOT_US, Closings, Sight
 from streams.kpi_slots import Slots
 from streams.kpi_tokens import Tokens
+from streams.kpi_window import Row, Window
 
 KPIS = "sbi.kpis"
 KPIS_JSON = "sbi.kpis.json"
@@ -37,25 +38,8 @@ NAMES = (
     "published",
     "corrected",
     "windows_evicted",
+    "quiet_minutes",  # rows of nothing
 )
-
-
-@dataclass(slots=True)
-class Row:
-    """One key of one node in one window."""
-
-    counts: Counts = field(default_factory=Counts)
-    client: dict[int, int] = field(default_factory=dict)
-    vantages: dict[str, int] = field(default_factory=dict)
-    version: int = 0
-
-
-@dataclass(slots=True)
-class Window:
-    """The rows of one window, and of which nodes it was published."""
-
-    rows: dict[tuple[Key, Node], Row] = field(default_factory=dict)
-    published: dict[Node, int] = field(default_factory=dict)  # when, in append time
 
 
 def _ends_of(node: Node) -> Node:
@@ -82,9 +66,11 @@ class KpiWindows:
         self.published: dict[tuple[int, int], int] = {}  # when last, in that order
         self.closed = Closings()
         self.tokens = Tokens()
+        self.quiet = Quiet()
         self.counts = dict.fromkeys(NAMES, 0)
         self._reader = DeltaReader()
         self._dirty: dict[tuple[int, int, Key, Node], None] = {}
+        self._moved: dict[Node, None] = {}  # of which windows may be due when the message is over
 
     def apply(self, append_time_ms: int, schema: Mapping[str, Any] | None, body: bytes) -> list[Rows]:
         """Take the next message (streams.fold.Fold)."""
@@ -96,6 +82,7 @@ class KpiWindows:
                 self._take(delta)
             self.slots.decide()
             self.counts["keys_folded"] = self.slots.folded
+            self._tell_quiet()
         out = self._corrections() + self._due(append_time_ms)
         self._close(append_time_ms)
         return self._rows(out)
@@ -124,6 +111,7 @@ class KpiWindows:
         self.counts["deltas"] += 1
         node = Node(delta.site, delta.node)
         sight = self._sight(node)
+        self._moved[node] = None
         sight.since_us = min(sight.since_us, delta.since_us)
         shard = f"{delta.shard}/{delta.incarnation}"
         if delta.over:
@@ -178,15 +166,17 @@ class KpiWindows:
         window = self.windows.get((width_s, start_us))
         if window is None:
             window = self.windows[width_s, start_us] = Window()
-        row = window.rows.get((key, node))
-        if row is None and len(window.rows) >= MAX_KEYS and key != other(key):
+        row = window.rows.get(node, {}).get(key)
+        if row is None and window.many >= MAX_KEYS and key != other(key):
             self.counts["rows_folded"] += 1
             return self._row(width_s, slot, other(key), node)
         if row is None:
-            row = window.rows[key, node] = Row()
+            row = Row()
+            window.add(key, node, row)
             pending = self._sight(node).pending
             if node not in window.published and (width_s, start_us) not in pending:
                 pending.append((width_s, start_us))
+                self._moved[node] = None
         if node in window.published:
             self._dirty[width_s, start_us, key, node] = None
         return row
@@ -198,8 +188,9 @@ class KpiWindows:
             window = self.windows.get((width_s, start_us))
             if window is None or node not in window.published:
                 continue
-            here = key if (key, node) in window.rows else other(key)
-            if (here, node) in window.rows:
+            rows = window.rows.get(node, {})
+            here = key if key in rows else other(key)
+            if here in rows:
                 self._dirty[width_s, start_us, here, node] = None
 
     def _sight(self, node: Node) -> Sight:
@@ -207,6 +198,26 @@ class KpiWindows:
         if sight is None:
             sight = self.sights[node] = Sight()
         return sight
+
+    def _tell_quiet(self) -> None:
+        """Give minutes rows of nothing for the keys that had something in those before; they are published as any."""
+        for node in list(self._moved):
+            sight = self._sight(node)
+            for start_us in self.quiet.minutes(node, sight.since_us, sight.ready_us()):
+                if sight.blind_us(MINUTE_S, start_us):
+                    continue  # whether there was none is not known
+                window = self.windows.get((MINUTE_S, start_us), Window())
+                rows = window.rows.get(node, {})
+                asked = {key: row.vantage for key, row in rows.items() if row.counts.requests}
+                for key, vantage in self.quiet.missing(node, asked):
+                    if key not in rows and window.many < MAX_KEYS:
+                        self._give_nothing(start_us, key, node, vantage)
+
+    def _give_nothing(self, start_us: int, key: Key, node: Node, vantage: str) -> None:
+        row = self._row(MINUTE_S, start_us // SLOT_US, key, node)
+        if row is not None:
+            row.vantages[vantage] = 0
+            self.counts["quiet_minutes"] += 1
 
     # Windows out
 
@@ -218,9 +229,9 @@ class KpiWindows:
     def _due(self, append_time_ms: int) -> list[dict[str, Any]]:
         """Publish the windows whose end the watermarks of their node have passed."""
         out = []
-        for node, sight in self.sights.items():
-            if not sight.pending:
-                continue
+        moved, self._moved = self._moved, {}
+        for node in moved:
+            sight = self._sight(node)
             ready_us = sight.ready_us()
             due = [one for one in sight.pending if one[1] + one[0] * 1_000_000 <= ready_us]
             if not due:
@@ -231,19 +242,17 @@ class KpiWindows:
                 window.published[node] = append_time_ms
                 self.published.pop((width_s, start_us), None)
                 self.published[width_s, start_us] = append_time_ms
-                keys = [key for key, seen in window.rows if seen == node]
+                keys = list(window.rows.get(node, ()))
                 self.counts["published"] += len(keys)
                 out += [self._record(width_s, start_us, key, node) for key in keys]
         return out
 
     def _record(self, width_s: int, start_us: int, key: Key, node: Node) -> dict[str, Any]:
-        row = self.windows[width_s, start_us].rows[key, node]
+        row = self.windows[width_s, start_us].rows[node][key]
         row.version += 1
-        seen = [vantage for vantage, requests in row.vantages.items() if requests]
-        vantage = seen[0] if len(seen) == 1 else "mixed" if seen else next(iter(row.vantages), "wire")
         blind_us = self._sight(node).blind_us(width_s, start_us)
         said = blind_us, self.tokens.are_expected(key), self._generation
-        return kpi(width_s, start_us, row.version, key, node, vantage, row.counts, row.client, *said)
+        return kpi(width_s, start_us, row.version, key, node, row.vantage, row.counts, row.client, *said)
 
     def _close(self, append_time_ms: int) -> None:
         """Close for ever what was published long enough ago, and what exceeds the bound; forget who has ended."""
@@ -255,9 +264,8 @@ class KpiWindows:
             if reached_us < 0:
                 reached_us = min((sight.ready_us() for sight in self.sights.values()), default=FOREVER_US)
             is_told = start_us + width_s * 1_000_000 <= reached_us or age_ms > PATIENCE * self.rules.correction_ms
-            if is_told and not any(
-                (width_s, start_us) in self._sight(one).pending for one in self._nodes(width_s, start_us)
-            ):
+            window = width_s, start_us
+            if is_told and not any(window in self._sight(node).pending for node in self.windows[window].rows):
                 self._end(width_s, start_us)
         while len(self.windows) > MAX_WINDOWS:
             self.counts["windows_evicted"] += 1
@@ -265,16 +273,13 @@ class KpiWindows:
         if len(self.windows) < before:
             self._forget()
 
-    def _nodes(self, width_s: int, start_us: int) -> dict[Node, None]:
-        return dict.fromkeys(node for _, node in self.windows[width_s, start_us].rows)
-
     def _end(self, width_s: int, start_us: int) -> None:
         number = start_us // (width_s * 1_000_000)
         window = self.windows.pop((width_s, start_us))
         self.published.pop((width_s, start_us), None)
-        for (_, node), row in window.rows.items():
+        for node, rows in window.rows.items():
             self.closed.add(node, width_s, number)
-            if width_s == 10 and row.vantages.keys() - {"wire"}:
+            if width_s == 10 and any(row.vantages.keys() - {"wire"} for row in rows.values()):
                 self.closed.add(_ends_of(node), width_s, number)
             if (width_s, start_us) in (pending := self._sight(node).pending):
                 pending.remove((width_s, start_us))
@@ -288,6 +293,7 @@ class KpiWindows:
             ended.difference_update(window.published)
         for node in ended:
             del self.sights[node]
+            self.quiet.forget(node)
 
     def _rows(self, records: list[dict[str, Any]]) -> list[Rows]:
         found: dict[tuple[str, int], tuple[list[bytes], list[bytes]]] = {}

@@ -88,7 +88,7 @@ def test_no_alert_is_over_before_it_began() -> None:
 
 
 def test_whose_writer_shows_nothing_else_here_is_never_told_absent() -> None:
-    """The limit (deploy/OPERATIONS.md): what other writers show of the node says nothing of how far its own is."""
+    """What other writers show of the node says nothing of how far its own is, which tells of silence by itself."""
     busy = [window(n, 60, "Busy", **counts(500), answered=500) for n in range(60)]
     assert run(Alerts(FOUR), mixed(beats(range(20)), busy)) == []
 

@@ -50,10 +50,11 @@ def run(fold: Alerts, windows: Sequence[Row], append_ms: int | None = None) -> l
     return found
 
 
-def told(alerts: Sequence[Row], rule: str) -> list[tuple[str, int]]:
-    """Return (severity, window number) of what a rule said."""
+def told(alerts: Sequence[Row], rule: str, since_us: int = 0) -> list[tuple[str, int]]:
+    """Return (severity, window number since then) of what a rule said."""
     mine = [one for one in alerts if one["specific_problem"] == rule]
-    return [(one["perceived_severity"], one["window_start_us"] // one["window_s"] // 1_000_000) for one in mine]
+    numbers = ((one["window_start_us"] - since_us) // (one["window_s"] * 1_000_000) for one in mine)
+    return [(one["perceived_severity"], number) for one, number in zip(mine, numbers, strict=True)]
 
 
 def counts(requests: int, **said: Any) -> Row:
