@@ -1,27 +1,40 @@
 """The loader: a short-lived process that compiles the probes with bcc, loads them, hands its descriptors over and ends.
 
-`python -m collector.loader SOCKET REQUEST`: a Unix socket's descriptor, a JSON object. bcc takes 100 MB; nothing of it
-stays. The only process that needs CAP_BPF and CAP_PERFMON.
+`python -m collector.loader SOCKET REQUEST`: a Unix socket's descriptor, a JSON object. bcc takes 100 MB and a second;
+nothing of it stays but what it compiled, where root keeps a cache. The only process that needs CAP_BPF and CAP_PERFMON.
 """
 
 import json
 import os
 import socket
 import sys
+from contextlib import suppress
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from collector.btf import kernel_offsets
+import msgspec
+
+from collector import btf
+from collector.bpf_calls import KPROBE as KPROBE_KIND
+from collector.bpf_calls import RAW_TRACEPOINT, attach_raw_tracepoint
+from collector.loadable import Loadable, compiled, made_anew
+from collector.root_cache import RootCache
 from collector.tls_events import open_events
+from collector.translation import from_octets, to_octets
 from schemas.refusal import Refusal
 
 SOURCES = Path(__file__).parent.parent / "bpf"
 DISTRIBUTION = "/usr/lib/python3/dist-packages"  # where Debian's python3-bpfcc lies
+CACHE = RootCache(btf.CACHE, "programs")
+KERNEL = Path("/proc/version")  # release, build number and time
 PAGE = 4_096
 PID_NAMESPACE = Path("/proc/self/ns/pid")
 ROOT_PID_NAMESPACE = 0xEFFF_FFFC  # PROC_PID_INIT_INO
 
 SHARED = ("sockets", "copy", "tls_sockets", "capture")
+LOOP = "go_on"  # copies the rest of a call
+STATE, BIRTHS = "set_state", "inet_sock_set_state"
 TLS = "tls"
 TLS_PROGRAMS = ("tls_enter", "tls_leave", "go_enter", "go_leave")  # attached by collector.tls_attacher
 TLS_LOOPS = ("tls_go_on", "go_go_on")  # copy the rest of a call; places in `tls_programs`
@@ -51,61 +64,104 @@ def flags(ring_bytes: int, ports: tuple[int, ...], only_own: bool) -> list[str]:
         f"-DWANTED(port)=({wanted})",
         f"-DPID_NAMESPACE={namespace if is_nested else 0}U",
         f"-DONLY_OWN={int(only_own and is_nested)}",
-        *(f"-D{name}={offset}" for name, offset in kernel_offsets().items()),
+        *(f"-D{name}={offset}" for name, offset in btf.kernel_offsets().items()),
     ]
 
 
-def load(bcc: Any, hook: str, cflags: list[str]) -> dict[str, int]:
-    """Compile, load and attach the probes of `hook`; return descriptors by name. Raises what bcc raises."""
-    program = bcc.BPF(text=source(hook), cflags=cflags)  # fexit attaches itself
-    if hook in RAW_TRACEPOINTS:
-        _chain(program, bcc.BPF.RAW_TRACEPOINT)
-        for function, tracepoint in RAW_TRACEPOINTS[hook].items():
-            program.attach_raw_tracepoint(tp=tracepoint, fn_name=function)
-    elif hook == KPROBE:
-        _chain(program, bcc.BPF.KPROBE)
+def load(hook: str, cflags: list[str], cache: RootCache) -> dict[str, int]:
+    """Load and attach the probes of `hook`, compiled or as `cache` has them; return descriptors by name.
+
+    Raises OSError where the kernel refuses them, what bcc raises, and Refusal where bcc is wanted and not there.
+    """
+    if hook not in RAW_TRACEPOINTS:  # bcc attaches these
+        return _load_by_bcc(hook, cflags)
+    text = source(hook)
+    name = fingerprint(text, cflags)
+    kept = cache.get(name)
+    if kept is not None:
+        with suppress(OSError, IndexError, KeyError, msgspec.DecodeError):  # of no use, for whatever reason
+            return _attached(hook, made_anew(from_octets(kept)))
+    found = compiled(_bcc_program(text, cflags), (LOOP, *RAW_TRACEPOINTS[hook], STATE, *TLS_LOOPS, *TLS_PROGRAMS))
+    descriptors = _attached(hook, found)
+    cache.keep(name, to_octets(found.translation()))
+    return descriptors
+
+
+def _attached(hook: str, found: Loadable) -> dict[str, int]:
+    """Load and attach the programs of a hook of raw tracepoints."""
+    found.put("programs", 0, found.load(LOOP, RAW_TRACEPOINT))  # before anything calls it
+    places = {**RAW_TRACEPOINTS[hook], STATE: BIRTHS}
+    links = [attach_raw_tracepoint(place, found.load(name, RAW_TRACEPOINT)) for name, place in places.items()]
+    return _named(found, [*links, found.map("programs")])
+
+
+def _load_by_bcc(hook: str, cflags: list[str]) -> dict[str, int]:
+    """Load and attach a hook on functions of the kernel."""
+    program = _bcc_program(source(hook), cflags)  # fexit attaches itself
+    found = compiled(program, (*TLS_LOOPS, *TLS_PROGRAMS, *((LOOP,) if hook == KPROBE else ())))
+    if hook == KPROBE:
+        found.put("programs", 0, found.load(LOOP, KPROBE_KIND))
         for function, kernel_function in KPROBES.items():
             program.attach_kprobe(event=kernel_function, fn_name=function)
         for function, kernel_function in KRETPROBES.items():
             program.attach_kretprobe(event=kernel_function, fn_name=function)
-    program.attach_raw_tracepoint(tp="inet_sock_set_state", fn_name="set_state")
-    held = [*program.raw_tracepoint_fds.values(), *program.kfunc_exit_fds.values(), *program.kprobe_fds.values()]
-    if hook != FEXIT:
-        held.append(program["programs"].map_fd)  # the kernel empties it when nobody holds it
-    maps = {name: program[name].map_fd for name in ("ring", "counters", "verdicts")}
-    maps |= load_tls(program, bcc.BPF.KPROBE)
-    return maps | {f"held{number}": descriptor for number, descriptor in enumerate(held)}
+    program.attach_raw_tracepoint(tp=BIRTHS, fn_name=STATE)
+    links = [*program.raw_tracepoint_fds.values(), *program.kfunc_exit_fds.values(), *program.kprobe_fds.values()]
+    return _named(found, [*links, found.map("programs")] if hook != FEXIT else links)
 
 
-def load_tls(program: Any, kind: int) -> dict[str, int]:
+def _named(found: Loadable, held: list[int]) -> dict[str, int]:
+    """Return what is handed over. `held` keeps the probes attached; the kernel empties an array nobody holds."""
+    maps = {name: found.map(name) for name in ("ring", "counters", "verdicts")}
+    return maps | load_tls(found) | {f"held{number}": descriptor for number, descriptor in enumerate(held)}
+
+
+def load_tls(found: Loadable) -> dict[str, int]:
     """Load what follows TLS; nothing where the kernel has no links for it."""
-    from ctypes import c_int
-
     try:
         for place, name in enumerate(TLS_LOOPS):
-            loop = program.load_func(name, kind, attach_type=UPROBE_MULTI)
-            program["tls_programs"][c_int(place)] = c_int(loop.fd)
-        found = {name: program.load_func(name, kind, attach_type=UPROBE_MULTI).fd for name in TLS_PROGRAMS}
-    except Exception as error:  # noqa: BLE001  (bcc raises plain ones)
+            found.put("tls_programs", place, found.load(name, KPROBE_KIND, UPROBE_MULTI))
+        programs = {name: found.load(name, KPROBE_KIND, UPROBE_MULTI) for name in TLS_PROGRAMS}
+    except OSError as error:
         sys.stderr.write(f"TLS: {_reason(error)}\n")
         return {}
     events = {f"cpu{cpu}": open_events(cpu) for cpu in sorted(os.sched_getaffinity(0))}
-    return found | events | {name: program[name].map_fd for name in ("tls_uses", "tls_programs")}
+    return programs | events | {name: found.map(name) for name in ("tls_uses", "tls_programs")}
 
 
-def _chain(program: Any, kind: int) -> None:
-    """Let the copying program follow itself, before anything calls it."""
-    from ctypes import c_int
+def fingerprint(text: str, cflags: list[str]) -> str:
+    """Return what names a translation: source, what it includes, flags, this kernel and the compiler."""
+    digest = blake2b(digest_size=16)
+    included = [path.read_bytes() for path in sorted(SOURCES.rglob("*.h"))]
+    compiler = [f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}".encode() for path in compilers()]
+    for part in (text.encode(), *map(str.encode, cflags), *included, KERNEL.read_bytes(), *compiler):
+        digest.update(len(part).to_bytes(8) + part)
+    return digest.hexdigest()
 
-    program["programs"][c_int(0)] = c_int(program.load_func("go_on", kind).fd)
+
+def compilers() -> list[Path]:
+    """Return the files of bcc, whose release and build they tell; nothing is imported."""
+    libraries = sorted(place for place in Path("/usr/lib").glob("*/libbcc.so.*"))
+    return [*libraries, *sorted((Path(DISTRIBUTION) / "bcc").glob("*.py"))]
 
 
-def first_that_loads(bcc: Any, hooks: list[str], cflags: list[str]) -> tuple[dict[str, int], str, dict[str, str]]:
-    """Return the descriptors of the first hook that loads, its name, and why the ones before it did not."""
+def _bcc_program(text: str, cflags: list[str]) -> Any:
+    return import_bcc().BPF(text=text.encode(), cflags=cflags)
+
+
+def first_that_loads(
+    hooks: list[str], cflags: list[str], cache: RootCache
+) -> tuple[dict[str, int], str, dict[str, str]]:
+    """Return the descriptors of the first hook that loads, its name, and why the ones before it did not.
+
+    Raises Refusal where bcc is wanted and not there.
+    """
     refused: dict[str, str] = {}
     for hook in hooks:
         try:
-            return load(bcc, hook, cflags), hook, refused
+            return load(hook, cflags, cache), hook, refused
+        except Refusal:
+            raise
         except Exception as error:  # noqa: BLE001  (bcc raises plain ones)
             refused[hook] = _reason(error)
     return {}, "", refused
@@ -114,7 +170,7 @@ def first_that_loads(bcc: Any, hooks: list[str], cflags: list[str]) -> tuple[dic
 def _reason(error: Exception) -> str:
     """Return bcc's message without its Python and its advice."""
     line = str(error).splitlines()[0] if str(error) else type(error).__name__
-    if "super-user" in line:  # bcc's word for EPERM, for root too
+    if isinstance(error, PermissionError) or "super-user" in line:  # bcc's word for EPERM, for root too
         return "the kernel refuses to load it (EPERM)"
     return line.replace("b'", "'").split(", it's not traceable")[0]
 
@@ -140,7 +196,7 @@ def main() -> None:
     descriptors: dict[str, int] = {}
     try:
         cflags = flags(request["ring_bytes"], tuple(request["ports"]), request["only_own"])
-        descriptors, hook, refused = first_that_loads(import_bcc(), request["hooks"], cflags)
+        descriptors, hook, refused = first_that_loads(request["hooks"], cflags, CACHE)
         reply = {"names": list(descriptors), "hook": hook, "refused": refused}
     except Refusal as refusal:
         reply = {"refusal": [refusal.failed, refusal.seen, refusal.advice]}

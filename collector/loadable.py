@@ -1,0 +1,58 @@
+"""A hook's programs ready for the kernel: where their maps are, and their instructions, from bcc or as kept before."""
+
+import os
+import resource
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from collector.bpf_calls import create_map, load_program, map_form, put_program
+from collector.translation import Translation, bound, maps_of, translation_of
+
+
+class Loadable:
+    """Programs that may be loaded, over maps that exist."""
+
+    def __init__(self, maps: Mapping[str, int], programs: Mapping[str, bytes]) -> None:
+        """Take maps by descriptor, and the instructions of programs that name them so."""
+        self._maps = maps
+        self._programs = programs
+
+    def map(self, name: str) -> int:
+        """Return a map's descriptor. Raises KeyError."""
+        return self._maps[name]
+
+    def load(self, name: str, kind: int, attach_type: int = 0) -> int:
+        """Load a program and return its descriptor. Raises OSError where the verifier or the kernel refuse it."""
+        return load_program(name, self._programs[name], kind, attach_type)
+
+    def put(self, array: str, place: int, program: int) -> None:
+        """Let tail calls to `place` of the map `array` reach a loaded program. Raises OSError."""
+        put_program(self._maps[array], place, program)
+
+    def translation(self) -> Translation:
+        """Return what may be kept of it."""
+        return translation_of(self._programs, map_form)
+
+
+def compiled(program: Any, names: Iterable[str]) -> Loadable:
+    """Return the named programs as a bcc.BPF made them, over its maps."""
+    programs = {name: program.dump_func(name.encode()) for name in names}
+    maps = {map_form(descriptor).name: descriptor for descriptor in maps_of(programs)}
+    return Loadable(maps, programs)
+
+
+def made_anew(translation: Translation) -> Loadable:
+    """Return what was kept, over maps of its own. Raises OSError; IndexError where it is broken."""
+    with suppress(OSError, ValueError):  # before Linux 5.11 maps count as locked memory
+        resource.setrlimit(resource.RLIMIT_MEMLOCK, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    descriptors: list[int] = []
+    try:
+        descriptors.extend(create_map(form) for form in translation.maps)
+        programs = bound(translation, descriptors)
+    except (OSError, IndexError):
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise
+    names = (form.name for form in translation.maps)
+    return Loadable(dict(zip(names, descriptors, strict=True)), programs)
