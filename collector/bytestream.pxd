@@ -1,7 +1,10 @@
+from collector.connection cimport Connection
+
 cdef class ByteStream:
     cdef readonly long long next_position
     cdef readonly Py_ssize_t held_bytes
     cdef object _sink
+    cdef Connection _connection
     cdef bint _from_client
     cdef bint _begin_known
     cdef long long _first_position
@@ -21,3 +24,4 @@ cdef class ByteStream:
     cdef int _deliver(self, long long position, long long length, bytes data, long long time_ns) except -1
     cdef int _repeat(self, long long length, long long time_ns) except -1
     cdef int _drain(self) except -1
+    cdef int _feed(self, bytes data) except -1

@@ -8,6 +8,11 @@ import cython
 
 from collector.message import Counters
 
+if cython.compiled:
+    from cython.cimports.collector.connection import Connection
+else:
+    from collector.connection import Connection
+
 UNKNOWN = -1  # the position where a direction begins, if its first bytes were not seen
 HELD_OVERHEAD = 120  # bytes a held chunk costs beside its data: tuple, numbers, object headers (sys.getsizeof)
 
@@ -44,6 +49,7 @@ class ByteStream:
     ) -> None:
         """Begin at `position`, or at the first chunk if UNKNOWN; `begin_known` says that then the begin is missing."""
         self._sink = sink
+        self._connection: Connection | None = sink if isinstance(sink, Connection) else None
         self._from_client = from_client
         self._begin_known = begin_known
         self._first_position = position
@@ -62,7 +68,7 @@ class ByteStream:
             self.next_position = position + len(data)
             if time_ns > self._last_ns:
                 self._last_ns = time_ns
-            self._sink.feed(self._from_client, data, self._last_ns)
+            self._feed(data)
         else:
             self._place(position, len(data), data, time_ns)
         return 0
@@ -139,7 +145,16 @@ class ByteStream:
             self._gap(length - known, time_ns)
         else:
             self._last_ns = max(self._last_ns, time_ns)
-            self._sink.feed(self._from_client, data[known:] if known else data, self._last_ns)
+            self._feed(data[known:] if known else data)
+        return 0
+
+    def _feed(self, data: bytes) -> cython.int:
+        """Hand octets on; to the usual sink as one compiled function calls the other."""
+        connection: Connection | None = self._connection
+        if connection is not None:
+            connection.feed(self._from_client, data, self._last_ns)
+        else:
+            self._sink.feed(self._from_client, data, self._last_ns)
         return 0
 
     def _drain(self) -> cython.int:

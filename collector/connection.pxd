@@ -16,3 +16,5 @@ cdef class Connection:
     cdef bytes _preface
 
     cpdef void feed(self, bint from_client, bytes data, long long time_ns)
+    cpdef list take(self)
+    cdef long long open_ns(self)

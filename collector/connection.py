@@ -11,8 +11,10 @@ from collector.message import Counters, Limits
 from collector.selection import SBI, Selection
 
 if cython.compiled:
+    from cython.cimports.collector.halves import NEVER
     from cython.cimports.collector.http2 import Http2
 else:
+    from collector.halves import NEVER
     from collector.http2 import Http2
 
 from collector.halves import Message
@@ -71,12 +73,19 @@ class Connection:
     @property
     def oldest_open_ns(self) -> int | None:
         """First octet of the oldest half still open, in ns; None if nothing is open."""
+        oldest: cython.longlong = self.open_ns()
+        return None if oldest == NEVER else oldest
+
+    def open_ns(self) -> cython.longlong:
+        """Return the same, the end of time if nothing is open."""
         if self._held:
-            return self._held[0][2]
-        if self._http2 is not None:
-            return self._http2.oldest_open_ns
+            held_ns: cython.longlong = self._held[0][2]
+            return held_ns
+        http2: Http2 | None = self._http2
+        if http2 is not None:
+            return http2.open_ns()
         oldest: int | None = None if self._http1 is None else self._http1.oldest_open_ns
-        return oldest
+        return NEVER if oldest is None else oldest
 
     def feed(self, from_client: cython.bint, data: bytes, time_ns: cython.longlong) -> None:
         """Take contiguous octets of one direction."""

@@ -8,15 +8,20 @@ from typing import Any
 
 import cython
 
-from collector.connection import Connection, Protocol
-from collector.halves import Message
+from collector.connection import Protocol
 from collector.message import Counters, Endpoints, Limits, Vantage
+from collector.selection import SBI as SELECTED
+from collector.selection import Selection
 from collector.workload import Workload
 
 if cython.compiled:
     from cython.cimports.collector.bytestream import ByteStream
+    from cython.cimports.collector.connection import Connection
+    from cython.cimports.collector.halves import NEVER, Message
 else:
     from collector.bytestream import ByteStream
+    from collector.connection import Connection
+    from collector.halves import NEVER, Message
 
 TOUCH_NS = cython.declare(cython.longlong, 100_000_000)  # how exact the order of eviction is
 
@@ -54,18 +59,6 @@ FLIPPED = {Vantage.CLIENT: Vantage.SERVER, Vantage.SERVER: Vantage.CLIENT, Vanta
 class Entry:
     """One open connection and its two directions."""
 
-    key: Any
-    endpoints: Any
-    connection: Any
-    loss: Any
-    client: ByteStream
-    server: ByteStream
-    verdict: Verdict
-    touched: cython.bint
-    swapped: cython.bint
-    touched_ns: cython.longlong
-    closing_ns: cython.longlong
-
     def __init__(
         self,
         key: int,
@@ -88,14 +81,16 @@ class Entry:
         self.touched_ns = time_ns
         self.closing_ns = -1
 
-    @cython.ccall
     def is_waiting(self) -> cython.bint:
         """Tell whether bytes wait behind a hole."""
         held: cython.Py_ssize_t = self.client.held_bytes + self.server.held_bytes
         return held != 0
 
+    def open_ns(self) -> cython.longlong:
+        """Return the first octet of what its connection has open, the end of time if nothing is."""
+        return self.connection.open_ns()
 
-@cython.final
+
 @cython.cclass
 class Connections:
     """Takes chunks of any connection in any order and hands over the messages its connections finish.
@@ -104,27 +99,18 @@ class Connections:
     then `take`, then `watermark_ns`. The clock is whatever the source's `time_ns` are.
     """
 
-    _loss: Any
-    _traffic: Any
-    _limits: Any
-    _bounds: Any
-    _entries: OrderedDict[int, Entry]
-    _foreign: OrderedDict[int, None]
-    _touched: list[Entry]
-    _open: dict[int, Entry]
-    _waiting: dict[int, Entry]
-    _held_bytes: cython.longlong
-
-    def __init__(self, limits: Limits, bounds: Bounds) -> None:
+    def __init__(self, limits: Limits, bounds: Bounds, selection: Selection = SELECTED) -> None:
+        """Begin without any; `selection`: the header fields that are read."""
         self._loss = Counters()
         self._traffic = Counters()
         self._limits = limits
         self._bounds = bounds
-        self._entries = OrderedDict()
-        self._foreign = OrderedDict()
-        self._touched = []
-        self._open = {}
-        self._waiting = {}
+        self._selection = selection
+        self._entries: OrderedDict[int, Entry] = OrderedDict()
+        self._foreign: OrderedDict[int, None] = OrderedDict()
+        self._touched: list[Entry] = []
+        self._open: dict[int, Entry] = {}
+        self._waiting: dict[int, Entry] = {}
         self._held_bytes = 0
 
     @property
@@ -158,7 +144,7 @@ class Connections:
             self.close(key, time_ns)
         self._foreign.pop(key, None)
         loss, traffic, races = Counters(), self._traffic, self._bounds.repeats_are_races
-        connection = Connection(self._limits, from_start, loss, traffic)
+        connection = Connection(self._limits, from_start, loss, traffic, self._selection)
         first_client, first_server = positions or (-1, -1)
         client = ByteStream(connection, True, first_client, from_start, loss, traffic, races)
         server = ByteStream(connection, False, first_server, from_start, loss, traffic, races)
@@ -176,20 +162,26 @@ class Connections:
         entry.endpoints = replace(entry.endpoints, workload=workload)
         return True
 
-    def chunk(self, key: int, from_client: bool, position: int, data: bytes, time_ns: int) -> Verdict:
+    def chunk(
+        self,
+        key: Any,  # an int, as in `open`
+        from_client: cython.bint,
+        position: cython.longlong,
+        data: bytes,
+        time_ns: cython.longlong,
+    ) -> Verdict:
         """Take bytes of one direction, as they stand at `position` of it."""
-        entry: Entry | None = self._entries.get(key)
+        entry: Entry | None = cython.cast(dict, self._entries).get(key)
         if entry is None:
             return FOREIGN if key in self._foreign else ABSENT
         stream: ByteStream = entry.client if from_client else entry.server
         held: cython.Py_ssize_t = stream.held_bytes
-        now: cython.longlong = time_ns
         stream.chunk(position, data, time_ns)
         if not entry.touched:
             entry.touched = True
             self._touched.append(entry)
-        if now - entry.touched_ns > TOUCH_NS:
-            entry.touched_ns = now
+        if time_ns - entry.touched_ns > TOUCH_NS:
+            entry.touched_ns = time_ns
             self._entries.move_to_end(key)
         if held != stream.held_bytes:
             self._bound(entry, stream, stream.held_bytes - held)
@@ -199,7 +191,7 @@ class Connections:
 
     def missing(self, key: int, from_client: bool, position: int, length: int, time_ns: int) -> Verdict:
         """Take notice of bytes that were sent at `position` and not copied."""
-        entry: Entry | None = self._entries.get(key)
+        entry: Entry | None = cython.cast(dict, self._entries).get(key)
         if entry is None:
             return FOREIGN if key in self._foreign else ABSENT
         stream: ByteStream = entry.client if from_client else entry.server
@@ -232,7 +224,6 @@ class Connections:
     def advance(self, time_ns: int) -> None:
         """End what has waited too long by `time_ns`: holes become gaps, halves time out."""
         entry: Entry
-        oldest: cython.longlong
         hole_ns: cython.longlong = time_ns - self._bounds.hole_ns
         for entry in list(self._waiting.values()):
             for stream in (entry.client, entry.server):
@@ -242,11 +233,9 @@ class Connections:
             self._settle(entry)
         half_ns: cython.longlong = time_ns - self._bounds.half_ns
         for entry in self._open.values():
-            if entry.connection.oldest_open_ns is not None:
-                oldest = entry.connection.oldest_open_ns
-                if oldest < half_ns:
-                    entry.connection.expire(half_ns)
-                    self._touch(entry)
+            if entry.open_ns() < half_ns:
+                entry.connection.expire(half_ns)
+                self._touch(entry)
 
     def finish(self, time_ns: int) -> None:
         """End everything: the source has no more."""
@@ -259,32 +248,35 @@ class Connections:
     def take(self) -> list[tuple[Endpoints, Message]]:
         """Return the messages finished since the last call, in order of their last byte."""
         entry: Entry
+        message: Message
+        last_ns: cython.longlong = 0
+        in_order: cython.bint = True
         taken: list[tuple[Endpoints, Message]] = []
         for entry in self._touched:
             entry.touched = False
-            if entry.connection is not None:
-                messages = entry.connection.take()
-                if messages:
-                    endpoints = self._ends(entry)
-                    for message in messages:
-                        taken.append((endpoints, message))  # noqa: PERF401 (compiled)
+            messages = [] if entry.verdict is FOREIGN else entry.connection.take()
+            if messages:
+                endpoints = self._ends(entry)
+                for message in messages:
+                    in_order = in_order and last_ns <= message.last_byte_ns
+                    last_ns = message.last_byte_ns
+                    taken.append((endpoints, message))
             self._count_loss(entry)
             if self._is_busy(entry):
                 self._open[entry.key] = entry
             elif self._open.get(entry.key) is entry:
                 del self._open[entry.key]
         self._touched = []
-        taken.sort(key=_last_byte_ns)
+        if not in_order:
+            taken.sort(key=_last_byte_ns)
         return taken
 
     def watermark_ns(self, now_ns: int) -> int:
         """Return a time: every message begun before it was taken. To be asked after `take`."""
         entry: Entry
-        mark = now_ns
+        mark: cython.longlong = now_ns
         for entry in self._open.values():
-            oldest = entry.connection.oldest_open_ns
-            if oldest is not None and oldest < mark:
-                mark = oldest
+            mark = min(mark, entry.open_ns())
             for stream in (entry.client, entry.server):
                 if stream.held_bytes:
                     mark = min(mark, stream.oldest_held_ns())
@@ -305,9 +297,9 @@ class Connections:
         entry.loss.by_reason.clear()
 
     def _is_busy(self, entry: Entry) -> bool:
-        if self._entries.get(entry.key) is not entry:
+        if cython.cast(dict, self._entries).get(entry.key) is not entry:
             return False
-        return entry.connection.oldest_open_ns is not None or entry.is_waiting()
+        return bool(entry.open_ns() != NEVER or entry.is_waiting())
 
     def _touch(self, entry: Entry) -> None:
         if not entry.touched:
@@ -321,7 +313,6 @@ class Connections:
             self._give_up(entry)
             self._forget(entry)
             entry.verdict = FOREIGN
-            entry.connection = None
             self._foreign[entry.key] = None
             if len(self._foreign) > 4 * self._bounds.max_connections:
                 self._foreign.popitem(last=False)
@@ -343,7 +334,7 @@ class Connections:
         found: Endpoints = entry.endpoints
         return found
 
-    def _bound(self, entry: Entry, stream: ByteStream, more: int) -> None:
+    def _bound(self, entry: Entry, stream: ByteStream, more: cython.longlong) -> None:
         self._held_bytes += more
         self._waiting[entry.key] = entry
         while stream.held_bytes > self._bounds.held_bytes:

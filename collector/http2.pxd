@@ -7,6 +7,7 @@ cdef class Http2:
 
     cpdef int feed(self, bint from_client, bytes data, long long time_ns) except -1
     cpdef list take(self)
+    cdef long long open_ns(self)
     cdef int _search(self, Side side, bytes data, long long time_ns) except -1
     cdef bytes _read(self, Side side, bytes data, long long time_ns)
     cdef int _lose(self, Side side) except -1

@@ -111,10 +111,14 @@ class Http2:
     @property
     def oldest_open_ns(self) -> int | None:
         """First octet of what is begun and not handed over or ready to be."""
+        oldest: cython.longlong = self.open_ns()
+        return None if oldest == NEVER else oldest
+
+    def open_ns(self) -> cython.longlong:
+        """Return the same, the end of time if there is nothing."""
         exchanges: Exchanges = self._exchanges
         oldest: cython.longlong = min(exchanges.side0.oldest_ns(), exchanges.side1.oldest_ns())
-        oldest = min(oldest, exchanges.oldest_done_ns())
-        return None if oldest == NEVER else oldest
+        return min(oldest, exchanges.oldest_done_ns())
 
     @property
     def streams_open(self) -> int:

@@ -8,6 +8,12 @@ import cython
 
 from collector.message import Counters
 
+if cython.compiled:
+    from cython.cimports.collector.tcp import Tracker
+    from cython.cimports.libc.string import memcmp
+else:
+    from collector.tcp import Tracker
+
 # ends, sequence number, acknowledged, flags, payload, bytes cut off it, time_ns, packet number (collector.tcp)
 Segment = Callable[[bytes, int, int, int, bytes, int, int, int], None]
 
@@ -28,6 +34,8 @@ AUTHENTICATION = cython.declare(cython.int, 51)
 DESTINATION = cython.declare(cython.int, 60)
 FIN_SYN_RST = cython.declare(cython.int, 0x07)
 
+ENDS_MET = cython.declare(cython.Py_ssize_t, 1_024)  # pairs of ends at hand, a power of two
+
 
 @cython.final
 @cython.cclass
@@ -37,17 +45,18 @@ class Packets:
     Other protocols are none of ours and pass uncounted; what may have held SBI and cannot be read is counted.
     """
 
-    count = cython.declare(cython.longlong, visibility="readonly")
-    _loss: Any
-    _segment: Any
-
-    def __init__(self, segment: Segment, loss: Counters) -> None:
+    def __init__(self, segment: Tracker | Segment, loss: Counters) -> None:
+        """`segment`: a Tracker, which costs least, or any function."""
         self.count = 0
         self._loss = loss
-        self._segment = segment
+        self._tracker: Tracker | None = None
+        self._segment: Any = None
+        if isinstance(segment, Tracker):
+            self._tracker = segment
+        else:
+            self._segment = segment
+        self._met: list[bytes] = [b""] * ENDS_MET
 
-    @cython.ccall
-    @cython.exceptval(-1)
     def packet(
         self,
         link: cython.int,
@@ -71,8 +80,6 @@ class Packets:
             self._ipv6(p, ip, end, wire_end, time_ns)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1)
     def _ipv4(
         self,
         p: cython.p_const_uchar,
@@ -96,14 +103,12 @@ class Packets:
             self._loss.add("malformed_packets")
             return 0
         if header == 20 and ip + 24 <= end:
-            return self._tcp(p, ip + 20, end, ip + total, p[ip + 12 : ip + 24], time_ns)
+            return self._tcp(p, ip + 20, end, ip + total, self._ends(p, ip + 12, 12), time_ns)
         if ip + header + 4 > end:
             return self._unreadable(end, wire_end)
         ports: bytes = p[ip + header : ip + header + 4]
         return self._tcp(p, ip + header, end, ip + total, p[ip + 12 : ip + 20] + ports, time_ns)
 
-    @cython.cfunc
-    @cython.exceptval(-1)
     def _ipv6(
         self,
         p: cython.p_const_uchar,
@@ -135,12 +140,10 @@ class Packets:
         if at + 4 > end:
             return self._unreadable(end, wire_end)
         if at == ip + 40:
-            return self._tcp(p, at, end, at + length, p[ip + 8 : ip + 44], time_ns)
+            return self._tcp(p, at, end, at + length, self._ends(p, ip + 8, 36), time_ns)
         ports: bytes = p[at : at + 4]
         return self._tcp(p, at, end, ip + 40 + length, p[ip + 8 : ip + 40] + ports, time_ns)
 
-    @cython.cfunc
-    @cython.exceptval(-1)
     def _tcp(
         self,
         p: cython.p_const_uchar,
@@ -166,11 +169,23 @@ class Packets:
             end = start
         cut: cython.Py_ssize_t = wire_end - end
         payload: bytes = p[start:end]
-        self._segment(ends, word(p, at + 4), word(p, at + 8), flags, payload, cut, time_ns, self.count)
+        tracker: Tracker | None = self._tracker
+        if tracker is not None:
+            tracker.segment(ends, word(p, at + 4), word(p, at + 8), flags, payload, cut, time_ns, self.count)
+        else:
+            self._segment(ends, word(p, at + 4), word(p, at + 8), flags, payload, cut, time_ns, self.count)
         return 0
 
-    @cython.cfunc
-    @cython.exceptval(-1)
+    def _ends(self, p: cython.p_const_uchar, at: cython.Py_ssize_t, size: cython.Py_ssize_t) -> bytes:
+        """Return the octets p[at:at+size], addresses and ports, as the object met before, whose hash is known."""
+        place: cython.Py_ssize_t = (p[at + size - 1] + 3 * p[at + size - 3] + 7 * p[at + size - 5]) & (ENDS_MET - 1)
+        met: bytes = self._met[place]
+        if cython.compiled and len(met) == size and memcmp(cython.cast(cython.p_const_uchar, met), p + at, size) == 0:
+            return met
+        met = p[at : at + size]
+        self._met[place] = met
+        return met
+
     def _unreadable(self, end: cython.Py_ssize_t, wire_end: cython.Py_ssize_t) -> cython.int:
         self._loss.add("cut_headers" if end < wire_end else "malformed_packets")
         return 0

@@ -3,13 +3,17 @@
 
 from collections import OrderedDict
 from ipaddress import ip_address
-from typing import Any
 
 import cython
 
-from collector.connections import ABSENT, FOREIGN, UNDECIDED, Connections
+from collector.connections import ABSENT, FOREIGN, UNDECIDED
 from collector.message import Counters, Endpoints, Vantage
 from schemas.identity import captured_connection_id
+
+if cython.compiled:
+    from cython.cimports.collector.connections import Connections
+else:
+    from collector.connections import Connections
 
 FIN = cython.declare(cython.int, 0x01)
 SYN = cython.declare(cython.int, 0x02)
@@ -27,15 +31,8 @@ TOUCH_NS = cython.declare(cython.longlong, 100_000_000)
 class Direction:
     """One direction of a flow: how its 32-bit sequence numbers continue to 64-bit positions."""
 
-    flow: Any  # the Flow it is half of; Cython cannot name a class before it stands
-    from_client: cython.bint
-    known: cython.bint
-    initial: cython.longlong  # its SYN's sequence number, -1 = not seen
-    sequence: cython.longlong  # of the furthest segment
-    position: cython.longlong  # of the same
-    finished: cython.bint
-
-    def __init__(self, flow: object, from_client: bool) -> None:
+    def __init__(self, flow: "Flow", from_client: bool) -> None:
+        """Begin with nothing seen; initial: its SYN's sequence number; sequence, position: of the furthest segment."""
         self.flow = flow
         self.from_client = from_client
         self.known = False
@@ -44,8 +41,6 @@ class Direction:
         self.position = 0
         self.finished = False
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def begin(self, initial: cython.longlong) -> cython.void:
         """Position 0 follows the sequence number of the SYN."""
         self.known = True
@@ -53,8 +48,6 @@ class Direction:
         self.sequence = (initial + 1) % 4_294_967_296
         self.position = 0
 
-    @cython.cfunc
-    @cython.exceptval(check=False)
     def ahead(self, sequence: cython.longlong) -> cython.longlong:
         """Return how far `sequence` lies before (+) or behind (-) the furthest segment, modulo 2^32."""
         if not self.known:
@@ -75,19 +68,8 @@ class Direction:
 class Flow:
     """One connection as its segments tell it."""
 
-    key: cython.longlong
-    first_packet: cython.longlong
-    first_ns: cython.longlong
-    touched_ns: cython.longlong
-    ends: bytes  # client to server
-    client: Direction
-    server: Direction
-    opened: cython.bint  # given to Connections
-    closed: cython.bint
-    foreign: cython.bint
-    from_start: cython.bint
-
     def __init__(self, key: int, ends: bytes, first_ns: int, from_start: bool) -> None:
+        """Begin; ends: client to server. opened: given to Connections."""
         self.key = self.first_packet = key
         self.ends = ends
         self.first_ns = self.touched_ns = first_ns
@@ -102,22 +84,14 @@ class Flow:
 class Tracker:
     """Follows the TCP connections of one capture and gives their bytes to `connections`; bounded to `max_flows`."""
 
-    _connections: Any
-    _loss: Any
-    _digest: str
-    _max_flows: cython.Py_ssize_t
-    _directions: dict[bytes, Direction]
-    _flows: OrderedDict[int, Flow]
-
     def __init__(self, connections: Connections, file_digest: str, loss: Counters, max_flows: int = 65_536) -> None:
         self._connections = connections
         self._loss = loss
         self._digest = file_digest
         self._max_flows = max_flows
-        self._directions = {}
-        self._flows = OrderedDict()
+        self._directions: dict[bytes, Direction] = {}
+        self._flows: OrderedDict[int, Flow] = OrderedDict()
 
-    @cython.ccall
     def segment(
         self,
         ends: bytes,
@@ -155,7 +129,6 @@ class Tracker:
                 flow.closed = True
                 self._connections.close(flow.key, time_ns)
 
-    @cython.cfunc
     def _data(
         self,
         direction: Direction,
@@ -192,7 +165,6 @@ class Tracker:
             flow.foreign = True
         return direction
 
-    @cython.cfunc
     def _synchronise(
         self,
         ends: bytes,
@@ -219,7 +191,6 @@ class Tracker:
             direction = flow.server
         direction.begin(initial)
 
-    @cython.cfunc
     def _join(self, ends: bytes, time_ns: cython.longlong, packet: cython.longlong) -> Direction:
         """Begin a flow whose SYN was not seen: the lower port is taken for the server's until content corrects it."""
         half = len(ends) - 4
@@ -228,7 +199,6 @@ class Tracker:
             return self._begin(_turned(ends), time_ns, packet, False).server
         return self._begin(ends, time_ns, packet, False).client
 
-    @cython.cfunc
     def _begin(self, ends: bytes, time_ns: cython.longlong, packet: cython.longlong, from_start: cython.bint) -> Flow:
         flow = Flow(packet, ends, time_ns, from_start)
         self._flows[packet] = flow
@@ -239,7 +209,6 @@ class Tracker:
             self._drop(oldest, time_ns)
         return flow
 
-    @cython.cfunc
     def _end(self, direction: Direction, time_ns: cython.longlong) -> None:
         flow: Flow = direction.flow
         if not flow.closed:
@@ -247,7 +216,6 @@ class Tracker:
             self._connections.close(flow.key, time_ns)
         self._flows.pop(flow.key, None)
 
-    @cython.cfunc
     def _drop(self, flow: Flow, time_ns: cython.longlong) -> None:
         if flow.foreign:
             self._connections.close(flow.key, time_ns)
@@ -259,13 +227,11 @@ class Tracker:
             if direction is not None and direction.flow is flow:  # else a later flow of the same ends
                 del self._directions[ends]
 
-    @cython.cfunc
     def _open(self, flow: Flow, time_ns: cython.longlong) -> None:
         flow.opened = True
         positions = (0 if flow.client.known and flow.from_start else -1, 0 if flow.server.initial >= 0 else -1)
         self._connections.open(flow.key, self._endpoints(flow), time_ns, flow.from_start, positions)
 
-    @cython.cfunc
     def _reopen(self, flow: Flow, time_ns: cython.longlong, packet: cython.longlong) -> None:
         """Begin an evicted flow anew, under another id: what was told of its streams is told."""
         flow.first_packet = packet
@@ -289,13 +255,11 @@ def _turned(ends: bytes) -> bytes:
     return ends[size : 2 * size] + ends[:size] + ends[2 * size + 2 :] + ends[2 * size : 2 * size + 2]
 
 
-@cython.cfunc
 def _is_closed(direction: Direction) -> cython.bint:
     flow: Flow = direction.flow
     return flow.closed
 
 
-@cython.cfunc
 def _answers(direction: Direction, initial: cython.longlong) -> cython.bint:
     """Tell whether a SYN-ACK on `direction` answers the open flow whose client began at `initial`."""
     flow: Flow = direction.flow

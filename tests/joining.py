@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from collector.connection import Connection, Message
-from collector.connections import UNDECIDED, Verdict
-from collector.message import Counters, Endpoints, Half, Limits
+from collector.connections import UNDECIDED, Bounds, Connections, Verdict
+from collector.message import Endpoints, Half, Limits
 from collector.pcap_source import PcapSource
 from collector.repair import Repair
 from collector.selection import EVERYTHING, Selection
@@ -63,11 +63,11 @@ class Recorded:
         return [told_now(message) for message in taken]
 
 
-class Recorder:
+class Recorder(Connections):
     """Stands where the connections of a shard stand and writes down what they are given, in order of position."""
 
     def __init__(self) -> None:
-        self.counters = Counters()
+        super().__init__(Limits(), Bounds())
         self.recorded: dict[int, Recorded] = {}
         self._waiting: dict[tuple[int, bool], dict[int, tuple[bytes, int]]] = {}
         self._next: dict[tuple[int, bool], int] = {}

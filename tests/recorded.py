@@ -4,11 +4,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from collector import connections
-from collector.connection import Connection
-from collector.message import Limits
+from collector.bytestream import ByteStream
+from collector.connections import ABSENT, Bounds, Connections
+from collector.message import Counters, Limits
 from collector.pcap_source import PcapSource
 from tests.tshark import CAPTURES
 
@@ -19,33 +17,48 @@ MIDSTREAM = CAPTURES / "open5gs-registration-midstream.pcapng"
 SUITE = CAPTURES / "open5gs-suite-scp.pcapng"
 
 
-class Recorder:
-    """A Connection that notes what it is given."""
-
-    def __init__(self, recorded: list[list[Chunk]], *arguments: Any) -> None:
-        self._connection = Connection(*arguments)
-        self._chunks: list[Chunk] = []
-        recorded.append(self._chunks)
+class Noted(list[Chunk]):
+    """What a connection is given, in order."""
 
     def feed(self, from_client: bool, data: bytes, time_ns: int) -> None:
-        self._chunks.append((from_client, data, time_ns))
-        self._connection.feed(from_client, data, time_ns)
+        self.append((from_client, data, time_ns))
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._connection, name)
+    def gap(self, from_client: bool, length: int, time_ns: int) -> None:
+        raise AssertionError("the capture has a hole")
+
+
+class Listening(Connections):
+    """Connections that note what each of them is given."""
+
+    def __init__(self) -> None:
+        super().__init__(Limits(), Bounds())
+        self.found: list[Noted] = []
+        self._streams: dict[int, tuple[ByteStream, ByteStream]] = {}
+
+    def open(self, key: int, endpoints: Any, time_ns: int, from_start: bool, positions: Any) -> None:
+        super().open(key, endpoints, time_ns, from_start, positions)
+        noted = Noted()
+        self.found.append(noted)
+        client, server = (
+            ByteStream(noted, side, position, False, Counters(), Counters())
+            for side, position in zip((True, False), positions or (-1, -1), strict=True)
+        )
+        self._streams[key] = (server, client)
+
+    def chunk(self, key: int, from_client: bool, position: int, data: bytes, time_ns: int) -> Any:
+        verdict = super().chunk(key, from_client, position, data, time_ns)
+        if verdict is not ABSENT:
+            self._streams[key][from_client].chunk(position, data, time_ns)
+        return verdict
 
 
 @cache
 def recorded(path: Path) -> list[list[Chunk]]:
     """Return the chunks of each connection of a capture without loss."""
-    found: list[list[Chunk]] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connections, "Connection", lambda *arguments: Recorder(found, *arguments))
-        source = PcapSource(path)
-        shard = connections.Connections(Limits(), connections.Bounds())
-        source.run(shard, lambda now_ns: (shard.advance(now_ns), shard.take(), None)[-1])
-        shard.finish(source.now_ns)
-    return found
+    source, shard = PcapSource(path), Listening()
+    source.run(shard, lambda now_ns: (shard.advance(now_ns), shard.take(), None)[-1])
+    shard.finish(source.now_ns)
+    return [list(noted) for noted in shard.found]
 
 
 def frame_begins(octets: bytes, first: int) -> list[int]:

@@ -7,8 +7,7 @@ from collections import Counter
 from functools import cache
 from typing import Any
 
-from collector import connections
-from collector.connection import Connection
+from collector.connections import Bounds, Connections
 from collector.message import Half, HeaderState, Limits
 from collector.pcap_source import PcapSource
 from collector.selection import EVERYTHING
@@ -20,18 +19,14 @@ Key = tuple[tuple[Any, ...], int, Half]
 @cache
 def told(path: Any) -> dict[Key, list[Any]]:
     """Return the messages of a capture by ends, stream and half; every field is read."""
-    import pytest
-
     found: dict[Key, list[Any]] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(connections, "Connection", lambda *given: Connection(*given, EVERYTHING))
-        source = PcapSource(path)
-        shard = connections.Connections(Limits(), connections.Bounds())
-        source.run(shard, shard.advance)
-        shard.finish(source.now_ns)
-        for ends, message in shard.take():
-            address = (ends.client_address, ends.client_port, ends.server_address, ends.server_port)
-            found.setdefault((address, message.stream_id, message.half), []).append(message)
+    source = PcapSource(path)
+    shard = Connections(Limits(), Bounds(), EVERYTHING)
+    source.run(shard, shard.advance)
+    shard.finish(source.now_ns)
+    for ends, message in shard.take():
+        address = (ends.client_address, ends.client_port, ends.server_address, ends.server_port)
+        found.setdefault((address, message.stream_id, message.half), []).append(message)
     return found
 
 
