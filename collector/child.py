@@ -1,15 +1,16 @@
-"""One observer process as its parent holds it: started with the maps' descriptors and nothing else of ours."""
+"""One observer process as its parent holds it: given the maps' descriptors and nothing else of ours."""
 
 import os
 import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from collector.channel import Channel
-from collector.probes import MAPS, Probes
+from collector.probes import MAPS
 
 ROOT = Path(__file__).parent.parent
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")  # secrets may stand in others
@@ -17,29 +18,32 @@ END_S = 30.0
 
 
 class Child:
-    """A running observer."""
+    """An observer: it may be started before there are maps, and loads what it needs meanwhile."""
 
-    def __init__(self, probes: Probes, lines: int | None) -> None:
-        """Start it on the maps of `probes`; `lines`: the descriptor that takes JSON lines. Raises OSError."""
-        ours, theirs = socket.socketpair()
+    def __init__(self, lines: int | None) -> None:
+        """Start it; `lines`: the descriptor that takes JSON lines. Raises OSError."""
+        self._link, theirs = socket.socketpair()
         self._empty = _empty_directory()
-        given = [theirs.fileno(), *(probes.maps[name] for name in MAPS)]
         written = [] if lines is None else [lines]
-        words = [*map(str, given), self._empty, *map(str, written)]
+        words = [str(theirs.fileno()), self._empty, *map(str, written)]
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "collector.observer", *words],
-                pass_fds=[*given, *written],
+                pass_fds=[theirs.fileno(), *written],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=_environment(),
             )
-        self.channel = Channel(ours)
+        self.channel = Channel(self._link)
 
     @property
     def process_id(self) -> int:
         """Its number."""
         return self._process.pid
+
+    def give(self, maps: Mapping[str, int]) -> None:
+        """Hand it the descriptors of MAPS, the first that it hears of us. Raises OSError where it is gone."""
+        socket.send_fds(self._link, [b"."], [maps[name] for name in MAPS])
 
     def settled(self) -> None:
         """Remove the name of its directory, which it holds by now: nothing can ever be put into it."""

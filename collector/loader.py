@@ -13,8 +13,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from collector import btf
 from collector.bpf_calls import KPROBE as KPROBE_KIND
 from collector.bpf_calls import RAW_TRACEPOINT, attach_raw_tracepoint
@@ -79,7 +77,7 @@ def load(hook: str, cflags: list[str], cache: RootCache) -> dict[str, int]:
     name = fingerprint(text, cflags)
     kept = cache.get(name)
     if kept is not None:
-        with suppress(OSError, IndexError, KeyError, msgspec.DecodeError):  # of no use, for whatever reason
+        with suppress(OSError, LookupError, ValueError):  # of no use, for whatever reason
             return _attached(hook, made_anew(from_octets(kept)))
     found = compiled(_bcc_program(text, cflags), (LOOP, *RAW_TRACEPOINTS[hook], STATE, *TLS_LOOPS, *TLS_PROGRAMS))
     descriptors = _attached(hook, found)

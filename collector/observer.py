@@ -1,7 +1,8 @@
 """The observer: a process without any right that reads the ring, decodes, and hands batches to the supervisor.
 
-`python -m collector.observer CHANNEL RING COUNTERS VERDICTS EMPTY [LINES]`: descriptors, a directory, and a descriptor
-for JSON lines. It begins with its parent's rights, loads what it needs, gives all up before the first record.
+`python -m collector.observer CHANNEL EMPTY [LINES]`: a descriptor, a directory, and a descriptor for JSON lines; the
+maps' descriptors come by the channel. It begins with its parent's rights, loads what it needs, gives all up before the
+first record.
 """
 
 import gc
@@ -129,9 +130,13 @@ def main() -> None:
     crash.tell_no_texts()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # of a terminal, for all its processes: the supervisor decides
-    channel = Channel(socket.socket(fileno=int(sys.argv[1])))
-    descriptors = dict(zip(MAPS, map(int, sys.argv[2:5]), strict=True))
     importlib.import_module("collector.http1")  # met late else, when there are no files any more
+    link = socket.socket(fileno=int(sys.argv[1]))
+    word, given, _, _ = socket.recv_fds(link, 1, len(MAPS))  # the probes may take their time to load
+    if not word:
+        sys.exit(GONE)
+    descriptors = dict(zip(MAPS, given, strict=True))
+    channel = Channel(link)
     try:
         setup = channel.receive(10.0)
         if not isinstance(setup, Setup):
@@ -139,9 +144,9 @@ def main() -> None:
         window = Window(descriptors, setup.ring_bytes)
         for descriptor in descriptors.values():
             os.close(descriptor)
-        observer = Observer(channel, setup, window, sink(channel, sys.argv[6:]))
+        observer = Observer(channel, setup, window, sink(channel, sys.argv[3:]))
         time.localtime()  # reads its file once
-        confined = confine(sys.argv[5])
+        confined = confine(sys.argv[2])
         gc.collect()
         gc.freeze()  # what is there by now stays for good
         gc.set_threshold(YOUNG_OBJECTS, 20, 20)

@@ -103,6 +103,11 @@ class Probes:
         """Whether TLS is followed: the kernel has the links for it, and the attacher lives."""
         return self._attachment is not None and self._attachment.is_alive
 
+    def await_tls(self) -> None:
+        """Wait until every process that ran when the probes were loaded has been looked at."""
+        if self._attachment is not None:
+            self._attachment.await_scan()
+
     def window(self) -> Window:
         """Map what was loaded."""
         return Window(self.maps, self.ring_bytes)

@@ -99,9 +99,10 @@ class Supervisor:
     def _begun(self, child: Child) -> Child:
         """Tell an observer what it needs and wait until it observes. Raises Refusal."""
         try:
+            child.give(self._probes.maps)
             child.channel.send(self._setup)
             said = child.channel.receive(START_S)
-        except Closed as error:
+        except (Closed, OSError) as error:
             child.end(1.0)
             raise Refusal("the observer does not start", str(error), "see what it said before") from error
         if not isinstance(said, Ready):
@@ -148,7 +149,7 @@ class Supervisor:
         if self._short_lives > MOST_SHORT_LIVES:
             raise Refusal("the observer keeps dying", f"exit status {status}", "see what it said before")
         try:
-            self.child = self._begun(Child(self._probes, self._lines))
+            self.child = self._begun(Child(self._lines))
         except OSError as error:
             raise Refusal("no further observer can be started", str(error), "let others read the program") from error
 

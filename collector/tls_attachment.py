@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -20,7 +21,7 @@ class TlsAttachment:
     """A running attacher."""
 
     def __init__(self, descriptors: Mapping[str, int]) -> None:
-        """Start it with its part of what was loaded; return once every running process has been looked at."""
+        """Start it with its part of what was loaded."""
         given = {name: one for name, one in descriptors.items() if name in GIVEN or name.startswith("cpu")}
         self._control, theirs = socket.socketpair()
         command = [sys.executable, "-m", "collector.tls_attacher", str(theirs.fileno()), json.dumps(given)]
@@ -33,11 +34,13 @@ class TlsAttachment:
                 stdout=subprocess.DEVNULL,
                 env={**os.environ, "PYTHONPATH": path, **MEMORY},
             )
+        self.is_alive = True
+
+    def await_scan(self) -> None:
+        """Wait until it has looked at every process that runs; not for ever on a busy machine."""
         self._control.settimeout(SCAN_S)
-        try:
+        with suppress(TimeoutError):
             self.is_alive = self._control.recv(1) == b"."
-        except TimeoutError:
-            self.is_alive = True
 
     def end(self) -> None:
         """End it; with it the probes go."""

@@ -4,11 +4,10 @@ An instruction that loads the address of a map names it by a descriptor, which m
 here it is the map's place in a list.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from struct import Struct
-
-import msgspec
 
 from collector.bpf_calls import INSTRUCTION_BYTES, MapForm
 
@@ -66,10 +65,16 @@ def _places(code: bytes) -> Iterator[int]:
 
 
 def to_octets(translation: Translation) -> bytes:
-    """Return it as one string of octets."""
-    return msgspec.msgpack.encode(translation)
+    """Return it as JSON, which needs no package: each start of the agent reads it."""
+    programs = {name: code.hex() for name, code in translation.programs.items()}
+    return json.dumps({"maps": [astuple(form) for form in translation.maps], "programs": programs}).encode()
 
 
 def from_octets(octets: bytes) -> Translation:
-    """Read what `to_octets` gave. Raises msgspec.DecodeError."""
-    return msgspec.msgpack.decode(octets, type=Translation)
+    """Read what `to_octets` gave. Raises ValueError."""
+    try:
+        read = json.loads(octets)
+        programs = {name: bytes.fromhex(code) for name, code in read["programs"].items()}
+        return Translation(tuple(MapForm(*form) for form in read["maps"]), programs)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError("no translation") from error

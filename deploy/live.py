@@ -46,10 +46,10 @@ def collect_live(config: Config, to: str) -> int:
     behind = Counters()
     with ExitStack() as ending:
         lines = None if to == "kafka" else ending.enter_context(lines_descriptor(to))
+        child = Child(lines)
+        ending.callback(child.end)
         probes = kernel_source.loaded(config.collector)
         ending.callback(probes.close)
-        child = Child(probes, lines)
-        ending.callback(child.end)
         privilege.forbid_gain()
         sink = None
         if to == "kafka":
@@ -68,6 +68,7 @@ def collect_live(config: Config, to: str) -> int:
             health = HealthServer(address, port, lambda: exposition(watch.status()), watch.ailment)
             ending.callback(health.close)
             health.start()
+        probes.await_tls()
         privilege.drop()
         os.nice(NICENESS)
         print(f"sbiscope collect: observing {config.site.node} (hook {probes.hook})", file=sys.stderr, flush=True)
