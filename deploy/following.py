@@ -1,4 +1,4 @@
-"""Records of a topic of batches as they come, from all its partitions, whatever release wrote them."""
+"""Records of a topic of batches as they come, each once, from all its partitions, whatever release wrote them."""
 
 import asyncio
 import io
@@ -34,6 +34,7 @@ class Following:
         self._records = ours["fields"][-1]["name"]
         self._ours = fastavro.parse_schema(ours)
         self.unreadable = 0
+        self._told: dict[tuple[int, int], int] = {}  # the last number, by partition and its writer's
         settings = client(config)
         self._writers = Writers(Reader(settings, config.kafka.topic_prefix), registered(config.kafka))
         self._parsed: dict[int, Any] = {}
@@ -61,7 +62,8 @@ class Following:
     def rows(self, runner: "asyncio.Runner", idle: Callable[[], None]) -> Iterator[Row]:
         """Yield the rows as they come, for ever; `idle` is called where none came for a moment.
 
-        What cannot be read is counted in `unreadable`. A broker that is away is waited for.
+        What cannot be read is counted in `unreadable`. What a writer that was killed sends again (the same numbers)
+        is left out. A broker that is away is waited for.
         """
         while True:
             message = self._consumer.poll(POLL_S)
@@ -70,20 +72,25 @@ class Following:
                 continue
             opened = runner.run(self._writers.open(message.value() or b""))
             if opened.schema is not None:
-                yield from self._read(opened.schema, opened.body)
+                yield from self._read(message.partition() or 0, opened.schema, opened.body)
             elif opened.bad:
                 self.unreadable += 1
 
-    def _read(self, schema: Schema, body: bytes) -> list[Row]:
+    def _read(self, partition: int, schema: Schema, body: bytes) -> list[Row]:
         parsed = self._parsed.get(id(schema))
         if parsed is None:
             parsed = self._parsed[id(schema)] = fastavro.parse_schema(without_logical_types(dict(schema)))
         try:
             batch: Any = fastavro.schemaless_reader(io.BytesIO(body), parsed, self._ours)
-            return list(batch[self._records])
         except Exception:  # noqa: BLE001 (fastavro raises whatever the octets make it raise)
             self.unreadable += 1
             return []
+        return self._fresh((partition, batch["input_partition"]), batch["first_number"], batch[self._records])
+
+    def _fresh(self, place: tuple[int, int], first_number: int, rows: list[Row]) -> list[Row]:
+        told = self._told.get(place, 0)
+        self._told[place] = max(told, first_number + len(rows) - 1)
+        return rows[max(told - first_number + 1, 0) :]
 
     def close(self) -> None:
         """Leave Kafka."""

@@ -141,7 +141,7 @@ def test_workers_from_one_to_three_and_back(
         if (one["path"] or "").startswith("/nnrf-nfm/v1/nf-instances/00000061-")
     ]
     assert len({transaction for transaction, _ in topic}) == 2 * 4_001
-    assert len(topic) == len(set(topic))  # each version of each once, whoever published it
+    assert len(topic) == len(set(topic))  # each version under one number alone, whoever published it
     until(lambda: release.counted(0x61)[0] > 0, 60, "the KPIs of the last window")
     counted, happened = release.counted(0x61)
     assert counted == happened >= 4_001
