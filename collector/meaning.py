@@ -24,6 +24,7 @@ from schemas.loss import (
     REFERENCES_EVICTED,
     REQUESTS_FORGOTTEN,
 )
+from schemas.sbi.causes import list_of
 
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends, new_asked
@@ -390,4 +391,6 @@ class Meaning:
             ends.pod_uid,
             ends.labels,
             fields.authorization_scheme,
+            None if cause is None else list_of(said[0], cause),
+            fields.facts if fields.facts is not None else NO_OTHERS,
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import cython
 
+from collector.header_facts import facts_of
 from collector.header_text import LONGEST_NAME, LONGEST_TEXT, is_cached, plain_text, shortened
 from collector.redaction import SECRET_HEADERS, Redaction
 
@@ -17,6 +18,10 @@ NAME = re.compile(r"3gpp-(?:sbi-[a-z0-9-]{1,60}|connect-req-info)")
 MOST_HELD_BYTES = 2_097_152  # names and values of all fields together
 NAME_OVERHEAD = 512  # about what a name takes beside its octets
 VALUE_OVERHEAD = 256
+FACT_OVERHEAD = 128
+
+Shown = tuple[str | None, str | None, dict[str, str] | None]
+"""What is read of a value, what may be told of it, and the facts of that."""
 
 
 @cython.final
@@ -36,7 +41,7 @@ class Other:
         self.is_read = self.name.startswith(DISCOVERY) or self.name == PRODUCER_ID
         self.names_subject = self.is_read and self.name.removeprefix(DISCOVERY) not in NO_SUBJECT
         self.is_held = False
-        self.values: dict[bytes, tuple[str | None, str | None]] = {}
+        self.values: dict[bytes, Shown] = {}
 
 
 @cython.final
@@ -52,12 +57,12 @@ class OtherHeaders:
         self.held_bytes = 0
 
     def of(self, name: bytes, value: bytes) -> tuple[Any, ...]:
-        """Return which field it is, its value if it is read, and its value if it may be told."""
+        """Return which field it is, its value if it is read, if it may be told, and the facts of what may be told."""
         other: Other | None = self._named.get(name)
         if other is None:
             other = self._met(name)
         if other.is_secret:
-            return other, None, None
+            return other, None, None, None
         shown = other.values.get(value)
         if shown is None:
             shown = self._shown(other, value)
@@ -85,12 +90,17 @@ class OtherHeaders:
         self.held_bytes = 0
         return False
 
-    def _shown(self, other: Other, value: bytes) -> tuple[str | None, str | None]:
+    def _shown(self, other: Other, value: bytes) -> Shown:
         text = plain_text(value)
         redacted = self._redact_header(other.name, text)
-        return text if other.is_read else None, redacted if redacted is None else shortened(redacted, LONGEST_TEXT)
+        read = text if other.is_read else None
+        if redacted is None:
+            return read, None, None
+        return read, shortened(redacted, LONGEST_TEXT), facts_of(other.name, redacted)
 
 
-def weight_of(value: bytes, shown: tuple[str | None, str | None]) -> int:
+def weight_of(value: bytes, shown: Shown) -> int:
     """Return about how many octets a value takes with what it says."""
-    return VALUE_OVERHEAD + len(value) + len(shown[0] or "") + 2 * len(shown[1] or "")
+    facts = shown[2] or {}
+    told = 2 * len(shown[1] or "") + sum(FACT_OVERHEAD + 2 * len(fact) for fact in facts.values())
+    return VALUE_OVERHEAD + len(value) + len(shown[0] or "") + told

@@ -25,6 +25,7 @@ cdef class Fields:
     cdef readonly bint retransmission
     cdef readonly str idempotency_key
     cdef readonly dict others
+    cdef readonly dict facts
     cdef readonly dict plain
     cdef readonly bint names_subject
 

@@ -96,7 +96,7 @@ class Fields:
     path, sender_timestamp: octets as on the wire. content_type: without parameters. content_type_whole, location_plain
     and plain are not redacted and stay in the process. plain: Correlation-Info, Producer-Id and the discovery
     parameters by lower-case name; names_subject = it may tell of UE, session, slice or network. others: further
-    3gpp-Sbi-* fields, redacted, secrets left out.
+    3gpp-Sbi-* fields, redacted, secrets left out. facts: what those with a grammar say (collector.header_facts).
     """
 
     def __init__(self) -> None:
@@ -125,6 +125,7 @@ class Fields:
         self.retransmission = False
         self.idempotency_key: str | None = None
         self.others: dict[str, str] | None = None
+        self.facts: dict[str, str] | None = None
         self.plain: dict[str, str] | None = None
         self.names_subject = False
 
@@ -320,7 +321,7 @@ class HeaderReader:
 
     def _put_other(self, fields: Fields, meaning: tuple[Any, ...]) -> None:
         other: Other = meaning[0]
-        plain, redacted = meaning[1], meaning[2]
+        plain, redacted, facts = meaning[1], meaning[2], meaning[3]
         if plain is not None:
             if fields.plain is None:
                 fields.plain = {}
@@ -334,6 +335,8 @@ class HeaderReader:
                 fields.others[other.name] = joined(fields.others[other.name], redacted)
             elif len(fields.others) < MOST_OTHERS:
                 fields.others[other.name] = redacted
+        if facts is not None:
+            fields.facts = facts if fields.facts is None else facts | fields.facts
 
     def _text(self, value: bytes) -> str:
         text = self._texts.get(value)

@@ -38,6 +38,8 @@ DEADLINE_MS = cython.declare(cython.int, From.DEADLINE_MS)
 TO_PROXY = cython.declare(cython.int, From.TO_PROXY)
 ACCESS_TOKEN = cython.declare(cython.int, From.ACCESS_TOKEN)
 OVERLOAD = cython.declare(cython.int, From.OVERLOAD)
+REQUEST_FACTS = cython.declare(cython.int, From.REQUEST_FACTS)
+RESPONSE_FACTS = cython.declare(cython.int, From.RESPONSE_FACTS)
 ABSENT = cython.declare(cython.int, NO_PLACE)
 RESET = cython.declare(cython.int, Outcome.RESET)
 COUNT = cython.declare(cython.Py_ssize_t, len(NAMES))
@@ -263,6 +265,10 @@ def _read_from_headers(
     if operation == OVERLOAD:
         row.overload = _overload(response, i, False)
         return _optional(out, row.overload >= 0, row.overload)
+    if operation == REQUEST_FACTS or operation == RESPONSE_FACTS:
+        half: Half | None = request if operation == REQUEST_FACTS else response
+        place: cython.int = _place(half, i)
+        return out.number(0) if place == ABSENT else _copy(out, half, place, half is request)
     row.consumer_overload = _overload(request, i, True)
     return _optional(out, row.consumer_overload >= 0, row.consumer_overload)
 

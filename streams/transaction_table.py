@@ -33,6 +33,8 @@ class From(enum.IntEnum):
     ACCESS_TOKEN = 16
     OVERLOAD = 17  # of the answer
     CONSUMER_OVERLOAD = 18  # of the request
+    REQUEST_FACTS = 19  # empty without a request
+    RESPONSE_FACTS = 20
 
 
 # What is not here is REQUEST_FIRST where it may be null, else COPY, from the event's field of the same name.
@@ -76,6 +78,9 @@ SOURCES: dict[str, tuple[From, str]] = {
     "access_token": (From.ACCESS_TOKEN, "authorization_scheme"),
     "overload_reduction_percent": (From.OVERLOAD, "sbi_headers"),
     "consumer_overload_reduction_percent": (From.CONSUMER_OVERLOAD, "sbi_headers"),
+    "cause_list": (From.RESPONSE_FIRST, "cause_list"),
+    "request_header_facts": (From.REQUEST_FACTS, "header_facts"),
+    "response_header_facts": (From.RESPONSE_FACTS, "header_facts"),
 }
 ORIGINS = bytes(SOURCES.get(name, (int(kind.startswith("null|")), ""))[0] for name, kind in FIELDS)
 

@@ -84,7 +84,11 @@ def transactions(
     for number in range(count):
         (kind,), (fate,) = chance.choices(MIX, shares), chance.choices(FATES, odds)
         request_us = start_us + number * 1_000_000 // rate
-        row: dict[str, Any] = dict.fromkeys(NAMES) | {"pod_labels": {}}
+        row: dict[str, Any] = dict.fromkeys(NAMES) | {
+            "pod_labels": {},
+            "request_header_facts": {},
+            "response_header_facts": {},
+        }
         asked = _exchange(chance, kind, f"{seed}/{number}", number * 2 + 1)
         yield row | asked | _times(chance, fate, request_us) | fixed
 

@@ -52,7 +52,7 @@ def test_what_came_before_the_header_was_told_of_is_not_known() -> None:
     """Yesterday's collectors write no authorization_scheme: a request without it may have borne one."""
     schema = copy.deepcopy(dict(kpis.EVENTS))
     fields = schema["fields"][-1]["type"]["items"]["fields"]
-    assert fields.pop()["name"] == "authorization_scheme"
+    del fields[[field["name"] for field in fields].index("authorization_scheme") :]
     pairing = Pairing(Facts(0, {TRANSACTIONS: 1}), Streams())
     whole = batch(1, [*exchange(1, 1)], at(10))
     events = fastavro.schemaless_reader(io.BytesIO(whole), fastavro.parse_schema(dict(kpis.EVENTS)), None)

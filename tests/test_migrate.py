@@ -307,5 +307,7 @@ def test_columns_that_came_later_are_in_the_views() -> None:
         ("kpi_windows", "token_expected"),
         ("exchanges", "access_token"),
         ("requests", "access_token"),
+        ("exchanges", "cause_list"),
+        ("requests", "response_header_facts"),
     ):
         assert client.query(f"SELECT {column} FROM {view} LIMIT 1").result_rows == []
