@@ -1,6 +1,6 @@
 """How long after a message was seen is its row queryable: asked of ClickHouse again and again while traffic runs.
 
-    python -m tests.bench.bench_row [SECONDS]        RATE=10000 exchanges a second for those that are published
+    python -m tests.bench.bench_row [SECONDS]        RATE=1000 for another rate of those that are published (exchanges a second)
 
 Rows that were inserted together are seen together, by the first look that finds them; the looks are part of the load.
 """
@@ -30,13 +30,14 @@ from tests.bench.line import show
 from tests.events import batch, request, response
 from tests.local_stack import LocalStack, local_stack, until
 
-LIVE_RATE, RATE = 200, int(os.environ.get("RATE", "1000"))  # had by two programs; published as a collector's batches
+LIVE_RATE, RATE = 200, int(os.environ.get("RATE", "10000"))  # had by two programs; published as a collector's batches
 BATCH_EVENTS, BATCH_MS = 200, 100  # a collector's bounds
 LOOK_S = 0.05
 MAKE_US = 150  # a batch's exchange takes to be made here, on a busy machine
 FRESH = (
     "SELECT toUnixTimestamp64Milli(stored_at) AS at_ms, groupArray(toUnixTimestamp64Micro(response_end_us)) "
-    "FROM transactions WHERE node = {node:String} AND NOT has({seen:Array(Int64)}, at_ms) GROUP BY at_ms"
+    "FROM transactions WHERE node = {node:String} AND stored_at > now64(3) - toIntervalSecond(20) "
+    "AND NOT has({seen:Array(Int64)}, at_ms) GROUP BY at_ms"
 )
 
 
