@@ -14,7 +14,13 @@ MOST_PODS = 4_096  # a node has some hundred at most
 GONE = 512  # of deleted pods the last ones are kept: their last connections are told of later
 
 
-class ContainerStatus(msgspec.Struct):
+class About(Metadata, gc=False):
+    """The metadata of a pod."""
+
+    annotations: dict[str, str] | None = None
+
+
+class ContainerStatus(msgspec.Struct, gc=False):
     """Of a pod's status."""
 
     name: str = ""
@@ -22,7 +28,7 @@ class ContainerStatus(msgspec.Struct):
     container_id: str = msgspec.field(default="", name="containerID")
 
 
-class PodStatus(msgspec.Struct):
+class PodStatus(msgspec.Struct, gc=False):
     """Of a pod."""
 
     containers: list[ContainerStatus] | None = msgspec.field(default=None, name="containerStatuses")
@@ -30,10 +36,10 @@ class PodStatus(msgspec.Struct):
     ephemeral: list[ContainerStatus] | None = msgspec.field(default=None, name="ephemeralContainerStatuses")
 
 
-class PodObject(msgspec.Struct):
+class PodObject(msgspec.Struct, gc=False):
     """A pod as the API has it (core/v1)."""
 
-    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    metadata: About = msgspec.field(default_factory=About)
     status: PodStatus = msgspec.field(default_factory=PodStatus)
 
 
@@ -61,8 +67,8 @@ class Pods:
             uid = place.pod_uid or self._by_container.get(place.container_id or "")
             return None if uid is None else self._by_uid.get(uid) or self._gone.get(uid)
 
-    def put(self, told: PodObject) -> None:
-        """Take a pod that is new or has changed."""
+    def put(self, told: PodObject) -> str:
+        """Take a pod that is new or has changed; return its uid."""
         pod = pod_of(told, self.labels)
         with self._lock:
             self._unlink(self._gone.pop(pod.uid, None))
@@ -72,19 +78,17 @@ class Pods:
             if len(self._by_uid) > MOST_PODS:
                 self._unlink(self._by_uid.popitem(last=False)[1])
                 self.evicted += 1
+        return pod.uid
 
     def drop(self, told: PodObject) -> None:
         """Take note that a pod is gone."""
         with self._lock:
             self._retire(uid_of(told.metadata))
 
-    def replace(self, all_told: list[PodObject]) -> None:
-        """Take the whole list anew: what is not in it is gone."""
-        for told in all_told:
-            self.put(told)
-        kept = {uid_of(told.metadata) for told in all_told}
+    def keep_only(self, uids: frozenset[str]) -> None:
+        """Take note that no other pods than these are there."""
         with self._lock:
-            for uid in [uid for uid in self._by_uid if uid not in kept]:
+            for uid in [uid for uid in self._by_uid if uid not in uids]:
                 self._retire(uid)
 
     def _retire(self, uid: str) -> None:
@@ -109,6 +113,6 @@ def pod_of(told: PodObject, labels: frozenset[str]) -> Pod:
     return Pod(uid_of(about), about.name, about.namespace, kept, containers)
 
 
-def uid_of(about: Metadata) -> str:
+def uid_of(about: About) -> str:
     """Return the uid by which control groups name a pod."""
     return (about.annotations or {}).get(MIRROR) or about.uid

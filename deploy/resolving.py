@@ -6,30 +6,30 @@ from collections.abc import Callable, Iterable, Mapping
 
 from confluent_kafka import KafkaError, Message, Producer
 
+from deploy.place_record import encode, key
 from schemas.kafka_contact import topics_of
 from schemas.refusal import Refusal
 from schemas.refused_contact import Heard, rights_advice
 from schemas.topics import JSON_SUFFIX
 from streams.cluster import Cluster
-from streams.place_record import encode, key
 from streams.places import Place
 
 TOPIC = "sbi.places"
-QUEUE_MESSAGES = 100_000
+QUEUE_KBYTES = 8_192  # what waits for a Kafka that is slow
 FLUSH_S = 30.0
-LINGER_MS = 500  # fewer requests to Kafka, and a change is told soon enough
+LINGER_MS = 20  # a turn's places travel together, they are here at once
 LOG = logging.getLogger("sbiscope")
 
 
 class PlaceWriter:
-    """Writes places of one site, in Avro behind `mark` and beside it in JSON."""
+    """Writes places of a cluster in Avro behind `mark` and beside it in JSON, under each site that its agents tell."""
 
-    def __init__(self, settings: Mapping[str, str | int], prefix: str, site: str, mark: bytes) -> None:
+    def __init__(self, settings: Mapping[str, str | int], prefix: str, sites: Iterable[str], mark: bytes) -> None:
         """Make contact. Raises Refusal where Kafka is away or lacks a topic."""
         self.written = 0
         self._failure: KafkaError | None = None
         self._settings = settings
-        self._site = site
+        self._sites = tuple(dict.fromkeys(sites))
         self._mark = mark
         self._topics = prefix + TOPIC, prefix + TOPIC + JSON_SUFFIX
         heard = Heard()
@@ -38,7 +38,8 @@ class PlaceWriter:
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": LINGER_MS,
-                "queue.buffering.max.messages": QUEUE_MESSAGES,
+                "queue.buffering.max.kbytes": QUEUE_KBYTES,
+                "delivery.report.only.error": True,
                 "error_cb": heard,
                 "log_level": 0,
                 **settings,
@@ -51,10 +52,11 @@ class PlaceWriter:
     def write(self, places: Iterable[Place]) -> None:
         """Write places; a full queue waits. Raises Refusal where a message was not taken."""
         for place in places:
-            name = key(self._site, place)
-            body, text = encode(self._site, place, time.time_ns() // 1_000)
-            self._put(self._topics[0], name, self._mark + body)
-            self._put(self._topics[1], name, text)
+            told_us = time.time_ns() // 1_000
+            for site in self._sites:
+                name, (body, text) = key(site, place), encode(site, place, told_us)
+                self._put(self._topics[0], name, self._mark + body)
+                self._put(self._topics[1], name, text)
             self.written += 1
         self._producer.poll(0)
         if self._failure is not None:
@@ -69,14 +71,14 @@ class PlaceWriter:
     def _put(self, topic: str, name: bytes, value: bytes) -> None:
         while True:
             try:
-                self._producer.produce(topic, value, name, on_delivery=self._delivered)
+                self._producer.produce(topic, value, name, on_delivery=self._failed)
             except BufferError:
                 self._producer.poll(0.1)
             else:
                 return
 
-    def _delivered(self, error: KafkaError | None, _: Message) -> None:
-        self._failure = error or self._failure
+    def _failed(self, error: KafkaError, _: Message) -> None:
+        self._failure = error
 
 
 def resolve(changes: Iterable[list[Place]], writer: PlaceWriter, problems: Callable[[], dict[str, str]]) -> None:

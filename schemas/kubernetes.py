@@ -5,39 +5,40 @@ API concepts, "Efficient detection of changes": list, then watch from its resour
 
 import os
 import random
-import select
+import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
+
+from schemas.gathered_lines import OnlyHead, gathered
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LIST_LIMIT = 50  # objects a page: memory stays small whatever there is
 WATCH_S = 300  # then the server ends the watch in order, and it is begun anew
 SILENCE_S = WATCH_S + 30
-WAITED_S = 0.001  # a line that took longer was not there yet
-GATHER_S = 0.2  # then more are let gather: a waking costs more than a line
-MOST_LINE_BYTES = 4_194_304  # one object; etcd takes no larger than 1.5 MB
+GATHER_S = 0.25  # changes are let gather so long: a waking costs more than a change
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 GONE = 410
 ERROR_TEXT_BYTES = 256
+NO_CHANGES = frozenset({"ERROR", "BOOKMARK"})
 
 
-class Metadata(msgspec.Struct):
+class Metadata(msgspec.Struct, gc=False):
     """Of an object of the API: what is needed of it; everything else is passed over unread."""
 
     uid: str = ""
     name: str = ""
     namespace: str = ""
     labels: dict[str, str] | None = None
-    annotations: dict[str, str] | None = None
     resource_version: str = msgspec.field(default="", name="resourceVersion")
 
 
@@ -64,39 +65,35 @@ class HasMetadata(Protocol):
 
 
 Told = TypeVar("Told", bound=HasMetadata)
+Told_contra = TypeVar("Told_contra", bound=HasMetadata, contravariant=True)
 
 
-class Keeper(Protocol[Told]):
+class Keeper(Protocol[Told_contra]):
     """Who keeps the objects; called by the thread that watches."""
 
-    def put(self, told: Told, /) -> None:
-        """Take an object that is new or has changed."""
+    def put(self, told: Told_contra, /) -> str:
+        """Take an object that is new or has changed; return by what key it is kept."""
 
-    def drop(self, told: Told, /) -> None:
+    def drop(self, told: Told_contra, /) -> None:
         """Take note that an object is gone."""
 
-    def replace(self, all_told: list[Told], /) -> None:
-        """Take the whole list anew: what is not in it is gone."""
+    def keep_only(self, keys: frozenset[str], /) -> None:
+        """Take note that these were all there are: what has another key is gone."""
 
 
-class WatchEvent(msgspec.Struct):
-    """One line of a watch; `object` is read when its type is known."""
+class Carried(msgspec.Struct):
+    """What of the object counts in a line that carries none of the kind: an ERROR's words, a BOOKMARK's position."""
 
-    type: str
-    object: msgspec.Raw
-
-
-class Status(msgspec.Struct):
-    """What an ERROR carries."""
-
+    metadata: Position = msgspec.field(default_factory=Position)
     code: int = 0
     message: str = ""
 
 
-class Bookmark(msgspec.Struct):
-    """An object of which only the position counts."""
+class Line(msgspec.Struct):
+    """Such a line of a watch."""
 
-    metadata: Metadata = msgspec.field(default_factory=Metadata)
+    type: str
+    object: Carried
 
 
 class Failed(Exception):  # noqa: N818 (what the request did)
@@ -145,10 +142,11 @@ class ObjectWatch(Generic[Told]):
         self._count = count
         self._context = ssl.create_default_context(cafile=str(api.ca_file)) if api.ca_file else None
         self._page_decoder = msgspec.json.Decoder(Page)
-        self._event_decoder = msgspec.json.Decoder(WatchEvent)
+        line = msgspec.defstruct("LineOfKind", [("type", str), ("object", kind.struct)], gc=False)
+        self._line_decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(line)
         self._decoder: msgspec.json.Decoder[Told] = msgspec.json.Decoder(kind.struct)
         self._stopped = threading.Event()
-        self._link: HTTPConnection | None = None
+        self._socket: socket.socket | None = None
         self._thread = threading.Thread(target=self.run, name=kind.path.rpartition("/")[2], daemon=True)
         self.problem = ""  # the last one, "" while all is well
         self.has_tried = threading.Event()  # a whole list was read, or could not be
@@ -160,9 +158,9 @@ class ObjectWatch(Generic[Told]):
     def close(self) -> None:
         """End; what is known stays."""
         self._stopped.set()
-        link = self._link
-        if link is not None and link.sock is not None:
-            link.sock.close()
+        if (held := self._socket) is not None:
+            with suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)  # which wakes who reads it
 
     def run(self) -> None:
         """List and watch until `close`."""
@@ -186,16 +184,16 @@ class ObjectWatch(Generic[Told]):
 
     def read_list(self) -> str:
         """Read all objects, page by page; return the position from which to watch. Raises Failed."""
-        found: list[Told] = []
+        keys: set[str] = set()
         page = ""
         while True:
             asked = {"limit": str(LIST_LIMIT)} | ({"continue": page} if page else {})
-            with self._ask(asked) as response:
+            with self._ask(asked, HTTPResponse) as (_, response):
                 told = self._page_decoder.decode(response.read())
-            found += map(self._decoder.decode, told.items)
+            keys.update(self._keeper.put(self._decoder.decode(item)) for item in told.items)
             page = told.metadata.next_page
             if not page:
-                self._keeper.replace(found)
+                self._keeper.keep_only(frozenset(keys))
                 self.problem = ""
                 self.has_tried.set()
                 return told.metadata.resource_version
@@ -208,48 +206,44 @@ class ObjectWatch(Generic[Told]):
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(WATCH_S),
         }
-        with self._ask(asked) as response:
-            while True:
-                asked_s = time.monotonic()
-                line = response.readline(MOST_LINE_BYTES + 1)
-                had_to_wait = time.monotonic() - asked_s > WAITED_S
-                if not line:
-                    return
-                if len(line) > MOST_LINE_BYTES:
-                    raise Failed(0, "a line without end")
-                if line.strip():
-                    yield self._take(self._event_decoder.decode(line)) or position
-                if had_to_wait and is_quiet(response):
-                    self._stopped.wait(GATHER_S)
+        with self._ask(asked, OnlyHead) as (link, response):
+            for lines in gathered(link, response, lambda: self._stopped.wait(GATHER_S)):
+                for line in filter(bytes.strip, lines):
+                    yield self._take(line) or position
 
-    def _take(self, event: WatchEvent) -> str:
-        """Act on an event; return the position behind it."""
-        if event.type == "ERROR":
-            status = msgspec.json.decode(event.object, type=Status)
-            raise Failed(status.code, status.message)
-        if event.type == "BOOKMARK":
-            return msgspec.json.decode(event.object, type=Bookmark).metadata.resource_version
-        told = self._decoder.decode(event.object)
-        if event.type == "DELETED":
+    def _take(self, line: bytes) -> str:
+        """Act on a line; return the position behind it. Raises Failed where it carries an error."""
+        try:
+            change = self._line_decoder.decode(line)  # in one pass: most lines are changes
+        except msgspec.ValidationError:
+            return position_in(line)
+        if change.type in NO_CHANGES:
+            return position_in(line)
+        told = change.object
+        if change.type == "DELETED":
             self._keeper.drop(told)
         else:
             self._keeper.put(told)
-        return told.metadata.resource_version
+        return str(told.metadata.resource_version)
 
-    def _ask(self, asked: dict[str, str]) -> "Answered":
+    @contextmanager
+    def _ask(self, asked: dict[str, str], kind: type[HTTPResponse]) -> Iterator[tuple[socket.socket, HTTPResponse]]:
+        """Ask, and give the connection and the answer on it; the connection ends with it."""
         selected = {"fieldSelector": self._kind.selector} if self._kind.selector else {}
         query = urlencode(selected | asked, quote_via=quote)
         headers = {"Accept": "application/json", "User-Agent": "sbiscope"}
         if self._api.token_file is not None:
             headers["Authorization"] = f"Bearer {self._api.token_file.read_text().strip()}"
-        link = self._link = self._connection()
-        link.request("GET", f"{self._kind.path}?{query}", headers=headers)
-        response = link.getresponse()
-        if response.status != 200:
-            text = response.read(ERROR_TEXT_BYTES).decode(errors="replace")
-            link.close()
-            raise Failed(response.status, f"{response.status} {response.reason}: {text}")
-        return Answered(link, response)
+        with closing(self._connection()) as link:
+            link.response_class = kind
+            link.request("GET", f"{self._kind.path}?{query}", headers=headers)
+            held: socket.socket = link.sock
+            self._socket = held
+            with held, link.getresponse() as response:
+                if response.status != HTTPStatus.OK:
+                    text = response.read(ERROR_TEXT_BYTES).decode(errors="replace")
+                    raise Failed(response.status, f"{response.status} {response.reason}: {text}")
+                yield held, response
 
     def _connection(self) -> HTTPConnection:
         place = urlsplit(self._api.url)
@@ -266,24 +260,14 @@ class ObjectWatch(Generic[Told]):
         self._count("kubernetes_lists_anew" if failed.code == GONE else "kubernetes_failures")
 
 
-def is_quiet(response: HTTPResponse) -> bool:
-    """Tell whether nothing more of a response is there yet, as far as the kernel knows."""
-    ready = select.poll()
-    ready.register(response, select.POLLIN)
-    return not ready.poll(0)
+def position_in(line: bytes) -> str:
+    """Return the position that a line of a watch carries beside changes.
 
-
-@dataclass(slots=True)
-class Answered:
-    """A response and the connection it comes on, which ends with it."""
-
-    link: HTTPConnection
-    response: HTTPResponse
-
-    def __enter__(self) -> HTTPResponse:
-        """Give the response."""
-        return self.response
-
-    def __exit__(self, *_: object) -> None:
-        """Hang up."""
-        self.link.close()
+    Raises Failed for an ERROR, msgspec.ValidationError where the line was to be a change.
+    """
+    told = msgspec.json.decode(line, type=Line)
+    if told.type == "ERROR":
+        raise Failed(told.object.code, told.object.message)
+    if told.type not in NO_CHANGES:
+        raise msgspec.ValidationError(f"what is {told.type} is no object of the kind")
+    return told.object.metadata.resource_version

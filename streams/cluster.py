@@ -1,63 +1,58 @@
 """Watches a Kubernetes cluster and hands on what its addresses stand for, one change after the other.
 
-A thread watches each kind of object and puts what it is told on one queue; who reads it is alone with the state.
+A thread watches each kind of object and changes the state as it is told; who tells takes what came since the last turn.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
-from queue import Empty, Queue
+from functools import partial
 from typing import Any, Generic, Protocol
 
-from schemas.kubernetes import Api, Kind, ObjectWatch, Told
+from schemas.kubernetes import Api, Kind, ObjectWatch, Told, Told_contra
 from streams.cluster_objects import NodeObject, PodObject, ServiceObject, SliceObject
 from streams.places import Place, node_places, pod_places
 from streams.standing import Objects, Services, Standing
+from streams.waiting_places import WaitingPlaces
 
-QUEUED = 10_000  # changes; then the threads that watch wait
-TURN_S = 0.25  # what came meanwhile is told together, so that each change costs no waking
-TOGETHER = 1_000  # places, about
+TURN_S = 0.4  # what came meanwhile is told together, so that each change costs no waking
+RETOLD = 1_000  # objects a turn, so that telling all of them again takes no more memory
 RETELL_S = 6 * 3_600.0  # so that what a retention took is there again
 
-Change = Callable[[], list[Place]]
 
-
-class State(Protocol[Told]):
+class State(Protocol[Told_contra]):
     """What is known of one kind of object (streams.standing)."""
 
-    def put(self, told: Told, at_us: int, /) -> list[Place]:
+    def put(self, told: Told_contra, at_us: int, /) -> list[Place]:
         """Take an object that is new or has changed."""
 
-    def drop(self, told: Told, at_us: int, /) -> list[Place]:
+    def drop(self, told: Told_contra, at_us: int, /) -> list[Place]:
         """Take note that an object is gone."""
 
-    def replace(self, all_told: list[Told], at_us: int, /) -> list[Place]:
-        """Take all objects anew."""
+    def keep_only(self, uids: Container[str], at_us: int, /) -> list[Place]:
+        """Take note that no other objects than these are there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Queued(Generic[Told]):
-    """Keeps nothing: what it is told waits on the queue, with the time (schemas.kubernetes.Keeper)."""
+class Folded(Generic[Told]):
+    """Changes the state by what it is told, in turn with the other kinds (schemas.kubernetes.Keeper)."""
 
-    queue: "Queue[Change]"
+    waiting: WaitingPlaces
     state: State[Told]
 
-    def put(self, told: Told) -> None:
-        """Take an object that is new or has changed."""
-        at_us = time.time_ns() // 1_000
-        self.queue.put(lambda: self.state.put(told, at_us))
+    def put(self, told: Told) -> str:
+        """Take an object that is new or has changed; return its uid."""
+        self.waiting.change(lambda: self.state.put(told, _now_us()))
+        return told.metadata.uid
 
     def drop(self, told: Told) -> None:
         """Take note that an object is gone."""
-        at_us = time.time_ns() // 1_000
-        self.queue.put(lambda: self.state.drop(told, at_us))
+        self.waiting.change(lambda: self.state.drop(told, _now_us()))
 
-    def replace(self, all_told: list[Told]) -> None:
-        """Take all objects anew."""
-        at_us = time.time_ns() // 1_000
-        self.queue.put(lambda: self.state.replace(all_told, at_us))
+    def keep_only(self, uids: frozenset[str]) -> None:
+        """Take note that no other objects than these are there."""
+        self.waiting.change(lambda: self.state.keep_only(uids, _now_us()))
 
 
 class Cluster:
@@ -66,7 +61,7 @@ class Cluster:
     def __init__(self, api: Api, labels: frozenset[str]) -> None:
         """`labels`: the keys of those that are kept."""
         self.counts: Counter[str] = Counter()
-        self._queue: Queue[Change] = Queue(QUEUED)
+        self._waiting = WaitingPlaces()
         self._pods: Objects[PodObject] = Objects(lambda told: pod_places(told, labels))
         self._nodes: Objects[NodeObject] = Objects(lambda told: node_places(told, labels))
         self._services = Services(labels)
@@ -80,7 +75,7 @@ class Cluster:
         }
 
     def _watch(self, api: Api, kind: Kind[Told], state: State[Told]) -> ObjectWatch[Told]:
-        return ObjectWatch(api, kind, Queued(self._queue, state), lambda name: self.counts.update((name,)))
+        return ObjectWatch(api, kind, Folded(self._waiting, state), lambda name: self.counts.update((name,)))
 
     def start(self) -> None:
         """Begin to watch."""
@@ -95,20 +90,20 @@ class Cluster:
     def changes(self, ended: Callable[[], bool]) -> Iterator[list[Place]]:
         """Give each turn what there is to tell, if only nothing; everything again now and then."""
         again_s = time.monotonic() + RETELL_S
+        again: Iterator[Callable[[], list[Place]]] = iter(())
         while not ended():
             time.sleep(TURN_S)
-            yield self._waiting()
             if time.monotonic() > again_s:
                 again_s += RETELL_S
-                yield [place for one in self._standing() for place in one.places()]
+                again = self._everything()
+            yield self._waiting.take(next(again, list))
 
-    def _waiting(self) -> list[Place]:
-        """Return what the changes that are there have to tell."""
-        places: list[Place] = []
-        with suppress(Empty):
-            while len(places) < TOGETHER:
-                places += self._queue.get_nowait()()
-        return places
+    def _everything(self) -> Iterator[Callable[[], list[Place]]]:
+        """Yield what tells some objects again, those that stand by then."""
+        for standing in self._standing():
+            uids = [*standing.by_uid]
+            for first in range(0, len(uids), RETOLD):
+                yield partial(standing.places, uids[first : first + RETOLD])
 
     def held(self) -> dict[str, int]:
         """Return how much is known: addresses by kind, and objects refused by a bound."""
@@ -127,3 +122,7 @@ class Cluster:
 
     def _standing(self) -> tuple[Standing, ...]:
         return self._pods.standing, self._nodes.standing, self._services.standing
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1_000

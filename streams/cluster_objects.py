@@ -7,7 +7,7 @@ import msgspec
 from schemas.kubernetes import Metadata
 
 
-class Owner(msgspec.Struct):
+class Owner(msgspec.Struct, gc=False):
     """Who made an object."""
 
     kind: str = ""
@@ -15,35 +15,35 @@ class Owner(msgspec.Struct):
     controller: bool = False
 
 
-class About(Metadata):
+class About(Metadata, gc=False):
     """The metadata of an object, its birth and owners included."""
 
     created: datetime | None = msgspec.field(default=None, name="creationTimestamp")
     owners: list[Owner] | None = msgspec.field(default=None, name="ownerReferences")
 
 
-class Container(msgspec.Struct):
+class Container(msgspec.Struct, gc=False):
     """Of a pod."""
 
     name: str = ""
     image: str = ""
 
 
-class PodSpec(msgspec.Struct):
+class PodSpec(msgspec.Struct, gc=False):
     """Of a pod: where it is to run."""
 
     node: str = msgspec.field(default="", name="nodeName")
     host_network: bool = msgspec.field(default=False, name="hostNetwork")
-    containers: list[Container] = msgspec.field(default_factory=list)
+    containers: list[Container] | None = None
 
 
-class Ip(msgspec.Struct):
+class Ip(msgspec.Struct, gc=False):
     """An address in a list of them."""
 
     ip: str = ""
 
 
-class Condition(msgspec.Struct):
+class Condition(msgspec.Struct, gc=False):
     """Of a pod."""
 
     type: str = ""
@@ -51,7 +51,7 @@ class Condition(msgspec.Struct):
     since: datetime | None = msgspec.field(default=None, name="lastTransitionTime")
 
 
-class PodStatus(msgspec.Struct):
+class PodStatus(msgspec.Struct, gc=False):
     """Of a pod: how it runs."""
 
     phase: str = ""
@@ -60,7 +60,7 @@ class PodStatus(msgspec.Struct):
     conditions: list[Condition] | None = None
 
 
-class PodObject(msgspec.Struct):
+class PodObject(msgspec.Struct, gc=False):
     """A pod (core/v1)."""
 
     metadata: About = msgspec.field(default_factory=About)
@@ -68,26 +68,26 @@ class PodObject(msgspec.Struct):
     status: PodStatus = msgspec.field(default_factory=PodStatus)
 
 
-class ServiceSpec(msgspec.Struct):
+class ServiceSpec(msgspec.Struct, gc=False):
     """Of a service: its addresses."""
 
     cluster_addresses: list[str] | None = msgspec.field(default=None, name="clusterIPs")
     external_addresses: list[str] | None = msgspec.field(default=None, name="externalIPs")
 
 
-class LoadBalancer(msgspec.Struct):
+class LoadBalancer(msgspec.Struct, gc=False):
     """Of a service's status."""
 
     ingress: list[Ip] | None = None
 
 
-class ServiceStatus(msgspec.Struct):
+class ServiceStatus(msgspec.Struct, gc=False):
     """Of a service."""
 
     load_balancer: LoadBalancer = msgspec.field(default_factory=LoadBalancer, name="loadBalancer")
 
 
-class ServiceObject(msgspec.Struct):
+class ServiceObject(msgspec.Struct, gc=False):
     """A service (core/v1)."""
 
     metadata: About = msgspec.field(default_factory=About)
@@ -95,47 +95,47 @@ class ServiceObject(msgspec.Struct):
     status: ServiceStatus = msgspec.field(default_factory=ServiceStatus)
 
 
-class Reference(msgspec.Struct):
+class Reference(msgspec.Struct, gc=False):
     """What an endpoint is."""
 
     kind: str = ""
     name: str = ""
 
 
-class Conditions(msgspec.Struct):
+class Conditions(msgspec.Struct, gc=False):
     """Of an endpoint; a missing `ready` means yes (discovery/v1)."""
 
     ready: bool | None = None
 
 
-class Endpoint(msgspec.Struct):
+class Endpoint(msgspec.Struct, gc=False):
     """One that a service may lead to."""
 
     target: Reference | None = msgspec.field(default=None, name="targetRef")
     conditions: Conditions = msgspec.field(default_factory=Conditions)
 
 
-class SliceObject(msgspec.Struct):
+class SliceObject(msgspec.Struct, gc=False):
     """Some endpoints of a service (discovery.k8s.io/v1)."""
 
     metadata: About = msgspec.field(default_factory=About)
     endpoints: list[Endpoint] | None = None
 
 
-class NodeAddress(msgspec.Struct):
+class NodeAddress(msgspec.Struct, gc=False):
     """Of a node."""
 
     type: str = ""
     address: str = ""
 
 
-class NodeStatus(msgspec.Struct):
+class NodeStatus(msgspec.Struct, gc=False):
     """Of a node."""
 
     addresses: list[NodeAddress] | None = None
 
 
-class NodeObject(msgspec.Struct):
+class NodeObject(msgspec.Struct, gc=False):
     """A node (core/v1)."""
 
     metadata: About = msgspec.field(default_factory=About)

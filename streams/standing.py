@@ -3,7 +3,7 @@
 `at_us` is when something was told. Nothing is timed before it was seen but what the objects themselves date.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable
 from typing import Generic
 
 from msgspec.structs import replace
@@ -40,14 +40,14 @@ class Standing:
         ]
         return ended + [place for address, place in wanted.items() if place != before.get(address)]
 
-    def keep_only(self, uids: Iterable[str], at_us: int) -> list[Place]:
+    def keep_only(self, uids: Container[str], at_us: int) -> list[Place]:
         """End what belongs to none of these."""
-        gone = self.by_uid.keys() - set(uids)
-        return [place for uid in sorted(gone) for place in self.stand(uid, {}, at_us)]
+        gone = [uid for uid in self.by_uid if uid not in uids]
+        return [place for uid in gone for place in self.stand(uid, {}, at_us)]
 
-    def places(self) -> Iterator[Place]:
-        """Give all that stands."""
-        return (place for places in self.by_uid.values() for place in places.values())
+    def places(self, uids: Iterable[str]) -> list[Place]:
+        """Return what stands of these."""
+        return [place for uid in uids for place in self.by_uid.get(uid, {}).values()]
 
 
 class Objects(Generic[Told]):
@@ -65,10 +65,9 @@ class Objects(Generic[Told]):
         """Take note that an object is gone."""
         return self.standing.stand(told.metadata.uid, {}, at_us)
 
-    def replace(self, all_told: list[Told], at_us: int) -> list[Place]:
-        """Take all objects anew."""
-        ended = self.standing.keep_only((told.metadata.uid for told in all_told), at_us)
-        return ended + [place for told in all_told for place in self.put(told, at_us)]
+    def keep_only(self, uids: Container[str], at_us: int) -> list[Place]:
+        """Take note that no other objects than these are there."""
+        return self.standing.keep_only(uids, at_us)
 
 
 class Services:
@@ -97,11 +96,10 @@ class Services:
         self._told.pop(_name(told.metadata), None)
         return self.standing.stand(told.metadata.uid, {}, at_us)
 
-    def replace(self, all_told: list[ServiceObject], at_us: int) -> list[Place]:
-        """Take all services anew."""
-        self._told = {}
-        ended = self.standing.keep_only((told.metadata.uid for told in all_told), at_us)
-        return ended + [place for told in all_told for place in self.put(told, at_us)]
+    def keep_only(self, uids: Container[str], at_us: int) -> list[Place]:
+        """Take note that no other services than these are there."""
+        self._told = {name: told for name, told in self._told.items() if told.metadata.uid in uids}
+        return self.standing.keep_only(uids, at_us)
 
     def has(self, name: Name) -> bool:
         """Tell whether there is such a service."""
@@ -152,12 +150,15 @@ class Slices:
             self._ready.pop(name, None)
         return out
 
-    def replace(self, all_told: list[SliceObject], at_us: int) -> list[Place]:
-        """Take all endpoints anew."""
-        before, self._ready, self._many = self._ready, {}, 0
-        for told in all_told:
-            self._keep(_service(told.metadata), told)
-        return [place for name in {**before, **self._ready} for place in self._services.lead(name, at_us)]
+    def keep_only(self, uids: Container[str], at_us: int) -> list[Place]:
+        """Take note that no other endpoints than these are there."""
+        kept = {
+            name: {uid: ready for uid, ready in slices.items() if uid in uids} for name, slices in self._ready.items()
+        }
+        before, self._ready = self._ready, {name: slices for name, slices in kept.items() if slices}
+        self._many = sum(map(len, self._ready.values()))
+        changed = [name for name in before if before[name] != self._ready.get(name)]
+        return [place for name in changed for place in self._services.lead(name, at_us)]
 
     def _keep(self, name: Name, told: SliceObject) -> None:
         uid = told.metadata.uid

@@ -16,13 +16,13 @@ from collector.flows import flow_of
 from collector.pcap_source import PcapSource
 from collector.record import Moved
 from collector.workload import Workload
+from deploy import place_record
 from deploy.capture import meaning_of, run_capture
 from schemas.config import Site, load
 from schemas.fields import document
 from schemas.framing import frame, unframe
 from schemas.jsonform import json_form
 from schemas.plain import without_logical_types
-from streams import place_record
 from streams.alert_row import encode as encode_alert
 from streams.fold import Facts, batch_body
 from streams.kpi_windows import KPIS, KpiWindows

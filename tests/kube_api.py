@@ -2,6 +2,7 @@
 
 import json
 import queue
+import ssl
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.certificates import Pair
 
 Pod = dict[str, Any]
 PODS = "/api/v1/pods"
@@ -72,8 +75,8 @@ class KubeApi:
 
 
 @contextmanager
-def kube_api() -> Iterator[KubeApi]:
-    """Run the server on loopback."""
+def kube_api(pair: Pair | None = None) -> Iterator[KubeApi]:
+    """Run the server on loopback; with a certificate as a real one, over TLS."""
     api = KubeApi()
 
     class Handler(BaseHTTPRequestHandler):
@@ -114,8 +117,12 @@ def kube_api() -> Iterator[KubeApi]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    if pair is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(pair.certificate, pair.key)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    api.url = f"http{'s' * (pair is not None)}://127.0.0.1:{server.server_address[1]}"
     try:
         yield api
     finally:

@@ -165,6 +165,22 @@ def test_a_zone_has_agents_of_its_own_and_no_node_is_left_out() -> None:
     assert len({json.dumps(one["spec"]["selector"]) for one in sets}) == 3
 
 
+@needs_helm
+def test_the_resolver_names_addresses_for_each_site_that_agents_tell() -> None:
+    def args(values: dict[str, Any]) -> list[str]:
+        (one,) = (
+            one
+            for one in rendered(values)
+            if (one["kind"], one["metadata"]["name"]) == ("Deployment", "sbiscope-resolver")
+        )
+        given: list[str] = one["spec"]["template"]["spec"]["containers"][0]["args"]
+        return given[3:]
+
+    assert args({}) == []
+    assert args(SETS["zones"]) == ["--also-site", "munich-a", "--also-site", "munich-b"]
+    assert args({"site": "a", "agent.zones": {"z-1": "b", "z-2": "b", "z-3": "a"}}) == ["--also-site", "b"]
+
+
 def test_the_chart_knows_the_stages_and_what_each_reads() -> None:
     groups = yaml.safe_load((CHART / "files/stages.yaml").read_text())
     config = load(environment={"SBISCOPE_ALERTS_WEBHOOK_URL": "http://127.0.0.1:9093"})

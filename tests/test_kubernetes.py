@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -92,6 +93,39 @@ def test_an_ended_watch_goes_on_where_it_stood_with_the_token_of_the_day(api: Ku
         assert counters.by_reason == {}
 
 
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"kind": "Pod", "metadata": {"resourceVersion": "97", "creationTimestamp": None}, "spec": {"containers": None}},
+        {"metadata": {"resourceVersion": "97"}, "status": {"containerStatuses": "of no such kind"}},
+    ],
+    ids=["as an API server has it", "unlike an object of the kind"],
+)
+def test_a_bookmark_is_a_position_and_nothing_else(api: KubeApi, tmp_path: Path, told: dict[str, Any]) -> None:
+    with watching(api, tmp_path) as (known, _, counters):
+        until(lambda: len(known) == 1)
+        api.tell("BOOKMARK", told)
+        api.end_watch()
+        until(lambda: len(api.asked) == 3)
+        assert (api.asked[2]["resourceVersion"], len(known), counters.by_reason) == ("97", 1, {})
+
+
+def test_what_a_later_list_lacks_is_gone(api: KubeApi, tmp_path: Path) -> None:
+    with watching(api, tmp_path) as (known, _, _):
+        until(lambda: len(known) == 1)
+        api.pods = [pod(f"nf-{number}", f"u{number}", f"{number:064x}") for number in range(61)]
+        api.tell("ERROR", {"kind": "Status", "status": "Failure", "code": 410, "message": "too old"})
+        until(lambda: len(known) == 61)
+        assert known.of(Place(ID, UID)) is not None  # of which the last connections are told later
+
+
+def test_a_watch_that_is_closed_ends(api: KubeApi, tmp_path: Path) -> None:
+    with watching(api, tmp_path) as (_, watch, counters):
+        until(lambda: len(api.asked) == 2)
+    watch._thread.join(5)
+    assert (watch._thread.is_alive(), counters.by_reason) == (False, {})
+
+
 def test_a_position_too_old_is_listed_anew(api: KubeApi, tmp_path: Path) -> None:
     with watching(api, tmp_path) as (known, _, counters):
         until(lambda: len(known) == 1)
@@ -156,7 +190,7 @@ def test_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(13):
         known.put(told(pod(f"nf-{number}", f"u{number}", f"{number:064x}")))
     assert (len(known), known.evicted, len(known._by_container)) == (7, 6, 7)
-    known.replace([])
+    known.keep_only(frozenset())
     assert (len(known), len(known._gone), len(known._by_container)) == (0, 3, 3)
 
 

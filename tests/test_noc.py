@@ -218,7 +218,7 @@ def alerts(stack: LocalStack) -> Iterator[bytes]:
 
 
 def test_a_resolver_names_the_addresses_of_a_cluster_as_it_changes(stack: LocalStack) -> None:
-    """Killed and started anew it tells the same rows again; ended in order it returns 0."""
+    """Killed and started anew it tells the same rows again, then of another site too; ended in order it returns 0."""
     names = "SELECT address, name, node, pods FROM places_standing ORDER BY address"
     with kube_api() as api:
         api.pods = [pod(f"amf-{number}", f"u{number}", f"{number:064x}") for number in range(23)]
@@ -230,14 +230,14 @@ def test_a_resolver_names_the_addresses_of_a_cluster_as_it_changes(stack: LocalS
         until(lambda: stack.count("SELECT count() FROM places_standing") == 24)
         resolver.kill()
         resolver.communicate(timeout=30)
-        with stack.running("resolve", "--api", api.url) as resolver:
+        with stack.running("resolve", "--api", api.url, "--also-site", "of zone b") as resolver:
             until(lambda: api.watches[SLICES] == api.watches[PODS] == 2)
             slices = {"name": "amf-x", "namespace": "core", "labels": {"kubernetes.io/service-name": "amf"}}
             ends = [{"targetRef": {"kind": "Pod", "name": "amf-0"}, "conditions": {"ready": True}}]
             api.tell("ADDED", {"metadata": slices, "endpoints": ends}, SLICES)
             api.tell("DELETED", api.pods[22])
-            until(lambda: stack.count("SELECT count() FROM places_standing WHERE pods != []") == 1)
-            until(lambda: stack.count("SELECT count() FROM places_standing") == 23)
+            until(lambda: stack.count("SELECT count() FROM places_standing WHERE pods != []") == 2)
+            until(lambda: stack.count("SELECT count() FROM places_standing") == 2 * 23)
             resolver.terminate()
             _, said = resolver.communicate(timeout=30)
             assert resolver.returncode == 0, said
@@ -245,7 +245,10 @@ def test_a_resolver_names_the_addresses_of_a_cluster_as_it_changes(stack: LocalS
         {"address": f"10.1.0.{number}", "name": f"amf-{number}", "node": "n1", "pods": []} for number in range(22)
     ]
     wanted.append({"address": "10.96.0.7", "name": "amf", "node": None, "pods": ["amf-0"]})
-    assert stack.rows(names) == sorted(wanted, key=lambda row: str(row["address"]))
+    wanted.sort(key=lambda row: str(row["address"]))
+    assert stack.rows(names) == [row for row in wanted for _ in range(2)]
+    sites = stack.rows("SELECT site, count() AS places FROM places_standing GROUP BY site ORDER BY site")
+    assert sites == [{"site": "lab", "places": 23}, {"site": "of zone b", "places": 23}]
     as_json = (json.loads(one.value) for one in log(bootstrap(stack), "sbi.places.json", 1))
     last = {row["address"]: row for row in as_json}
     assert (len(last), last["10.1.0.22"]["until_us"] is not None) == (24, True)

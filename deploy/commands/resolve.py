@@ -15,6 +15,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--token-file", type=Path, metavar="FILE", help="what the API is to be asked with")
     parser.add_argument("--ca-file", type=Path, metavar="FILE", help="the authority of the API's certificate")
     parser.add_argument(
+        "--also-site", action="append", default=[], metavar="SITE",
+        help="a further site of this cluster's agents, beside site.name; may be given again",
+    )  # fmt: skip
+    parser.add_argument(
         "--metrics", metavar="HOST:PORT", default="", help="serve /metrics for Prometheus and /healthz there"
     )
 
@@ -29,13 +33,13 @@ def run(options: argparse.Namespace) -> int:
     import threading
 
     from collector.health import HealthServer
+    from deploy.place_record import SCHEMA
     from deploy.registry import marks
     from deploy.resolving import PlaceWriter, exposition, resolve
     from deploy.sinks import client
     from schemas.config import load
     from schemas.framing import single_object_mark
     from streams.cluster import Cluster
-    from streams.place_record import SCHEMA
     from streams.runtime.lines import log_to_stderr
 
     config = load(options.config)
@@ -45,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: ended.set())
     log_to_stderr(logging.INFO)
     mark = marks(config.kafka).get(SCHEMA) or single_object_mark(SCHEMA)
-    writer = PlaceWriter(client(config), config.kafka.topic_prefix, config.site.name, mark)
+    writer = PlaceWriter(client(config), config.kafka.topic_prefix, [config.site.name, *options.also_site], mark)
     cluster = Cluster(api, frozenset(config.collector.pod_labels.replace(",", " ").split()))
     with ExitStack() as ending:
         if listening:

@@ -1,0 +1,107 @@
+"""The lines of an HTTP answer that goes on and on, gathered: what came in a while costs one waking.
+
+A watch of the Kubernetes API is a line a change. Read as they come, most of the cost is in being woken for each.
+"""
+
+import socket
+from collections.abc import Callable, Iterator
+from http.client import HTTPException, HTTPResponse
+from io import BufferedReader
+from ssl import SSLWantReadError
+from typing import Any
+
+READ_BYTES = 65_536
+TOGETHER_BYTES = 1_048_576  # then what is there is acted on before more is read
+MOST_LINE_BYTES = 4_194_304  # one object; etcd takes no larger than 1.5 MB
+MOST_HEAD_BYTES = 1_024  # of a chunk
+
+
+class OnlyHead(HTTPResponse):
+    """An answer of which nothing but the head was read: its body is still in the socket."""
+
+    def __init__(self, sock: socket.socket, *more: Any, **named: Any) -> None:
+        super().__init__(sock, *more, **named)
+        self.fp = BufferedReader(sock.makefile("rb", 0), 1)
+
+
+class Chunks:
+    """A chunked body (RFC 9112, section 7.1) in whatever pieces it comes; trailers are not looked at."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._left = 0  # of the chunk
+        self._head = b""  # as far as it came
+
+    def body(self, octets: bytes) -> bytes:
+        """Return what a piece has of the body. Raises HTTPException where it is not chunked."""
+        octets, self._head = self._head + octets, b""
+        found, at = [], 0
+        while at < len(octets) and not self.is_over:
+            if self._left:
+                part = octets[at : at + self._left]
+                found.append(part)
+                at += len(part)
+                self._left -= len(part)
+                continue
+            end = octets.find(b"\r\n", at)
+            if end < 0:
+                self._head = octets[at:]
+                if len(self._head) > MOST_HEAD_BYTES:
+                    raise HTTPException("a chunk without end of its head")
+                break
+            if end > at:  # else the end of the chunk before
+                self._left = _size(octets[at:end])
+                self.is_over = not self._left
+            at = end + 2
+        return b"".join(found)
+
+
+def gathered(sock: socket.socket, answer: HTTPResponse, gather: Callable[[], object]) -> Iterator[list[bytes]]:
+    """Yield whole lines, those together that are there when `gather`, called once the first octet came, returns.
+
+    Ends with the answer. Raises OSError (TimeoutError where nothing came for the socket's time), and HTTPException
+    where what comes is no such body.
+    """
+    chunks = Chunks() if answer.chunked else None
+    rest, is_over = b"", False
+    while not is_over:
+        octets, is_over = _next(sock, gather)
+        if chunks is not None:
+            octets, is_over = chunks.body(octets), is_over or chunks.is_over
+        *lines, rest = (rest + octets).split(b"\n")
+        if len(rest) > MOST_LINE_BYTES:
+            raise HTTPException("a line without end")
+        yield lines
+
+
+def _next(sock: socket.socket, gather: Callable[[], object]) -> tuple[bytes, bool]:
+    """Wait for something and let more gather; return what is there, and whether it is the last."""
+    found = [sock.recv(READ_BYTES)]
+    many, timeout_s = len(found[0]), sock.gettimeout()
+    if not many:
+        return b"", True
+    gather()
+    sock.settimeout(0.0)
+    try:
+        while many < TOGETHER_BYTES:
+            found.append(sock.recv(READ_BYTES))
+            if not found[-1]:
+                return b"".join(found), True
+            many += len(found[-1])
+    except (BlockingIOError, SSLWantReadError):
+        pass  # no more yet
+    finally:
+        sock.settimeout(timeout_s)
+    return b"".join(found), False
+
+
+def _size(head: bytes) -> int:
+    """Return the size of a chunk. Raises HTTPException for what is none."""
+    digits = head.partition(b";")[0].strip()
+    try:
+        size = int(digits, 16)
+    except ValueError:
+        size = -1
+    if size < 0:
+        raise HTTPException(f"no size of a chunk: {digits[:20]!r}")
+    return size
