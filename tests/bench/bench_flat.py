@@ -1,8 +1,9 @@
-"""What an event costs pairing and KPIs by partitions and collectors, and their memory over time; JSON lines.
+"""What an event costs pairing and KPIs by partitions and collectors, and the memory of all folds over time; JSON lines.
 
-python -m tests.bench.bench_flat [EVENTS]
+    python -m tests.bench.bench_flat [EVENTS]           20000000 for those of the issue: some ten minutes
 
-EVENTS: how many the memory is watched over. How cost goes with open exchanges: tests.bench.bench_pairing.
+EVENTS: how many the memory is watched over, which is of all stages in one process, without Kafka. How cost goes with
+open exchanges: tests.bench.bench_pairing.
 """
 
 import statistics
@@ -13,23 +14,28 @@ from pathlib import Path
 
 from schemas.config import Streams
 from schemas.fields import document
+from streams.alerts import ALERTS, Alerts
 from streams.fold import Facts, Rows, batch_body
 from streams.kpi_cells import DELTAS
 from streams.kpi_windows import KPIS, KPIS_JSON, KpiWindows
 from streams.pairing import TRANSACTIONS, Pairing
+from streams.procedures import PROCEDURES, PROCEDURES_JSON, Procedures
+from streams.sink import TARGETS, Gathering
 from tests.bench.bench_pairing import T0, said
 from tests.bench.line import show
 from tests.events import batch, request, response
 
 EVENTS_SCHEMA, DELTAS_SCHEMA = document("sbi_event_batch"), document("kpi_delta_batch")
+ROWS_SCHEMA, KPI_SCHEMA = document("sbi_transaction_batch"), document("kpi")
 EXCHANGES, ROUNDS, WATCHED = 20_000, 3, 400_000
-RATE = 10_000  # exchanges a second of all collectors together
+RATE, SLOW = 10_000, 2_000  # exchanges a second of all collectors together; for memory, so that windows end meanwhile
+BLOCK = 20_000  # rows that the sink stores at once
 Message = tuple[int, int, bytes]  # collector, append time in ms, body
 
 
-def messages(exchanges: int, collectors: int, flush_s: float) -> Iterator[Message]:
-    """Yield what `collectors` write at RATE together, each flushing every `flush_s`."""
-    each = round(RATE * flush_s / collectors)
+def messages(exchanges: int, collectors: int, flush_s: float, rate: int = RATE) -> Iterator[Message]:
+    """Yield what `collectors` write at `rate` together, each flushing every `flush_s`."""
+    each = round(rate * flush_s / collectors)
     for turn in range(exchanges // (each * collectors)):
         begin_us = T0 + round(turn * flush_s * 1e6)
         for number in range(collectors):
@@ -37,7 +43,7 @@ def messages(exchanges: int, collectors: int, flush_s: float) -> Iterator[Messag
             for place in range(each):
                 stream = 2 * (turn * each + place) + 1
                 at_us = begin_us + round(place * flush_s * 1e6 / each)
-                about = said(place) | {"vantage": "client"}  # as many nodes as there are ask the same producers
+                about = said(stream // 2) | {"vantage": "client"}  # as many nodes as there are ask the same producers
                 connection = f"{number}/{stream // 20_000}"
                 events.append(request(stream, at_us, connection, **about))
                 events.append(response(stream, at_us + 400, connection, **about | {"status": 200}))
@@ -69,6 +75,43 @@ class Folds:
         self.windows[rows.partition].apply(append_ms, DELTAS_SCHEMA, made)
 
 
+class Stages(Folds):
+    """All stages: procedures, alerts and the sink of transactions behind both, a fold a partition."""
+
+    def __init__(self, partitions: int) -> None:
+        super().__init__(partitions)
+        told = {PROCEDURES: partitions, PROCEDURES_JSON: partitions}
+        self.procedures = [Procedures(Facts(one, told)) for one in range(partitions)]
+        self.alerts = [Alerts(Facts(one, {ALERTS: partitions})) for one in range(partitions)]
+        self.sink = Gathering(TARGETS["transactions"])
+        self.offsets = [0] * partitions
+        for one in range(partitions):
+            self.sink.assign(one, b"")
+
+    def take(self, message: Message) -> None:
+        """Let one message run through all."""
+        collector, append_ms, body = message
+        partition = collector % len(self.pairings)
+        for rows in self.pairings[partition].apply(append_ms, EVENTS_SCHEMA, body):
+            made = batch_body(partition, rows.first_number, rows.records)
+            if rows.topic == TRANSACTIONS:
+                self._store(rows.partition, append_ms, made)
+            else:
+                self._judge(rows.partition, append_ms, made)
+
+    def _store(self, partition: int, append_ms: int, made: bytes) -> None:
+        self.procedures[partition].apply(append_ms, ROWS_SCHEMA, made)
+        self.sink.take(partition, self.offsets[partition], made, ROWS_SCHEMA, made)
+        self.offsets[partition] += 1
+        if self.sink.rows >= BLOCK:
+            self.sink.seal().store(lambda *_: None)
+
+    def _judge(self, partition: int, append_ms: int, made: bytes) -> None:
+        for rows in self.windows[partition].apply(append_ms, DELTAS_SCHEMA, made):
+            for record in rows.records if rows.topic == KPIS else ():
+                self.alerts[rows.partition].apply(append_ms, KPI_SCHEMA, record)
+
+
 def cost_us(partitions: int, given: list[Message]) -> float:
     """Return microseconds of CPU an event."""
     folds = Folds(partitions)
@@ -91,13 +134,14 @@ def resident_mb() -> float:
 
 def memory(events: int) -> None:
     """Let events run through, none kept, and show how much more is held at the end than after a quarter."""
-    folds, quarter = Folds(4), 0.0
-    for taken, message in enumerate(messages(events // 2, 10, 0.1), 1):
-        folds.take(message)
-        if taken == events // 800:
+    stages, quarter, taken = Stages(4), 0.0, 0
+    for message in messages(events // 2, 10, 0.5, SLOW):
+        stages.take(message)
+        taken += 2 * SLOW // 20
+        if not quarter and taken >= events // 4:
             quarter = resident_mb()
-    held = sum(len(one.requests) + len(one.responses) + len(one.told) for one in folds.pairings)
-    name = f"memory of both folds after {events} events"
+    held = sum(len(one.requests) + len(one.responses) + len(one.told) for one in stages.pairings)
+    name = f"memory of all folds after {events} events, {events // (2 * SLOW)} s of traffic"
     show(name, resident_mb(), "MB RSS", "a quarter of them", quarter, open=held)
 
 

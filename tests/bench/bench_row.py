@@ -1,6 +1,6 @@
 """How long after a message was seen is its row queryable: asked of ClickHouse again and again while traffic runs.
 
-    python -m tests.bench.bench_row [SECONDS]        RATE=1000 for another rate of those that are published (exchanges a second)
+    python -m tests.bench.bench_row [SECONDS]        RATE=1000 for other than 10,000 exchanges a second published
 
 Rows that were inserted together are seen together, by the first look that finds them; the looks are part of the load.
 """
