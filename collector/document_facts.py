@@ -1,11 +1,13 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """What a document says: whom it is about, why something failed, what it refers to (SBI.md 5, 9, 10)."""
 
+import re
 from typing import Any
 
 import cython
 
 from collector.document import FIELDS
+from collector.identifier_grammar import by_place
 from collector.identifiers import KINDS, NO_IDENTIFIERS, merged
 from collector.nf_profile import NfProfile, profile_of, profiles_of
 from schemas.sbi.verdicts import CHARGING_ERROR, NO_NF_FOUND, OF_CHARGING, ONLY_REJECTED_NSSAI, is_failure
@@ -117,6 +119,12 @@ TRANSFER_CAUSES = {
     "N1_MSG_NOT_TRANSFERRED": True,
     "N2_MSG_NOT_TRANSFERRED": True,
 }
+# Without a prefix, where the member says what it is (TS 23.003 2.2, 3.3, 6.2.1, 2.10).
+_DIGITS_OF = {
+    "gpsi": re.compile(r"[0-9]{5,15}"),
+    "pei": re.compile(r"[0-9]{14,16}"),
+    "guti": re.compile(r"[0-9]{5,6}[0-9a-f]{14}", re.IGNORECASE | re.ASCII),
+}
 _REFERENCES = (
     "subscriptionId", "authCtxId", "smContextRef", "pduSessionRef", "smPolicyId", "polAssoId", "bindingId",
     "appSessionId", "chargingDataRef",
@@ -227,7 +235,10 @@ def _kind(ue: str) -> str:
 
 @cython.cfunc
 def _of_kind(text: object, kind: str) -> str | None:
+    """Return the identifier of a member that holds one kind alone: there digits without a prefix are of that kind."""
     ue = ue_id(text, bare=False)
+    if ue is None and isinstance(text, str) and _DIGITS_OF[kind].fullmatch(text):
+        ue = by_place(text.lower(), kind)
     return ue if ue is not None and _kind(ue) == kind else None
 
 

@@ -207,6 +207,15 @@ def test_verdicts(document: object, result: str | None, failed: bool) -> None:
             Identifiers(pdu_session_id=10, snssai="1-010203"),
         ),
         ({"gpsis": [GPSI, "msisdn-1"]}, Identifiers(gpsi=GPSI)),
+        ({"gpsi": "4915198765432"}, Identifiers(gpsi="msisdn-4915198765432")),  # the member says what digits are
+        ({"gpsis": ["4915198765432"], "supi": SUPI}, Identifiers(supi=SUPI, gpsi="msisdn-4915198765432")),
+        ({"gpsi": "4915"}, NO_IDENTIFIERS),
+        ({"gpsi": "4915198765432109"}, NO_IDENTIFIERS),
+        ({"gpsi": "²²²²²²"}, NO_IDENTIFIERS),
+        ({"pei": "490154203237518"}, Identifiers(pei="imei-490154203237518")),
+        ({"pei": "4901542032375187"}, Identifiers(pei="imeisv-4901542032375187")),
+        ({"pei": "12345"}, NO_IDENTIFIERS),
+        ({"guti": "20893cafe0000000001"}, Identifiers(guti="5g-guti-20893cafe0000000001")),
         ([{"singleNssai": {"sst": 1}}], Identifiers(snssai="1")),
         ([{"singleNssai": {"sst": 1}}, {"singleNssai": {"sst": 2}}], NO_IDENTIFIERS),
         (

@@ -226,6 +226,17 @@ def test_a_value_that_was_not_read_is_missing_under_its_name() -> None:
     assert (event["method"], event["path"], event["operation_source"], event["request_key"]) == (None,) * 4
 
 
+def test_digits_in_a_member_that_says_what_they_are_leave_as_a_pseudonym() -> None:
+    meaning = Meaning(Pseudonyms(bytes(range(32))))
+    body = b'{"gpsi":"4915198765432","pei":"490154203237518"}'
+    event = told(meaning, request("POST", "/nsmf-pdusession/v1/sm-contexts", [JSON], body))
+    spelled = b'{"gpsi":"msisdn-4915198765432","pei":"imei-490154203237518"}'
+    again = told(meaning, request("POST", "/nsmf-pdusession/v1/sm-contexts", [JSON], spelled))
+    assert (event["gpsi"], event["pei"]) == (again["gpsi"], again["pei"])
+    assert event["gpsi"].startswith("msisdn-")
+    assert not any(digits in repr(event) for digits in ("98765432", "03237518"))
+
+
 def test_what_was_inferred_is_said() -> None:
     message = finished(Half.RESPONSE, [(b":status", b"201"), (b"location", b"/x")])
     message.header_state = HeaderState.PARTIAL
