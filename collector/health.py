@@ -1,11 +1,11 @@
 """The agent's little HTTP server: /metrics for Prometheus, /healthz for the kubelet; on loopback unless configured."""
 
-import socket
 import threading
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+from schemas.listening import listening
 from schemas.refusal import Refusal
 
 SILENCE_S = 5.0  # a client that says nothing is hung up on: there is one thread for all
@@ -24,12 +24,14 @@ class HealthServer:
             "/metrics": lambda: (HTTPStatus.OK, METRICS, metrics()),
             "/healthz": lambda: health(ailment()),
         }
+        self._server = HTTPServer((address, port), handler(answers), bind_and_activate=False)
+        self._server.socket.close()
         try:
-            self._server = server_for(address)((address, port), handler(answers))
+            self._server.socket = listening(address, port)
         except OSError as error:
             seen = f"{address}:{port}: {error.strerror or error}"
             raise Refusal("cannot serve metrics", seen, "set collector.metrics_port, 0 = none") from error
-        self.port = int(self._server.server_address[1])
+        self.port = int(self._server.socket.getsockname()[1])
         self._thread = threading.Thread(target=self._server.serve_forever, name="health", daemon=True)
 
     def start(self) -> None:
@@ -41,17 +43,6 @@ class HealthServer:
         if self._thread.is_alive():
             self._server.shutdown()
         self._server.server_close()
-
-
-class IPv6Server(HTTPServer):
-    """Listens on an address of IPv6; on `::` for IPv4 too, where the system does not forbid it."""
-
-    address_family = socket.AF_INET6
-
-
-def server_for(address: str) -> type[HTTPServer]:
-    """Return the kind of server that can listen on an address."""
-    return IPv6Server if ":" in address else HTTPServer
 
 
 def health(ailment: str) -> Answer:

@@ -34,11 +34,11 @@ class Authority:
         _openssl("req", "-x509", *NEW_KEY, *subject, "-keyout", self._key, "-out", self.certificate)
 
     def signed(self, name: str, days: int = 1) -> Pair:
-        """Return a server's pair for 127.0.0.1; `days` 0: it expires as soon as it is made."""
+        """Return a server's pair for loopback; `days` 0: it expires as soon as it is made."""
         key, asked, made = (self._folder / f"{name}.{kind}" for kind in ("key", "csr", "pem"))
         _openssl("req", *NEW_KEY, "-subj", f"/CN={name}", "-keyout", key, "-out", asked)
         names = self._folder / f"{name}.ext"
-        names.write_text("subjectAltName=IP:127.0.0.1\n")
+        names.write_text("subjectAltName=IP:127.0.0.1,IP:::1\n")
         by = ("-CA", self.certificate, "-CAkey", self._key, "-CAcreateserial", "-days", str(days))
         _openssl("x509", "-req", "-in", asked, *by, "-extfile", names, "-out", made)
         return Pair(made, key, self.certificate)

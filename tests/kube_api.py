@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from schemas.listening import listening
 from tests.certificates import Pair
 
 Pod = dict[str, Any]
@@ -75,7 +76,7 @@ class KubeApi:
 
 
 @contextmanager
-def kube_api(pair: Pair | None = None) -> Iterator[KubeApi]:
+def kube_api(pair: Pair | None = None, host: str = "127.0.0.1") -> Iterator[KubeApi]:
     """Run the server on loopback; with a certificate as a real one, over TLS."""
     api = KubeApi()
 
@@ -115,14 +116,17 @@ def kube_api(pair: Pair | None = None) -> Iterator[KubeApi]:
         def log_message(self, *_: object) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((host, 0), Handler, bind_and_activate=False)
+    server.socket.close()
+    server.socket = listening(host, 0)
     server.daemon_threads = True
+    named = f"[{host}]" if ":" in host else host
     if pair is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pair.certificate, pair.key)
         server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    api.url = f"http{'s' * (pair is not None)}://127.0.0.1:{server.server_address[1]}"
+    api.url = f"http{'s' * (pair is not None)}://{named}:{server.socket.getsockname()[1]}"
     try:
         yield api
     finally:

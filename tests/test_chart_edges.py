@@ -110,12 +110,23 @@ def test_own_labels_of_a_pod_monitor_do_not_replace_the_charts() -> None:
         assert (labels["app.kubernetes.io/name"], labels["release"]) == ("sbiscope", "prometheus")
 
 
-def test_metrics_can_be_served_without_ipv4() -> None:
-    values = {"metricsAddress": "::"}
-    resolver = of_kind("Deployment", values)["sbiscope-resolver"]["spec"]["template"]["spec"]["containers"][0]
-    assert resolver["args"][-1].startswith("[::]:")
+@pytest.mark.parametrize(("address", "written"), [(None, "[::]"), ("0.0.0.0", "0.0.0.0"), ("fd00::7", "[fd00::7]")])
+def test_metrics_are_served_in_clusters_of_either_protocol(address: str | None, written: str) -> None:
+    values = {} if address is None else {"metricsAddress": address}
+    of_workers = of_kind("Deployment", values)
+    resolver = of_workers["sbiscope-resolver"]["spec"]["template"]["spec"]["containers"][0]
+    assert resolver["args"] == ["resolve", "--metrics", f"{written}:9472"]
     agent = environment(of_kind("DaemonSet", values)["sbiscope-agent"]["spec"]["template"]["spec"])
-    assert agent["SBISCOPE_COLLECTOR_METRICS_ADDRESS"]["value"] == "::"
+    assert agent["SBISCOPE_COLLECTOR_METRICS_ADDRESS"]["value"] == (address or "::")
+    worker = environment(of_workers["sbiscope-pairing"]["spec"]["template"]["spec"])
+    assert worker["SBISCOPE_STREAMS_METRICS_ADDRESS"]["value"] == (address or "::")
+
+
+def test_policies_open_the_ports_of_brokers_and_servers_named_by_addresses_of_ipv6() -> None:
+    values = {"kafka.bootstrap": "[fd00::5]:9094,[fd00::6]:9095", "clickhouse.url": "https://[fd00::9]"}
+    policies = of_kind("NetworkPolicy", values)
+    opened = {port["port"] for port in policies["sbiscope-workers"]["spec"]["egress"][0]["ports"]}
+    assert opened == {53, 9094, 9095, 8443}
 
 
 def test_quantities_of_any_size_are_taken() -> None:

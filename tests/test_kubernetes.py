@@ -17,6 +17,7 @@ from collector.pods import MIRROR, PodObject, Pods
 from collector.workload import Container
 from schemas import kubernetes
 from schemas.kubernetes import Api, ObjectWatch, api_here
+from tests.certificates import Authority
 from tests.kube_api import PODS, KubeApi, Pod, kube_api, pod
 
 ID, OTHER_ID = "3f4a1d8c" * 8, "9b2e77aa" * 8
@@ -192,6 +193,27 @@ def test_the_table_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (len(known), known.evicted, len(known._by_container)) == (7, 6, 7)
     known.keep_only(frozenset())
     assert (len(known), len(known._gone), len(known._by_container)) == (0, 3, 3)
+
+
+def test_a_cluster_of_ipv6_alone_is_watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the pod finds it: address and port in its environment, token and authority in its files."""
+    made = Authority(tmp_path, "cluster").signed("api")
+    (tmp_path / "token").write_text("secret-1\n")
+    (tmp_path / "ca.crt").write_bytes(made.authority.read_bytes())
+    with kube_api(made, "::1") as api:
+        api.pods = [pod("amf-0", UID, ID)]
+        monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "::1")
+        monkeypatch.setenv("KUBERNETES_SERVICE_PORT", api.url.rpartition(":")[2])
+        here = api_here(tmp_path)
+        assert here is not None
+        assert here.url == api.url
+        known = Pods(frozenset())
+        watch = watch_pods(here, "n1", known, Counters())
+        watch.start()
+        until(lambda: len(known) == 1)
+        api.tell("ADDED", pod("smf-0", OTHER_UID, OTHER_ID, version=11))
+        until(lambda: len(known) == 2)
+        watch.close()
 
 
 def test_outside_of_a_cluster_nothing_is_asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -243,6 +243,9 @@ def test_both_ends_of_an_exchange_are_named() -> None:
     places = [*node_places(node("n2", "192.168.0.2", "north"), LABELS).values()]
     places += [*pod_places(pod("amf-0", "10.1.0.7"), LABELS).values()]
     places += [*pod_places(pod("smf-0", "10.2.0.8", node="n2"), LABELS).values()]
+    places += [*pod_places(pod("amf-6", "fd00:0::7"), LABELS).values()]
+    places += services.put(service("smf-6", "fd00:0096::8"), T0)
+    places += services.slices.put(endpoints("smf-6", "smf-0", uid="s6"), T0 + 5 * S)
     places += services.put(service("smf", "10.96.0.8"), T0)
     places += services.slices.put(endpoints("smf", "smf-0"), T0 + 5 * S)
     places += services.slices.put(endpoints("smf", "smf-0", "smf-1"), T0 + 3_000 * S)
@@ -258,6 +261,7 @@ def test_both_ends_of_an_exchange_are_named() -> None:
         exchange(400, **mine, vantage="client", pod="amf-0", server_address="10.96.0.8"),
         exchange(3, **mine, vantage="wire", pod=None, server_address="10.2.0.9"),
         exchange(4, **mine | {"client_address": "192.168.0.2"}, vantage="wire", pod=None, server_address="203.0.113.1"),
+        exchange(6, **mine | {"client_address": "fd00::7"}, vantage="client", pod="amf-6", server_address="fd00:96::8"),
         exchange(5, **mine | {"site": "other"}, vantage="wire", pod=None, server_address="10.2.0.8"),
     ])])  # fmt: skip
     sql = """SELECT client_pod, client_kind, client_workload, client_zone,
@@ -268,10 +272,14 @@ def test_both_ends_of_an_exchange_are_named() -> None:
         ("amf-0", "pod", "Deployment/amf", None, None, None, None, None, None),  # that pod was gone
         (None, "node", None, "north", None, None, None, None, None),
         (None, None, None, None, None, None, None, None, None),  # another cluster
+        ("amf-6", "pod", "Deployment/amf", None, "service", "smf-6", "smf-0", None, None),
         ("amf-0", "pod", "Deployment/amf", None, "service", "smf", None, None, None),  # one of two
     ]
     standing_now = client.query("SELECT address, name FROM places_standing ORDER BY address").result_rows
-    assert standing_now == [("10.1.0.7", "amf-0"), ("10.2.0.8", "smf-0"), ("10.96.0.8", "smf"), ("192.168.0.2", "n2")]
+    assert standing_now == [
+        ("10.1.0.7", "amf-0"), ("10.2.0.8", "smf-0"), ("10.96.0.8", "smf"), ("192.168.0.2", "n2"),
+        ("fd00:96::8", "smf-6"), ("fd00::7", "amf-6"),
+    ]  # fmt: skip
 
 
 def test_a_cluster_is_watched_kind_by_kind_and_told_again_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:

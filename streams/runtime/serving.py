@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from schemas.listening import listening
 from schemas.refusal import Refusal
 from streams.runtime.exposition import CONTENT_TYPE
 
@@ -23,8 +24,8 @@ async def serve(metrics: Callable[[], str], at: str) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
-        await web.TCPSite(runner, host.strip("[]") or LOOPBACK, int(port)).start()
-    except (OSError, OverflowError, ValueError) as error:
+        await web.SockSite(runner, listening(host.strip("[]") or LOOPBACK, int(port))).start()
+    except (OSError, ValueError) as error:
         raise Refusal("cannot serve metrics", f"{at}: {error}", "give another --metrics HOST:PORT") from error
 
 
