@@ -1,5 +1,5 @@
 from collector.exchanges cimport Exchanges
 from collector.side cimport Side
 
-cdef void read_data(Exchanges exchanges, Side side)
-cdef void lost_data(Exchanges exchanges, Side side)
+cdef int read_data(Exchanges exchanges, Side side) except? -1
+cdef int lost_data(Exchanges exchanges, Side side) except? -1

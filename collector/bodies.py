@@ -36,7 +36,8 @@ COMPLETE = cython.declare(object, Ended.COMPLETE)
 
 
 @cython.cfunc
-def read_data(exchanges: Exchanges, side: Side) -> cython.void:
+@cython.exceptval(-1)
+def read_data(exchanges: Exchanges, side: Side) -> cython.int:
     """Read the piece of body that the side's splitter stands at."""
     splitter: Splitter = side.splitter
     stream: Stream | None = exchanges.streams.get(splitter.stream)
@@ -44,13 +45,15 @@ def read_data(exchanges: Exchanges, side: Side) -> cython.void:
         if exchanges.streams.is_over(splitter.stream):
             if splitter.done:
                 exchanges.traffic.add(reasons.LATE_FRAMES)
-            return
+            return 0
         stream = exchanges.stream(splitter.stream)
     _take(exchanges, side, stream)
+    return 0
 
 
 @cython.cfunc
-def lost_data(exchanges: Exchanges, side: Side) -> cython.void:
+@cython.exceptval(-1)
+def lost_data(exchanges: Exchanges, side: Side) -> cython.int:
     """Octets of a DATA frame are missing; the splitter knows how many."""
     splitter: Splitter = side.splitter
     stream: Stream | None = exchanges.streams.get(splitter.stream)
@@ -61,10 +64,12 @@ def lost_data(exchanges: Exchanges, side: Side) -> cython.void:
         if splitter.done and splitter.flags & END_STREAM:
             splitter.size = 0
             _take(exchanges, side, stream)
+    return 0
 
 
 @cython.cfunc
-def _take(exchanges: Exchanges, side: Side, stream: Stream) -> cython.void:
+@cython.exceptval(-1)
+def _take(exchanges: Exchanges, side: Side, stream: Stream) -> cython.int:
     """Do what the table of collector.stream_state says."""
     splitter: Splitter = side.splitter
     given: cython.int = DATA_END_GIVEN if splitter.done and splitter.flags & END_STREAM else DATA_GIVEN
@@ -82,18 +87,20 @@ def _take(exchanges: Exchanges, side: Side, stream: Stream) -> cython.void:
             exchanges.traffic.add(reasons.LATE_FRAMES)
     elif effect != PIECE and effect != PIECE_END:
         exchanges.malformed(side, stream)
-        return
+        return 0
     if effect == LATE or effect == PASS or message is None:
         exchanges.settle(side, stream)
-        return
+        return 0
     _add(exchanges, splitter, stream, message)
     if effect == PIECE_END or effect == ORPHAN_END:
         exchanges.finish(side, stream, message, COMPLETE)
         exchanges.settle(side, stream)
+    return 0
 
 
 @cython.cfunc
-def _add(exchanges: Exchanges, splitter: Splitter, stream: Stream, message: Message) -> cython.void:
+@cython.exceptval(-1)
+def _add(exchanges: Exchanges, splitter: Splitter, stream: Stream, message: Message) -> cython.int:
     """Keep the body's prefix: nothing behind an octet that was not kept."""
     room: cython.Py_ssize_t = 0
     free: cython.Py_ssize_t
@@ -109,3 +116,4 @@ def _add(exchanges: Exchanges, splitter: Splitter, stream: Stream, message: Mess
     if room > 0:
         message._held_bytes += room
         exchanges.streams.hold(stream, room)
+    return 0

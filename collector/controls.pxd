@@ -1,4 +1,4 @@
 from collector.exchanges cimport Exchanges
 from collector.side cimport Side
 
-cdef void read_control(Exchanges exchanges, Side side)
+cdef int read_control(Exchanges exchanges, Side side) except? -1

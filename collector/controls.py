@@ -22,7 +22,8 @@ LARGEST_FRAME_SIZE = cython.declare(cython.longlong, 1 << 24)
 
 
 @cython.cfunc
-def read_control(exchanges: Exchanges, side: Side) -> cython.void:
+@cython.exceptval(-1)
+def read_control(exchanges: Exchanges, side: Side) -> cython.int:
     """Read the frame that the side's splitter stands at."""
     splitter: Splitter = side.splitter
     stream: Stream | None
@@ -34,10 +35,12 @@ def read_control(exchanges: Exchanges, side: Side) -> cython.void:
         _goaway(exchanges, side)
     elif splitter.flags & ACK == 0:
         _settings(exchanges, side)
+    return 0
 
 
 @cython.cfunc
-def _settings(exchanges: Exchanges, side: Side) -> cython.void:
+@cython.exceptval(-1)
+def _settings(exchanges: Exchanges, side: Side) -> cython.int:
     """Let the other side do what the SETTINGS allow; as to its table only where none of them was missed."""
     splitter: Splitter = side.splitter
     other: Side = exchanges.other(side)
@@ -53,10 +56,12 @@ def _settings(exchanges: Exchanges, side: Side) -> cython.void:
         elif setting == MAX_FRAME_SIZE and value < LARGEST_FRAME_SIZE:
             other.splitter.allow_frame(value)
         at += 6
+    return 0
 
 
 @cython.cfunc
-def _goaway(exchanges: Exchanges, side: Side) -> cython.void:
+@cython.exceptval(-1)
+def _goaway(exchanges: Exchanges, side: Side) -> cython.int:
     """Streams of the other end above the last id are not processed."""
     stream: Stream
     parity: cython.uint = 0 if side.is_client else 1
@@ -64,6 +69,7 @@ def _goaway(exchanges: Exchanges, side: Side) -> cython.void:
     for stream in exchanges.streams.all():
         if stream.id & 1 == parity and stream.id > side.last_allowed:
             exchanges.end_stream(stream, Ended.GOAWAY)
+    return 0
 
 
 @cython.cfunc

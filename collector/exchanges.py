@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """How the halves of streams begin and end as messages: each once, whatever happens (RFC 9113 5.1, 8.1)."""
 
+from typing import Any
+
 import cython
 
 from collector import reasons
@@ -88,11 +90,11 @@ class Exchanges:
             stream = self.streams.open(stream_id)
         return stream
 
-    def make_room(self) -> None:
+    def make_room(self) -> cython.int:
         """Let the oldest stream go. A half of it that has not begun may still be told, on its own."""
         oldest: Stream | None = self.streams.oldest()
         if oldest is None:
-            return
+            return 0
         if self._is_open(oldest.half0) or self._is_open(oldest.half1):
             self.loss.add(reasons.STREAMS_EVICTED)
         else:
@@ -100,6 +102,7 @@ class Exchanges:
         self._end_begun(oldest, EVICTED)
         oldest.early = True
         self.streams.remove(oldest)
+        return 0
 
     def _is_open(self, message: Message | None) -> bool:
         return message is not None and message.ended is None
@@ -112,9 +115,11 @@ class Exchanges:
 
     # Halves.
 
-    def begin(self, side: Side, stream: Stream, time_ns: cython.longlong, stays_open: cython.bint) -> Message:
+    def begin(
+        self, side: Side, stream: Stream, time_ns: cython.longlong, headers: list[Any], stays_open: cython.bint
+    ) -> Message:
         """Begin the half that `side` sends; `stays_open`: it will be ended by a later frame, or by `expire`."""
-        message: Message = new_message(REQUEST if side.is_client else RESPONSE, stream.id, time_ns)
+        message: Message = new_message(REQUEST if side.is_client else RESPONSE, stream.id, time_ns, headers)
         stream.set_half(side.index, message)
         if stays_open:
             side.open.add(message)
@@ -122,7 +127,7 @@ class Exchanges:
 
     def begin_unseen(self, side: Side, stream: Stream, time_ns: cython.longlong) -> Message:
         """Begin a half of which the head was not seen."""
-        message: Message = self.begin(side, stream, time_ns, True)
+        message: Message = self.begin(side, stream, time_ns, [], True)
         message._holed = True
         message.missing = REQUEST_PSEUDO_HEADERS if side.is_client else RESPONSE_PSEUDO_HEADERS
         return message
@@ -150,11 +155,11 @@ class Exchanges:
         else:
             message.request = stream.half(1 - side.index)
 
-    def settle(self, side: Side, stream: Stream) -> None:
+    def settle(self, side: Side, stream: Stream) -> cython.int:
         """Let the stream go if the half that `side` sends is closed and nothing more is awaited of it."""
         other: Side = self.other(side)
         if stream.state(side.index) != CLOSED:
-            return
+            return 0
         if stream.state(other.index) == CLOSED:
             self.streams.remove(stream)
         elif side.is_client:
@@ -163,6 +168,7 @@ class Exchanges:
         elif stream.state(other.index) == IDLE:
             stream.early = True  # its request came before the observer, or its octets are still being searched
             self.streams.remove(stream)
+        return 0
 
     # What ends them from outside.
 
@@ -187,7 +193,7 @@ class Exchanges:
         self.end_half(client, stream, ended)
         self.end_half(server, stream, ended)
         if unanswered:
-            message: Message = self.begin(server, stream, self.now, False)
+            message: Message = self.begin(server, stream, self.now, [], False)
             message.missing = RESPONSE_PSEUDO_HEADERS
             self.finish(server, stream, message, GAP if stream.clouded and ended is Ended.CLOSED else ended)
         self.streams.remove(stream)

@@ -31,7 +31,7 @@ cdef class Message:
     cpdef int finish(self, object ended, long long time_ns) except -1
     cpdef Message without_body(self)
 
-cdef Message new_message(object half, unsigned int stream_id, long long time_ns)
+cdef Message new_message(object half, unsigned int stream_id, long long time_ns, list headers)
 
 cdef class OpenHalves:
     cdef Message _oldest

@@ -1,6 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """One half of an exchange, a request or a response, while it is collected and when it is done."""
 
+from typing import Any
+
 import cython
 
 from collector.message import Ended, Half, HeaderState
@@ -8,6 +10,8 @@ from collector.message import Ended, Half, HeaderState
 NEVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
 UNKNOWN = cython.declare(object, HeaderState.UNKNOWN)
 H2 = cython.declare(str, "h2")
+NONE = cython.declare(tuple, ())
+NO_BODY = cython.declare(bytes, b"")
 
 
 @cython.freelist(64)
@@ -86,9 +90,8 @@ class Message:
         """Return this message with an empty body, so that a response can refer to it at little cost."""
         if self.body_bytes == 0:
             return self
-        kept: Message = Message.__new__(Message)
-        kept._begin(self.half, self.stream_id, self.first_byte_ns, self.http_version)
-        kept.headers = self.headers
+        kept: Message = new_message(self.half, self.stream_id, self.first_byte_ns, self.headers)
+        kept.http_version = self.http_version
         kept.trailers = self.trailers
         kept.header_state = self.header_state
         kept.missing = self.missing
@@ -103,10 +106,25 @@ class Message:
 
 
 @cython.cfunc
-def new_message(half: Half, stream_id: cython.uint, time_ns: cython.longlong) -> Message:
-    """Return a Message of HTTP/2, at less cost than by calling the class."""
+def new_message(half: Half, stream_id: cython.uint, time_ns: cython.longlong, headers: list[Any]) -> Message:
+    """Return a Message of HTTP/2 with these fields, at less cost than by calling the class."""
     message: Message = Message.__new__(Message)
-    message._begin(half, stream_id, time_ns, H2)
+    if not cython.compiled:
+        message._begin(half, stream_id, time_ns, H2)
+        message.headers = headers
+        return message
+    message.half = half  # what is not set here is None or 0 in a new one
+    message.stream_id = stream_id
+    message.headers = headers
+    message.header_state = UNKNOWN
+    message.missing = NONE
+    message.inferred = NONE
+    message.unknown = NONE
+    message.body = NO_BODY
+    message.first_byte_ns = time_ns
+    message.headers_ns = time_ns
+    message.last_byte_ns = time_ns
+    message.http_version = H2
     return message
 
 

@@ -76,7 +76,8 @@ LOST_BLOCK_REASONS = (reasons.ORPHAN_FRAMES, reasons.BLOCKS_TOO_LARGE, reasons.B
 
 
 @cython.cfunc
-def read_block(exchanges: Exchanges, side: Side) -> cython.void:
+@cython.exceptval(-1)
+def read_block(exchanges: Exchanges, side: Side) -> cython.int:
     """Read the header block that the side's splitter stands at."""
     splitter: Splitter = side.splitter
     decoder: Decoder = side.decoder
@@ -92,14 +93,16 @@ def read_block(exchanges: Exchanges, side: Side) -> cython.void:
         exchanges.loss.add(reasons.FIELDS_CUT, decoder.cut_fields)
     if splitter.kind == PUSH_PROMISE:
         _promise(exchanges, side, headers, facts)
-        return
+        return 0
     if not exchanges.roles_proved:
         _prove_roles(exchanges, side, facts)
     _dispatch(exchanges, side, headers, facts)
+    return 0
 
 
 @cython.cfunc
-def lost_block(exchanges: Exchanges, side: Side) -> cython.void:
+@cython.exceptval(-1)
+def lost_block(exchanges: Exchanges, side: Side) -> cython.int:
     """Pass over a header block of which a part is missing or that is too large."""
     splitter: Splitter = side.splitter
     side.decoder.lose()
@@ -111,6 +114,7 @@ def lost_block(exchanges: Exchanges, side: Side) -> cython.void:
         facts = HOLED
     if splitter.kind == HEADERS:
         _dispatch(exchanges, side, [], facts)
+    return 0
 
 
 @cython.cfunc
@@ -145,28 +149,33 @@ def _status(value: bytes) -> cython.int:
 
 
 @cython.cfunc
-def _prove_roles(exchanges: Exchanges, side: Side, facts: cython.int) -> cython.void:
+@cython.exceptval(-1)
+def _prove_roles(exchanges: Exchanges, side: Side, facts: cython.int) -> cython.int:
     """Only the client begins odd streams, and only a request has a method (RFC 9113 5.1.1, 8.3.1)."""
     if side.splitter.stream & 1 and facts & (REQUEST | RESPONSE):
         if (facts & REQUEST != 0) != side.is_client:
             exchanges.swap()
         exchanges.roles_proved = True
+    return 0
 
 
 @cython.cfunc
-def _dispatch(exchanges: Exchanges, side: Side, headers: list[Any], facts: cython.int) -> cython.void:
+@cython.exceptval(-1)
+def _dispatch(exchanges: Exchanges, side: Side, headers: list[Any], facts: cython.int) -> cython.int:
     """Find the stream a block belongs to, begun now if need be; a stream that has ended takes no more."""
     stream_id: cython.uint = side.splitter.stream
     if side.is_client and exchanges.streams.is_new(stream_id):
         exchanges.streams.began(stream_id)
     elif exchanges.streams.get(stream_id) is None and exchanges.streams.is_over(stream_id):
         exchanges.traffic.add(reasons.LATE_FRAMES)
-        return
+        return 0
     _take(exchanges, side, exchanges.stream(stream_id), headers, facts)
+    return 0
 
 
 @cython.cfunc
-def _take(exchanges: Exchanges, side: Side, stream: Stream, headers: list[Any], facts: cython.int) -> cython.void:
+@cython.exceptval(-1)
+def _take(exchanges: Exchanges, side: Side, stream: Stream, headers: list[Any], facts: cython.int) -> cython.int:
     """Do what the table of collector.stream_state says."""
     splitter: Splitter = side.splitter
     ends: cython.bint = splitter.flags & END_STREAM != 0
@@ -178,19 +187,19 @@ def _take(exchanges: Exchanges, side: Side, stream: Stream, headers: list[Any], 
     message: Message | None = stream.half(side.index)
     stream.set_state(side.index, step & 15)
     if effect == BEGIN or effect == BEGIN_END:
-        message = exchanges.begin(side, stream, splitter.block_ns, effect == BEGIN)
+        message = exchanges.begin(side, stream, splitter.block_ns, headers, effect == BEGIN)
         message._holed = ends and facts & (REQUEST | RESPONSE) == 0 and _head_may_be_unseen(side, stream, facts)
     if effect == LATE or effect == PASS or message is None:
         exchanges.traffic.add(reasons.LATE_FRAMES)
         exchanges.settle(side, stream)
-        return
+        return 0
     if effect == BEGIN or effect == BEGIN_END or effect == REPLACE or effect == REPLACE_END:
         _fill(exchanges, side, message, headers, facts)
     elif effect == TRAILERS:
         _add_trailers(side, message, headers, facts)
     else:
         exchanges.malformed(side, stream)
-        return
+        return 0
     if facts & HOLED:
         message._holed = True
     if facts & BROKEN:
@@ -200,9 +209,11 @@ def _take(exchanges: Exchanges, side: Side, stream: Stream, headers: list[Any], 
         exchanges.settle(side, stream)
     if exchanges.streams.get(stream.id) is stream:
         exchanges.hold(stream, side.decoder.list_bytes)
+    return 0
 
 
 @cython.cfunc
+@cython.exceptval(-1)
 def _input(exchanges: Exchanges, side: Side, stream: Stream, facts: cython.int, ends: cython.bint) -> cython.int:
     """Return what a header block is to its stream's half (collector.stream_state.Input)."""
     if ends:
@@ -219,6 +230,7 @@ def _input(exchanges: Exchanges, side: Side, stream: Stream, facts: cython.int, 
 
 
 @cython.cfunc
+@cython.exceptval(-1)
 def _state_by_content(
     exchanges: Exchanges, side: Side, stream: Stream, headers: list[Any], facts: cython.int, ends: cython.bint
 ) -> cython.int:
@@ -258,7 +270,8 @@ def _head_may_be_unseen(side: Side, stream: Stream, facts: cython.int) -> cython
 
 
 @cython.cfunc
-def _fill(exchanges: Exchanges, side: Side, message: Message, headers: list[Any], facts: cython.int) -> cython.void:
+@cython.exceptval(-1)
+def _fill(exchanges: Exchanges, side: Side, message: Message, headers: list[Any], facts: cython.int) -> cython.int:
     """Put the fields of a head into its message, and what can be vouched for."""
     decoder: Decoder = side.decoder
     message.headers = headers
@@ -271,10 +284,12 @@ def _fill(exchanges: Exchanges, side: Side, message: Message, headers: list[Any]
         message.missing = NONE
     else:
         _fill_partly(decoder, message, facts)
+    return 0
 
 
 @cython.cfunc
-def _fill_partly(decoder: Decoder, message: Message, facts: cython.int) -> cython.void:
+@cython.exceptval(-1)
+def _fill_partly(decoder: Decoder, message: Message, facts: cython.int) -> cython.int:
     unknown: list[Any] = []
     if facts & READ and decoder.unknown is not None:
         unknown = decoder.unknown
@@ -283,34 +298,39 @@ def _fill_partly(decoder: Decoder, message: Message, facts: cython.int) -> cytho
     read = {name for name, value in message.headers if value is not None}
     wanted = REQUEST_PSEUDO_HEADERS if message.half is HALF_REQUEST else RESPONSE_PSEUDO_HEADERS
     message.missing = tuple([name for name in wanted if name.encode() not in read])
+    return 0
 
 
 @cython.cfunc
-def _add_trailers(side: Side, message: Message, headers: list[Any], facts: cython.int) -> cython.void:
+@cython.exceptval(-1)
+def _add_trailers(side: Side, message: Message, headers: list[Any], facts: cython.int) -> cython.int:
     decoder: Decoder = side.decoder
     message.trailers = headers
     message.header_bytes += side.splitter.block_bytes
     message._list_bytes += decoder.list_bytes
     if message.header_state is EXACT and (facts & READ == 0 or decoder.unknown is not None or decoder.cut_fields):
         message.header_state = PARTIAL
+    return 0
 
 
 @cython.cfunc
-def _promise(exchanges: Exchanges, side: Side, headers: list[Any], facts: cython.int) -> cython.void:
+@cython.exceptval(-1)
+def _promise(exchanges: Exchanges, side: Side, headers: list[Any], facts: cython.int) -> cython.int:
     """PUSH_PROMISE: the request of a stream that the server begins, complete at once (RFC 9113 8.4.1)."""
     stream_id: cython.uint = side.splitter.promised
     exchanges.traffic.add(reasons.PUSHED)
     if side.is_client or stream_id == 0 or stream_id & 1 or exchanges.streams.get(stream_id) is not None:
         exchanges.loss.add(reasons.MESSAGES_MALFORMED)
-        return
+        return 0
     if exchanges.streams.is_over(stream_id):
         exchanges.traffic.add(reasons.LATE_FRAMES)
-        return
+        return 0
     client: Side = exchanges.other(side)
     stream: Stream = exchanges.stream(stream_id)
     stream.early = True  # so that its end is remembered: its id is not in the client's order
-    message: Message = exchanges.begin(client, stream, side.splitter.block_ns, False)
+    message: Message = exchanges.begin(client, stream, side.splitter.block_ns, headers, False)
     stream.set_state(client.index, CLOSED)
     _fill(exchanges, side, message, headers, facts)
     exchanges.finish(client, stream, message, MALFORMED if facts & BROKEN else COMPLETE)
     exchanges.hold(stream, side.decoder.list_bytes)
+    return 0

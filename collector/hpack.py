@@ -115,7 +115,11 @@ class Decoder:
 
     def _indexed(self, headers: list[Any]) -> bool:
         """Read an indexed field (RFC 7541 6.1)."""
-        index: cython.Py_ssize_t = self._integer(127)
+        index: cython.Py_ssize_t = self._p[self._at] & 127
+        if index < 127:
+            self._at += 1
+        else:
+            index = self._integer(127)
         self.fields += 1
         if index <= STATIC_ENTRIES:
             if index <= 0:

@@ -23,7 +23,7 @@ cdef class Window:
     cdef object slot(self, Py_ssize_t index)
     cdef long long identity(self, Py_ssize_t index)
     cdef bint may_hold(self, Py_ssize_t index) noexcept
-    cdef void insert(self, object slot, Py_ssize_t size)
+    cdef int insert(self, object slot, Py_ssize_t size) except -1
     cdef int insert_unnamed(self, tuple field, long long identity, Py_ssize_t size) except -1
     cdef void _prove(self) noexcept
     cdef int _grow(self) except -1

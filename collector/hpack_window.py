@@ -110,13 +110,13 @@ class Window:
         """Tell whether the encoder's table may hold an entry at an index beyond the window."""
         return not self.whole and index < MAX_INDEX
 
-    def insert(self, slot: object, size: cython.Py_ssize_t) -> None:
+    def insert(self, slot: object, size: cython.Py_ssize_t) -> cython.int:
         """Put an entry as the newest (RFC 7541 4.4)."""
         if size > self._bound:
             self.head += 1
             self._clear()
             self.whole = self._bound_proved
-            return
+            return 0
         self._evict(self._bound - size)
         if self.count == len(self._ring):
             self._grow()
@@ -125,6 +125,7 @@ class Window:
         self.count += 1
         self.bytes += size
         self._prove()
+        return 0
 
     def insert_unnamed(self, field: tuple[Any, ...], identity: cython.longlong, size: cython.Py_ssize_t) -> None:
         """Put an entry of which the name is that of another, unknown one."""

@@ -7,7 +7,7 @@ from collector.hpack_tables import HUFFMAN_BITS
 
 EOS = cython.declare(cython.int, 256)
 
-# By the next 12 bits: symbol, second symbol << 8, bits of both << 16, bits of the first << 21, symbols << 26.
+# By the next 12 bits: bits of both symbols, symbol << 8, second symbol << 16, symbols << 24, bits of the first << 26.
 # 0 = a code longer than 12 bits.
 _PEEKED = cython.declare("unsigned int[4096]")
 # The canonical code by length, for what is longer: first code, how many, where their symbols stand.
@@ -43,11 +43,11 @@ def _fill() -> None:
     short = [entry for entry in codes if entry[2] <= 12]
     for symbol, code, bits in short:
         rest = 12 - bits
-        _fill_range(code << rest, rest, symbol | bits << 16 | bits << 21 | 1 << 26)
+        _fill_range(code << rest, rest, bits | symbol << 8 | 1 << 24 | bits << 26)
         for second, second_code, second_bits in short:
             if second_bits <= rest:
                 free = rest - second_bits
-                entry = symbol | second << 8 | (bits + second_bits) << 16 | bits << 21 | 2 << 26
+                entry = bits + second_bits | symbol << 8 | second << 16 | 2 << 24 | bits << 26
                 _fill_range(code << rest | second_code << free, free, entry)
 
 
@@ -96,36 +96,46 @@ def decode(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_
     `out` must have room for 8/5 of the input and two octets more: no code is shorter than 5 bits.
     """
     window: cython.ulonglong = 0  # the next bits, left-aligned
-    held: cython.int = 0  # how many of them are input
+    held: cython.int = 0  # how many of them are taken from the input; true bits may follow
     length: cython.Py_ssize_t = 0
     entry: cython.uint
     bits: cython.int
-    word: cython.uint
     while True:
-        if held <= 32:
-            if end - at >= 4:  # one 32-bit big-endian load, as gcc sees it
-                word = cython.cast(cython.uint, p[at]) << 24 | cython.cast(cython.uint, p[at + 1]) << 16
-                word |= cython.cast(cython.uint, p[at + 2]) << 8 | p[at + 3]
-                window |= cython.cast(cython.ulonglong, word) << (32 - held)
-                held += 32
-                at += 4
+        if end - at >= 8:
+            if cython.compiled:
+                window |= _eight(p + at) >> held
             else:
-                while held <= 56 and at < end:
-                    window |= cython.cast(cython.ulonglong, p[at]) << (56 - held)
-                    held += 8
-                    at += 1
+                window |= _eight(p[at : at + 8]) >> held
+            at += (63 - held) >> 3
+            held |= 56
+        else:
+            while held <= 56 and at < end:
+                window |= cython.cast(cython.ulonglong, p[at]) << (56 - held)
+                held += 8
+                at += 1
         if not cython.compiled:
             window &= 0xFFFFFFFFFFFFFFFF
         entry = _PEEKED[window >> 52]
-        bits = (entry >> 16) & 31
+        while held >= 12 and entry != 0:  # whatever code stands there is held whole
+            out[length] = entry >> 8 & 255
+            out[length + 1] = entry >> 16 & 255
+            length += entry >> 24 & 3
+            window <<= entry & 63
+            held -= entry & 63
+            if not cython.compiled:
+                window &= 0xFFFFFFFFFFFFFFFF
+            entry = _PEEKED[window >> 52]
+        if held < 30 and at < end:  # no code is longer
+            continue
+        bits = entry & 63
         if entry != 0 and bits <= held:
-            out[length] = entry & 255
-            out[length + 1] = (entry >> 8) & 255
-            length += entry >> 26
+            out[length] = entry >> 8 & 255
+            out[length + 1] = entry >> 16 & 255
+            length += entry >> 24 & 3
             window <<= bits
             held -= bits
             continue
-        bits = (entry >> 21) & 31
+        bits = entry >> 26
         if entry == 0 or bits > held:
             if held < 8 and _is_padding(window, held):
                 return length
@@ -135,10 +145,29 @@ def decode(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_
             entry = _SYMBOLS[_START[bits] + cython.cast(cython.uint, window >> (64 - bits)) - _FIRST[bits]]
             if entry == EOS:
                 return -1
-        out[length] = entry & 255
+            entry <<= 8
+        out[length] = entry >> 8 & 255
         length += 1
         window <<= bits
         held -= bits
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _eight(p: cython.p_const_uchar) -> cython.ulonglong:
+    """Return eight octets, the first one highest: one load, as gcc sees it."""
+    word: cython.ulonglong = (
+        cython.cast(cython.ulonglong, p[0]) << 56
+        | cython.cast(cython.ulonglong, p[1]) << 48
+        | cython.cast(cython.ulonglong, p[2]) << 40
+        | cython.cast(cython.ulonglong, p[3]) << 32
+        | cython.cast(cython.ulonglong, p[4]) << 24
+        | cython.cast(cython.ulonglong, p[5]) << 16
+        | cython.cast(cython.ulonglong, p[6]) << 8
+        | p[7]
+    )
+    return word
 
 
 @cython.cfunc

@@ -25,7 +25,7 @@ cdef class Streams:
 
     cdef Stream get(self, unsigned int stream_id)
     cdef Stream open(self, unsigned int stream_id)
-    cdef void remove(self, Stream stream)
+    cdef int remove(self, Stream stream) except -1
     cdef bint is_over(self, unsigned int stream_id)
     cdef bint is_new(self, unsigned int stream_id) noexcept
     cdef void began(self, unsigned int stream_id) noexcept

@@ -55,6 +55,16 @@ class Stream:
             self.state0 = state
 
 
+@cython.cfunc
+def new_stream(stream_id: cython.uint) -> Stream:
+    """Return what `Stream(stream_id)` is, at less cost."""
+    if not cython.compiled:
+        return Stream(stream_id)
+    stream: Stream = Stream.__new__(Stream)
+    stream.id = stream_id  # the rest is None, False or 0, which is IDLE, in a new one
+    return stream
+
+
 @cython.final
 @cython.cclass
 class Streams:
@@ -79,7 +89,7 @@ class Streams:
 
     def open(self, stream_id: cython.uint) -> Stream:
         """Add a stream; a half of it that was told already stays closed."""
-        stream: Stream = Stream(stream_id)
+        stream: Stream = new_stream(stream_id)
         self._streams[stream_id] = stream
         self._latest = stream
         if self._told is not None and stream_id in self._told:
@@ -89,10 +99,10 @@ class Streams:
             stream.early = True
         return stream
 
-    def remove(self, stream: Stream) -> None:
+    def remove(self, stream: Stream) -> cython.int:
         """Take a stream out. Of one that ended early frames may still come (RFC 9113 5.1, closed)."""
         if self._streams.pop(stream.id, None) is None:
-            return
+            return 0
         if self._latest is stream:
             self._latest = None
         self.held_bytes -= stream.held_bytes
@@ -102,6 +112,7 @@ class Streams:
             elif len(self._told) >= MAX_TOLD:
                 del self._told[next(iter(self._told))]
             self._told[stream.id] = (stream.state0 != IDLE) | (stream.state1 != IDLE) << 1
+        return 0
 
     def is_over(self, stream_id: cython.uint) -> bool:
         """Tell whether both halves of a stream that is not open are known to have been told."""
