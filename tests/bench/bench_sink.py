@@ -14,12 +14,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from typing import Any
 
 import fastavro
 from clickhouse_connect.driver.client import Client
 
 from streams.clickhouse import Account, connect, rows
+from streams.fold import batch_body
 from streams.migrate import Form, migrate
+from streams.reframe import Layout
 from streams.sink import TARGETS, Gathering
 from streams.store import Table
 from tests import generate
@@ -31,10 +34,19 @@ TICKS = {name for name in generate.NAMES if name.endswith("_us") and name != "du
 
 
 def batches(count: int) -> list[bytes]:
-    """Return `count` rows as messages of MESSAGE rows; ten thousand different ones, repeated under new numbers."""
-    pool = list(generate.transactions(10_000))
-    starts = [(first, first % 10_000) for first in range(0, count, MESSAGE)]
-    return [generate.encode_batch(pool[place : place + MESSAGE], 0, first + 1) for first, place in starts]
+    """Return `count` rows as messages of MESSAGE rows: ten thousand, again and again under further ids."""
+    layout = Layout(SCHEMA)
+    record = fastavro.parse_schema(SCHEMA["fields"][-1]["type"]["items"])
+    assert layout.columns[0] == "transaction_id"
+    pool = [_encoded(record, row)[1 + len(row["transaction_id"]) :] for row in generate.transactions(10_000)]
+    rows_of = (range(first, min(first + MESSAGE, count)) for first in range(0, count, MESSAGE))
+    return [batch_body(0, one.start + 1, [b"\x40%032x" % n + pool[n % 10_000] for n in one]) for one in rows_of]
+
+
+def _encoded(schema: object, row: dict[str, Any]) -> bytes:
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, schema, row)  # type: ignore[arg-type]
+    return out.getvalue()
 
 
 def reframed(client: Client, messages: list[bytes]) -> None:
