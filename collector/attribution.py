@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.cgroup import HOST, Place, place_of
-from collector.workload import Caller, Pod, Workload
+from collector.workload import Caller, Container, Pod, Workload
 
 PROC = Path("/proc")
 MOST_CALLERS = 16_384
@@ -19,6 +19,7 @@ ON_VERSION_1 = 1  # the kernel's answer for every process there
 DELETED = " (deleted)"
 
 NO_POD: Callable[[Place], Pod | None] = lambda _: None  # noqa: E731
+NO_NAME: Callable[[int, str], Container | None] = lambda _process, _container: None  # noqa: E731
 
 
 @dataclass(slots=True)
@@ -42,11 +43,13 @@ class Attribution:
         pod_of: Callable[[Place], Pod | None] = NO_POD,
         proc: Path = PROC,
         clock_s: Callable[[], float] = time.monotonic,
+        container_of: Callable[[int, str], Container | None] = NO_NAME,
     ) -> None:
-        """`pod_of`: what is known of a place's pod by now."""
+        """`pod_of`: what is known of a place's pod by now; `container_of`: of the container of a process in no pod."""
         self._pod_of = pod_of
         self._proc = proc
         self._clock_s = clock_s
+        self._container_of = container_of
         self._seen: OrderedDict[Caller, _Seen] = OrderedDict()
         self._groups: OrderedDict[int, Place] = OrderedDict()
         self._namespaces: OrderedDict[int, Place] = OrderedDict()
@@ -58,7 +61,11 @@ class Attribution:
         if seen is None or seen.until_s < self._clock_s():
             seen = self._look(caller)
             self._keep(caller, seen)
-        return joined(seen.place, seen.executable, self._pod_of(seen.place))
+        place, pod = seen.place, self._pod_of(seen.place)
+        if place.container_id is None or place.pod_uid is not None or pod is not None:
+            return joined(place, seen.executable, pod)
+        container = self._container_of(caller.process_id, place.container_id)
+        return Workload(seen.executable, place.container_id, *_named(container))
 
     def _look(self, caller: Caller) -> _Seen:
         place = self._place(caller.process_id)
@@ -110,17 +117,19 @@ def joined(place: Place, executable: str | None, pod: Pod | None) -> Workload:
     """Return a workload from what each source says."""
     if pod is None:
         return Workload(executable, place.container_id, pod_uid=place.pod_uid)
-    container = pod.containers.get(place.container_id or "")
     return Workload(
         executable,
         place.container_id,
-        container.name if container else None,
-        container.image if container else None,
+        *_named(pod.containers.get(place.container_id or "")),
         pod.uid,
         pod.name,
         pod.namespace,
         pod.labels,
     )
+
+
+def _named(container: Container | None) -> tuple[str | None, str | None]:
+    return (None, None) if container is None else (container.name, container.image)
 
 
 def _put(places: OrderedDict[int, Place], key: int, place: Place) -> None:

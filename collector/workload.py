@@ -35,10 +35,10 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a pod."""
+    """One container; `image` None where only its name is known."""
 
     name: str
-    image: str
+    image: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,11 @@ import msgspec
 
 from collector import kernel_source, privilege
 from collector.agent_status import exposition
-from collector.attribution import Attribution
+from collector.attribution import NO_NAME, Attribution
 from collector.backoff import BackOff, Budget
 from collector.channel import Setup
 from collector.child import Child
+from collector.container_names import ContainerNames
 from collector.health import HealthServer
 from collector.kubernetes import is_wanted, watch_pods
 from collector.message import Counters
@@ -24,6 +26,7 @@ from collector.probes import Dials, Probes
 from collector.pseudonym_key import key_of
 from collector.supervisor import Supervisor
 from collector.watch import About, Watch
+from collector.workload import Container
 from deploy.sinks import kafka_sink, lines_descriptor
 from schemas.config import Config
 from schemas.kubernetes import api_here
@@ -50,6 +53,7 @@ def collect_live(config: Config, to: str) -> int:
         ending.callback(child.end)
         probes = kernel_source.loaded(config.collector)
         ending.callback(probes.close)
+        container_of = names_here(ending)
         privilege.forbid_gain()
         sink = None
         if to == "kafka":
@@ -58,7 +62,9 @@ def collect_live(config: Config, to: str) -> int:
         wanted = setup(config, probes.ring_bytes, lines)
         met = Counters()
         pods = pods_here(config, met, ending)
-        supervisor = Supervisor(probes, child, wanted, Attribution(pods.of), sink, lines, behind)
+        supervisor = Supervisor(
+            probes, child, wanted, Attribution(pods.of, container_of=container_of), sink, lines, behind
+        )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.stop())
         watch = watching(config, probes, supervisor, sink, behind, met, pods)
@@ -116,6 +122,18 @@ def pods_here(config: Config, met: Counters, ending: ExitStack) -> Pods:
         ending.callback(watch.close)
         watch.has_tried.wait(PODS_S)
     return pods
+
+
+def names_here(ending: ExitStack) -> Callable[[int, str], Container | None]:
+    """Return what tells how the container of a process is called, until `ending`; needs the rights of the start.
+
+    In a pod of a cluster nobody is asked: the API says it.
+    """
+    if api_here() is not None:
+        return NO_NAME
+    names = ContainerNames()
+    ending.callback(names.close)
+    return names.of
 
 
 def setup(config: Config, ring_bytes: int, lines: int | None) -> Setup:

@@ -46,10 +46,11 @@ def _inventory(config: "Config") -> int:
     from collector.attribution import Attribution
     from collector.message import Counters
     from deploy.inventory import inventory, lines
-    from deploy.live import pods_here
+    from deploy.live import names_here, pods_here
 
     with ExitStack() as ending:
-        found = inventory(Attribution(pods_here(config, Counters(), ending).of).of)
+        pods = pods_here(config, Counters(), ending)
+        found = inventory(Attribution(pods.of, container_of=names_here(ending)).of)
     for line in lines(found):
         print(line)
     return 0
