@@ -25,10 +25,14 @@ from collector.tls_link import attach
 from collector.tls_restart import kept
 
 LIBRARY = re.compile(r"/lib(?:ssl|gnutls)[^/]*\.so[^/]*$")
+OTHER_LIBRARY = re.compile(r"\.so(?:\.[\d.]+)?$")  # most of what is mapped: nobody is asked whether it is a program
 MOST_FILES = 1_024  # TLS_FILES of bpf/tls.c
 MOST_SEEN = 65_536  # files looked at and not to be looked at again
 FILE_SHIFT = 3  # in a cookie: the file's number stands above the function
 LOOK_S = 1.0
+GATHER_S = 0.002  # a program that starts maps its libraries one after another
+    0.002  # a program that starts maps its libraries one after another: half the CPU, while a handshake takes more
+)
 IDLE_S = 3_600.0
 FOREIGN_CALLS = 200  # so many calls, none of them SBI's: the file serves something else
 TRIAL_S = 60.0  # a file let go is probed again for a new process, but not more often
@@ -44,6 +48,9 @@ class Attached:
         self.calls = [0, 0, 0]  # by verdict, when it was attached
 
 
+UNSEEN = Attached(-1)
+
+
 class Attacher:
     """Knows the files of this node that have TLS code in them."""
 
@@ -53,7 +60,7 @@ class Attacher:
         self._uses = _words(descriptors["tls_uses"], MOST_FILES * 4)
         self._counters = _words(descriptors["counters"], COUNTER_SLOTS)
         self._files: dict[FileId, Attached] = {}
-        self._seen: dict[object, None] = {}
+        self._seen: dict[object, Attached | None] = {}  # None: nothing of TLS in it
 
     def scan(self) -> None:
         """Look at every process."""
@@ -62,10 +69,11 @@ class Attacher:
                 self.look(code, (code.path, code.inode))
 
     def look(self, code: Code, name: object) -> None:
-        """Look at a file, unless `name` was looked at before and has no TLS in it."""
-        if name in self._seen:
+        """Look at a file, unless `name` was looked at before: it is probed, or has no TLS in it."""
+        found = self._seen.get(name, UNSEEN)
+        if found is None or (found is not UNSEEN and found.links):
             return
-        if not LIBRARY.search(code.path) and not is_program(code):
+        if not LIBRARY.search(code.path) and (OTHER_LIBRARY.search(code.path) or not is_program(code)):
             return
         file = open_code(code)
         if file is None:
@@ -74,8 +82,10 @@ class Attacher:
             known = self._files.get(file_id(file.fileno()))
             if known is None:
                 self._meet(file_id(file.fileno()), f"/proc/self/fd/{file.fileno()}", name)
-            elif not known.links and time.monotonic() - known.since_s > TRIAL_S:
-                self._attach(known, f"/proc/self/fd/{file.fileno()}")
+            else:
+                self._remember(name, known)
+                if not known.links and time.monotonic() - known.since_s > TRIAL_S:
+                    self._attach(known, f"/proc/self/fd/{file.fileno()}")
 
     def _meet(self, identity: FileId, path: str, name: object) -> None:
         new = Attached(len(self._files))
@@ -83,10 +93,14 @@ class Attacher:
             self._counters[TLS_UNSUPPORTED] += 1
         elif self._attach(new, path):
             self._files[identity] = new
+            self._remember(name, new)
             return
+        self._remember(name, None)
+
+    def _remember(self, name: object, file: Attached | None) -> None:
         if len(self._seen) >= MOST_SEEN:
             self._seen.pop(next(iter(self._seen)))
-        self._seen[name] = None
+        self._seen[name] = file
 
     def _attach(self, file: Attached, path: str) -> bool:
         """Attach to what the file has of TLS; False if that is nothing, or not possible, which is counted."""
@@ -144,16 +158,22 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
     attacher.scan()
     with suppress(BrokenPipeError):  # the agent has ended meanwhile
         control.send(b".")
+    looked_s = time.monotonic()
     while True:
-        for descriptor, _ in poll.poll(LOOK_S if attacher.is_probing else IDLE_S):
-            if descriptor == control.fileno():
-                return
+        woken_by = [descriptor for descriptor, _ in poll.poll(LOOK_S if attacher.is_probing else IDLE_S)]
+        if control.fileno() in woken_by:
+            return
+        if woken_by:
+            time.sleep(GATHER_S)
+        for descriptor in woken_by:
             for mapped in events[descriptor].read():
                 if mapped is None:
                     attacher.scan()
                 else:
                     attacher.look(Code(mapped.process_id, mapped.path, mapped.file[2]), (mapped.path, mapped.file))
-        attacher.let_go()
+        if time.monotonic() - looked_s >= LOOK_S:
+            looked_s = time.monotonic()
+            attacher.let_go()
 
 
 def _words(descriptor: int, slots: int) -> memoryview:
