@@ -31,8 +31,6 @@ MOST_SEEN = 65_536  # files looked at and not to be looked at again
 FILE_SHIFT = 3  # in a cookie: the file's number stands above the function
 LOOK_S = 1.0
 GATHER_S = 0.002  # a program that starts maps its libraries one after another
-    0.002  # a program that starts maps its libraries one after another: half the CPU, while a handshake takes more
-)
 IDLE_S = 3_600.0
 FOREIGN_CALLS = 200  # so many calls, none of them SBI's: the file serves something else
 TRIAL_S = 60.0  # a file let go is probed again for a new process, but not more often
