@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 
+from collector.both_ends import BothEnds
 from collector.catalogue import Catalogue
 from collector.halves import Message
 from collector.identities import Identities
@@ -53,11 +54,14 @@ class Repair:
 
     def __init__(self) -> None:
         self._known: OrderedDict[str, Known] = OrderedDict()
+        self._both_ends = BothEnds()
         self._catalogue: Catalogue | None = None
 
     def mend(self, taken: list[tuple[Endpoints, Message]]) -> None:
         """Mend the messages of one `take`; what one of them discloses counts for all of them."""
         partial = [pair for pair in taken if _is_partial(pair[1])]
+        if partial or not self._both_ends.is_idle:
+            self._tell_other_ends(taken)
         if not partial:
             return
         for endpoints, message in partial:
@@ -67,6 +71,16 @@ class Repair:
             if message.request is not None:
                 _fill(known.client, message.request)
             _fill(known.of(message), message)
+
+    def _tell_other_ends(self, taken: list[tuple[Endpoints, Message]]) -> None:
+        """Learn the entries that the other end of the same connection read (collector.both_ends)."""
+        for told in self._both_ends.see(taken):
+            known = self._of(told.endpoints)
+            end = known.client if told.half is Half.REQUEST else known.server
+            if told.is_whole:
+                end.bind(told.identity, told.name, told.value)
+            else:
+                end.bind_name(told.identity, told.name)
 
     def _of(self, endpoints: Endpoints) -> Known:
         known = self._known.get(endpoints.connection_id)
