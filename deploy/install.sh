@@ -56,9 +56,9 @@ if [ "$(id -u)" = 0 ] && [ -e /sys/kernel/btf/vmlinux ] && [ ! -d /usr/lib/pytho
 fi
 
 if [ "${1:-}" = bench ]; then # what the baselines are
-	for program in tshark tcpdump nghttpd h2load; do
+	for program in tshark tcpdump nghttpd h2load haproxy; do
 		command -v "$program" >/dev/null && continue
-		need "$program, a baseline or a load" tshark tcpdump nghttp2-client nghttp2-server libnghttp2-dev
+		need "$program, a baseline or a load" tshark tcpdump nghttp2-client nghttp2-server libnghttp2-dev haproxy
 		break
 	done
 fi
