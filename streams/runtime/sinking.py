@@ -26,6 +26,7 @@ from streams.store import insist
 
 LOOK_S = 0.05
 BLOCK_BYTES = 67_108_864
+AHEAD = 4  # blocks gathered as one while another is being stored: a large one costs less a row
 AGAIN_S = 60.0  # a sink that stopped tries again
 FRESH_S = 3_600.0  # a state is written anew long before retention takes it
 LOG = logging.getLogger("sbiscope")
@@ -97,8 +98,8 @@ class Sinking:
             self._measure()
 
     async def take(self, message: Message) -> None:
-        """Gather one message, waiting while the block is full. Raises Broken: the process must end."""
-        while self._full() and not self._ending:
+        """Gather one message, waiting while there is enough for the next block. Raises Broken: the process must end."""
+        while self._full(AHEAD) and not self._ending:
             self._gone.clear()
             await self._gone.wait()
         partition = message.partition
@@ -142,8 +143,8 @@ class Sinking:
         self._gone.set()
         await self._store()
 
-    def _full(self) -> bool:
-        return self._gathering.rows >= self._plan.rows or self._gathering.size >= BLOCK_BYTES
+    def _full(self, blocks: int = 1) -> bool:
+        return self._gathering.rows >= blocks * self._plan.rows or self._gathering.size >= BLOCK_BYTES
 
     def _due(self, age_s: float) -> bool:
         return age_s >= self._plan.seconds or self._full()
