@@ -92,3 +92,4 @@ class ContainerNames:
             with suppress(OSError):
                 self._link.close()
             self._link = None
+            self._process.poll()  # where it has ended, so that nothing of it is left
