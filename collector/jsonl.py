@@ -7,6 +7,7 @@ import msgspec
 
 from collector.batch import Batch, Event
 from schemas.fields import enum_symbols, fields_of
+from schemas.json_text import silent
 
 NAMES = tuple(name for name, _ in fields_of("sbi_event_batch", "SbiEvent"))
 ENUMS = {
@@ -41,4 +42,4 @@ class JsonLines:
         """Write the events of `batch`; batches without events write nothing."""
         if batch.events:
             encode = self._encode
-            self._write(b"".join([encode(event_json(event)) + b"\n" for event in batch.events]))
+            self._write(silent(b"".join([encode(event_json(event)) + b"\n" for event in batch.events])))

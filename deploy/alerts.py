@@ -6,6 +6,7 @@ from collector.avro import encode_batch
 from collector.batch import Batch
 from schemas.config import Streams
 from schemas.fields import document
+from schemas.json_text import silent
 from streams.alerts import ALERTS_JSON, Alerts
 from streams.fold import Facts, batch_body
 from streams.kpi_cells import DELTAS
@@ -45,4 +46,4 @@ class AlertLines:
 
     def _judge(self, kpi: bytes) -> None:
         for alerts in self._alerts.apply(self._now_ms, document("kpi"), kpi):
-            self._write(b"".join(record + b"\n" for record in alerts.records))
+            self._write(b"".join(silent(record) + b"\n" for record in alerts.records))

@@ -6,6 +6,7 @@ from collector.avro import encode_batch
 from collector.batch import Batch
 from schemas.config import Streams
 from schemas.fields import document
+from schemas.json_text import silent
 from streams.fold import Facts, Rows, batch_body
 from streams.pairing import TRANSACTIONS, Pairing
 from streams.procedures import PROCEDURES_JSON, Procedures
@@ -34,4 +35,4 @@ class ProcedureLines:
         self._tell(self._procedures.finish())
 
     def _tell(self, out: Iterable[Rows]) -> None:
-        self._write(b"".join(record + b"\n" for rows in out for record in rows.records))
+        self._write(b"".join(silent(record) + b"\n" for rows in out for record in rows.records))

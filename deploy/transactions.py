@@ -11,6 +11,7 @@ from collector.avro import encode_batch
 from collector.batch import Batch
 from schemas.config import Streams
 from schemas.fields import document
+from schemas.json_text import silent
 from schemas.plain import without_logical_types
 from streams.fold import Facts
 from streams.pairing import TRANSACTIONS, Pairing
@@ -51,4 +52,4 @@ class TransactionLines:
 
 
 def _line(row: dict[str, Any]) -> bytes:
-    return msgspec.json.encode(row) + b"\n"
+    return silent(msgspec.json.encode(row)) + b"\n"

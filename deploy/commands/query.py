@@ -155,7 +155,8 @@ def _jsonl(names: Sequence[str], rows: Iterable[Sequence[Any]], out: TextIO) -> 
 
 def _objects(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
     for row in rows:
-        yield json.dumps(dict(zip(names, map(_plain, row), strict=True)), ensure_ascii=True, allow_nan=False)
+        text = json.dumps(dict(zip(names, map(_plain, row), strict=True)), ensure_ascii=True, allow_nan=False)
+        yield text.replace("\x7f", "\\u007f")
 
 
 def _text(value: Any) -> str:

@@ -42,7 +42,7 @@ def plantuml(ladder: Ladder) -> str:
 
 def as_json(ladder: Ladder) -> str:
     """Return the ladder's own fields."""
-    return json.dumps(asdict(ladder), ensure_ascii=True, indent=1) + "\n"
+    return json.dumps(asdict(ladder), ensure_ascii=True, indent=1).replace("\x7f", "\\u007f") + "\n"
 
 
 def _words(arrow: Arrow) -> str:

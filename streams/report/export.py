@@ -6,9 +6,10 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from schemas.json_text import silent
 from streams.report.content import Line, Report
 from streams.report.flat import COLUMNS, rows
-from streams.report.inert import cell, markdown
+from streams.report.inert import cell, markdown, visible
 from streams.report.sentences import completeness, summary
 from streams.report.units import count, duration, moment, percent
 
@@ -17,7 +18,7 @@ def as_json(report: Report) -> str:
     """Return the whole report; times and durations in microseconds, ratios as numbers."""
     whole = _whole(report)
     whole["summary"] = summary(report)
-    return json.dumps(whole, ensure_ascii=False, indent=1) + "\n"
+    return silent(json.dumps(whole, ensure_ascii=False, indent=1).encode()).decode() + "\n"
 
 
 def _whole(report: Report) -> dict[str, Any]:
@@ -34,12 +35,19 @@ def _whole(report: Report) -> dict[str, Any]:
 
 
 def as_csv(report: Report) -> str:
-    """Return the rows of streams/report/flat.py; text that a spreadsheet would take for a formula starts with '."""
+    """Return the rows of streams/report/flat.py; text that a spreadsheet would take for a formula starts with '.
+
+    Control characters are visible, as such a file is also looked at in a terminal.
+    """
     out = io.StringIO(newline="")
     writer = csv.writer(out)
     writer.writerow(COLUMNS)
-    writer.writerows([cell(value) for value in row.values()] for row in rows(report))
+    writer.writerows([_shown(value) for value in row.values()] for row in rows(report))
     return out.getvalue()
+
+
+def _shown(value: object) -> object:
+    return cell(visible(value)) if isinstance(value, str) else value
 
 
 def as_markdown(report: Report) -> str:
