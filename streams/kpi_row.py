@@ -63,7 +63,8 @@ class Node(NamedTuple):
 def kpi_id(width_s: int, key: Key, node: Node, generation: str = "") -> str:
     """Return the id of one KPI of one window length; a field that is not known differs from an empty one.
 
-    `generation`: the prefix of its topics. Of two that counted parts of a window neither replaces the other.
+    `generation`: what else keeps it apart, the prefix of its topics and, for keys not kept apart, the partition of the
+    KPI stage. Of two that counted parts of a window neither replaces the other.
     """
     fields = (*key[:7], str(key.to_proxy), *node, *([generation] if generation else []))
     return content_id(str(width_s), *("\1" if field is None else f"={field}" for field in fields))

@@ -251,8 +251,12 @@ class KpiWindows:
         row = self.windows[width_s, start_us].rows[node][key]
         row.version += 1
         blind_us = self._sight(node).blind_us(width_s, start_us)
-        said = blind_us, self.tokens.are_expected(key), self._generation
+        said = blind_us, self.tokens.are_expected(key), self._generation + self._apart(key)
         return kpi(width_s, start_us, row.version, key, node, row.vantage, row.counts, row.client, *said)
+
+    def _apart(self, key: Key) -> str:
+        """Return what keeps this partition's row of the keys not kept apart from those of the other partitions."""
+        return f"#{self.facts.partition}" if key == other(key) else ""
 
     def _close(self, append_time_ms: int) -> None:
         """Close for ever what was published long enough ago, and what exceeds the bound; forget who has ended."""

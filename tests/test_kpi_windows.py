@@ -16,7 +16,7 @@ from streams.reframe import Layout, Malformed
 from streams.store import Table
 from tests import engine, generate, kpis, tshark
 from tests.events import batch, request, response
-from tests.kpis import DELTAS, Row, Stages, check, counted, says_something
+from tests.kpis import DELTAS, DELTAS_TOPIC, Row, Stages, check, counted, says_something
 
 S = 1_000_000
 T0 = 1_795_302_000 * S  # a full hour
@@ -369,6 +369,22 @@ def test_keys_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [row for row in nodes.stages.kpis.values() if row["window_s"] == 10]
     assert {row["operation"]: row["requests"] for row in rows} == {"Nudm_SDM_Get": 1, "(other)": 6}
     assert nodes.stages.windows.counts["keys_folded"] == 6
+
+
+def test_what_two_partitions_do_not_keep_apart_stays_two_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.kpi_slots.MAX_CELLS", 1)
+    nodes = Nodes()
+    nodes.append(*(one for i in range(3) for one in exchange(1 + 2 * i, 1, dnn=f"d{i}")), upto=10)
+    nodes.append(upto=10, final=True)
+    out = nodes.stages.pairings[0].apply(nodes.now_ms + 1_500, None, b"")
+    (deltas,) = [one.records for one in out if one.topic == DELTAS_TOPIC]
+    ids: dict[str, set[str]] = {}
+    for partition in (0, 1):
+        fold = KpiWindows(Facts(partition, {KPIS_JSON: 1}), Streams())
+        (rows,) = fold.apply(0, DELTAS, batch_body(0, 1, deltas))
+        for row in map(json.loads, rows.records):
+            ids.setdefault(row["operation"], set()).add(row["kpi_id"])
+    assert {operation: len(one) for operation, one in ids.items()} == {"Nudm_SDM_Get": 5, "(other)": 10}
 
 
 @settings(max_examples=30, deadline=None)
