@@ -85,7 +85,10 @@ class Following:
         except Exception:  # noqa: BLE001 (fastavro raises whatever the octets make it raise)
             self.unreadable += 1
             return []
-        return self._fresh((partition, batch["input_partition"]), batch["first_number"], batch[self._records])
+        rows: list[Row] = batch[self._records]
+        if "first_number" not in batch:  # the collectors' own, whose repeats the pairing stage tells by event_id
+            return rows
+        return self._fresh((partition, batch["input_partition"]), batch["first_number"], rows)
 
     def _fresh(self, place: tuple[int, int], first_number: int, rows: list[Row]) -> list[Row]:
         told = self._told.get(place, 0)

@@ -2,6 +2,7 @@
 
 import asyncio
 from itertools import islice
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
@@ -56,3 +57,14 @@ def told(*messages: bytes) -> tuple[list[str], int]:
 )
 def test_each_row_once(messages: tuple[bytes, ...], wanted: list[str], lost: int) -> None:
     assert told(*messages) == (wanted, lost)
+
+
+def test_batches_of_collectors_have_no_numbers() -> None:
+    body = Path("schemas/examples/sbi_event_batch.avro").read_bytes()
+    with mock_broker() as bootstrap:
+        producer = Producer({"bootstrap.servers": bootstrap, "log_level": 0})
+        producer.produce("sbi.events", body, partition=0)
+        assert producer.flush(30) == 0
+        config = Config(kafka=Kafka(bootstrap=bootstrap))
+        with following(config, "sbi.events", "sbi_event_batch", True) as topic, asyncio.Runner() as runner:
+            assert next(topic.rows(runner, quiet))["event_id"]

@@ -53,7 +53,7 @@ def test_doctor_names_the_capability_that_is_missing(kube: Cluster, release: Rel
     about = {"name": name, "namespace": NAMESPACE}
     kube.apply({"apiVersion": "v1", "kind": "Pod", "metadata": about, "spec": spec})
     until(
-        lambda: release.kubectl("get", "pod", name, "-o=jsonpath={.status.phase}") in {"Succeeded", "Failed"}, 120, name
+        lambda: release.kubectl("get", "pod", name, "-o=jsonpath={.status.phase}") in {"Succeeded", "Failed"}, 300, name
     )
     lines = release.kubectl("logs", name).splitlines()
     release.kubectl("delete", "pod", name, "--wait=false")
