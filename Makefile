@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PYTHON
 
-.PHONY: setup build demo demo-stop test check bench fuzz chaos test-clickhouse test-chart test-kubernetes manifests lock format clean
+.PHONY: setup build demo demo-stop test check bench fuzz chaos test-clickhouse test-chart test-kubernetes test-kernels manifests lock format clean
 
 setup: ## .venv with the locked packages, the compiled decoder, what the system lacks
 	@deploy/install.sh
@@ -56,6 +56,10 @@ manifests: ## deploy/manifests/sbiscope.yaml anew, from the chart
 test-kubernetes: setup ## images, a whole Kubernetes, the release on it; root, Go, Java, Debian's containerd and others
 	@deploy/install.sh kubernetes
 	@SBISCOPE_KUBERNETES=1 $(BIN)/python -m pytest -q -x tests/kubernetes
+
+test-kernels: setup ## the probes on Debian's stock kernel, emulated by QEMU; TESTS="FILE -k WORD" for others; half an hour
+	@deploy/install.sh kernels
+	@$(BIN)/python -m tests.other_kernel $(TESTS)
 
 lock: ## pin every dependency with hashes after a change of pyproject.toml
 	@$(BIN)/python -m pip install --quiet pip-tools

@@ -6,7 +6,9 @@
    RING_PAGES by -D. */
 
 /* Pieces copied by one run of the loop: 34 runs (MAX_TAIL_CALL_CNT + 1) reach 1,024 iovecs (IOV_MAX). */
+#ifndef TURNS
 #define TURNS 32
+#endif
 #define NO_WAKEUP 1
 #define MOST_CHUNKS (RING_PAGES * 4096 / 4 * 3 / sizeof(struct chunk_record)) /* waiting in the ring */
 #define IN_PROGRESS ((u64)-38)     /* what ax holds until the system call has its result: -ENOSYS */

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
 /* Hook "fexit": return of tcp_sendmsg and tcp_recvmsg, kernel 5.18 (where the arguments of tcp_recvmsg became
-   these) and later. No tail calls: what is beyond TURNS pieces of a call is cut and said to be. */
+   these) and later. There are no tail calls: the loader gives more TURNS, what is beyond them is cut and said
+   to be. */
 
 static inline u64 registers(void) {
     return bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());

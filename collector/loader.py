@@ -42,6 +42,7 @@ RAW_TRACEPOINTS = {
     SOCK: {"on_send": "sock_send_length", "on_receive": "sock_recv_length"},
     SYSCALL: {"on_exit": "sys_exit"},
 }
+FEXIT_TURNS = 1_024  # pieces of a call (IOV_MAX): it has no tail calls to go on with
 KPROBES = {"enter_send": "tcp_sendmsg", "enter_receive": "tcp_recvmsg"}
 KRETPROBES = {"leave_send": "tcp_sendmsg", "leave_receive": "tcp_recvmsg"}
 
@@ -95,7 +96,8 @@ def _attached(hook: str, found: Loadable) -> dict[str, int]:
 
 def _load_by_bcc(hook: str, cflags: list[str]) -> dict[str, int]:
     """Load and attach a hook on functions of the kernel."""
-    program = _bcc_program(source(hook), cflags)  # fexit attaches itself
+    turns = [f"-DTURNS={FEXIT_TURNS}"] if hook == FEXIT else []
+    program = _bcc_program(source(hook), [*cflags, *turns])  # fexit attaches itself
     found = compiled(program, (*TLS_LOOPS, *TLS_PROGRAMS, *((LOOP,) if hook == KPROBE else ())))
     if hook == KPROBE:
         found.put("programs", 0, found.load(LOOP, KPROBE_KIND))
@@ -104,7 +106,8 @@ def _load_by_bcc(hook: str, cflags: list[str]) -> dict[str, int]:
         for function, kernel_function in KRETPROBES.items():
             program.attach_kretprobe(event=kernel_function, fn_name=function)
     program.attach_raw_tracepoint(tp=BIRTHS, fn_name=STATE)
-    links = [*program.raw_tracepoint_fds.values(), *program.kfunc_exit_fds.values(), *program.kprobe_fds.values()]
+    kprobes = [link for links in program.kprobe_fds.values() for link in links.values()]
+    links = [*program.raw_tracepoint_fds.values(), *program.kfunc_exit_fds.values(), *kprobes]
     return _named(found, [*links, found.map("programs")] if hook != FEXIT else links)
 
 

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Makes .venv with everything sbiscope needs, from the pinned, hashed lock. What the system lacks is installed with apt
 # where this runs as root (or sudo asks for nothing); else one line says which packages to install. `install.sh bench`
-# also brings the tools that the benches compare with, `install.sh check` those that look at shell and C.
+# also brings the tools that the benches compare with, `install.sh check` those that look at shell and C, `install.sh
+# kernels` and `install.sh kubernetes` what `make test-kernels` and `make test-kubernetes` need.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -69,6 +70,10 @@ if [ "${1:-}" = check ] && may_install; then # elsewhere check_foreign.sh names 
 		need "$program, which make check asks" shellcheck shfmt clang-format
 		break
 	done
+fi
+
+if [ "${1:-}" = kernels ] && ! command -v qemu-system-x86_64 >/dev/null; then
+	need "an emulated machine, to run another kernel" qemu-system-x86
 fi
 
 if [ "${1:-}" = kubernetes ]; then # a whole cluster on this machine, and images without an engine
