@@ -527,7 +527,7 @@ LASTING = """import sys, time
 from deploy.demo_peers import Consumer
 consumer = Consumer(int(sys.argv[1]))
 consumer.exchange(0)
-time.sleep(0.5)
+time.sleep(5)
 consumer.close()
 """
 
