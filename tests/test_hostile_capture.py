@@ -11,8 +11,11 @@ from typing import Any
 import openpyxl
 import pypdf
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deploy.cli import main
+from schemas.json_text import silent
 from tests import browser, engine, generate
 from tests.hostile import PAYLOADS, SUPI, capture
 from tests.test_decode import lines, sbiscope
@@ -83,6 +86,13 @@ def test_lines_for_programs_are_lines_and_silent_on_a_terminal(file: Path, words
         assert isinstance(json.loads(line), dict)
         assert not CONTROLS.search(line)
     assert not CONTROLS.search(done.stderr.decode())
+
+
+@given(st.text() | st.text('\x7f\x80\x9b\u2028\u202e\u2066\ufeff\\"a'))
+def test_silent_json_means_the_same(text: str) -> None:
+    silenced = silent(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    assert json.loads(silenced.decode("utf-8", "surrogatepass")) == text
+    assert not CONTROLS.search(silenced.decode("utf-8", "surrogatepass"))
 
 
 @pytest.mark.parametrize("form", ["terminal", "mermaid", "plantuml", "json"])
