@@ -42,7 +42,7 @@ RAW_TRACEPOINTS = {
     SOCK: {"on_send": "sock_send_length", "on_receive": "sock_recv_length"},
     SYSCALL: {"on_exit": "sys_exit"},
 }
-FEXIT_TURNS = 1_024  # pieces of a call (IOV_MAX): it has no tail calls to go on with
+FEXIT_TURNS = 128  # pieces of a call, 2 MB: it has no tail calls to go on with, and the verifier walks each turn
 KPROBES = {"enter_send": "tcp_sendmsg", "enter_receive": "tcp_recvmsg"}
 KRETPROBES = {"leave_send": "tcp_sendmsg", "leave_receive": "tcp_recvmsg"}
 

@@ -6,16 +6,21 @@ from dataclasses import replace
 import pytest
 
 from collector.kernel_source import KernelSource, loaded
+from collector.loader import FEXIT_TURNS
 from collector.message import Vantage
 from schemas.config import Collector
 from schemas.refusal import Refusal
 from tests.kernel import LIVE
-from tests.live_peers import WHOLE, WITH_GAPS, Case, Recorder, Sent, connected, observed
+from tests.live_peers import WHOLE, WITH_GAPS, Case, Recorder, Sent, connected, observed, pattern
 
 pytestmark = LIVE
 HOOKS = ("sock", "fexit", "kprobe", "syscall")
 AGENT = replace(Collector(), ring_bytes=16_777_216)
 TRIES = 3
+PIECES = sum(len(pattern(1 + number % 13, number)) for number in range(FEXIT_TURNS))
+CUT = {
+    ("fexit", "many_small_pieces"): PIECES
+}  # that hook has no tail calls: bytes copied of the call, the rest is a gap
 
 
 @pytest.fixture(params=HOOKS, scope="module")
@@ -69,10 +74,13 @@ def difference(got: bytearray, wanted: bytes) -> str:
 
 @pytest.mark.parametrize("case", [*(case.__name__ for case in (*WHOLE, *WITH_GAPS)), "ipv6"])
 def test_what_was_sent_is_what_was_captured_at_both_ends(
-    taken: tuple[Recorder, dict[str, tuple[int, Sent]]], case: str
+    hook: str, taken: tuple[Recorder, dict[str, tuple[int, Sent]]], case: str
 ) -> None:
     recorder, done = taken
     port, sent = done[case]
+    if (hook, case) in CUT:
+        whole = CUT[hook, case]
+        sent = replace(sent, sent_gaps=((whole, len(sent.to_server) - whole),))
     client, server = recorder.of(port, Vantage.CLIENT), recorder.of(port, Vantage.SERVER)
     assert client.from_start
     assert server.from_start
