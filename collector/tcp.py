@@ -20,6 +20,8 @@ SYN = cython.declare(cython.int, 0x02)
 RST = cython.declare(cython.int, 0x04)
 ACK = cython.declare(cython.int, 0x10)
 
+WHOLE = cython.declare(cython.longlong, 1 << 32)  # sequence numbers
+HALF = cython.declare(cython.longlong, 1 << 31)
 BEFORE_JOIN = cython.declare(cython.longlong, 1 << 32)  # where a direction joined late begins: room for what is older
 OLD = cython.declare(cython.longlong, -(1 << 26))  # further back than any retransmission of an SBI connection
 AHEAD = cython.declare(cython.longlong, 1 << 30)  # no window is larger (RFC 7323 2.3)
@@ -45,7 +47,7 @@ class Direction:
         """Position 0 follows the sequence number of the SYN."""
         self.known = True
         self.initial = initial
-        self.sequence = (initial + 1) % 4_294_967_296
+        self.sequence = (initial + 1) % WHOLE
         self.position = 0
 
     def ahead(self, sequence: cython.longlong) -> cython.longlong:
@@ -56,10 +58,10 @@ class Direction:
             self.position = BEFORE_JOIN
             return 0
         step: cython.longlong = sequence - self.sequence
-        if step >= 2_147_483_648:
-            return step - 4_294_967_296
-        if step < -2_147_483_648:
-            return step + 4_294_967_296
+        if step >= HALF:
+            return step - WHOLE
+        if step < -HALF:
+            return step + WHOLE
         return step
 
 

@@ -25,6 +25,11 @@ HOT = {
     "collector.header_blocks": ("read_block", "_pseudo_headers", "_status", "_take", "_input", "_fill"),
     "collector.bodies": ("read_data", "_take", "_add"),
     "collector.http2": ("feed", "_read", "_side"),
+    "collector.capture_file": ("time_ns", "word"),
+    "collector.packets": ("_ends", "word", "network"),
+    "collector.tcp": ("ahead",),
+    "collector.bytestream": ("chunk",),
+    "collector.connections": ("chunk", "open_ns", "is_waiting"),
     "collector.path_templates": ("_walk", "_reached", "_step", "_word", "_is_word", "_major"),
     "collector.json_members": ("_place", "_value", "_enter", "_next", "_key", "_slot", "_string", "_number"),
 }
@@ -34,8 +39,8 @@ GENERIC = re.compile(
     r"|__Pyx_PyObject_(?:GetAttr\w*|SetAttr\w*|Call\w*)|__Pyx_PyInt_\w*Obj\w*|__Pyx_PyLong_\w*Obj\w*"
     r"|__Pyx_PyObject_FastCall\w*|__Pyx_SetItemInt_Generic"
 )
-# Lines that are met seldom: counts under a reason, what is cut between two chunks, GOAWAY.
-RARE = re.compile(r"reasons\.|bytearray\(|bytes\(|carry \+=|_more \+=|Ended\.GOAWAY")
+# Lines that are met seldom: counts under a reason, the order of eviction, what is cut between two chunks, GOAWAY.
+RARE = re.compile(r"reasons\.|move_to_end|bytearray\(|bytes\(|carry \+=|_more \+=|Ended\.GOAWAY")
 LINE = re.compile(
     r"""<pre class=["']cython line[^>]*>(.*?)</pre>\s*(?:<pre class=["']cython code[^>]*>(.*?)</pre>)?""", re.DOTALL
 )
