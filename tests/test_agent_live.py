@@ -65,12 +65,16 @@ class Agent:
         """End it in order; return what it said last."""
         time.sleep(0.1)
         self.process.send_signal(signal.SIGTERM)
-        _, said = self.process.communicate(timeout=20)
+        _, said = self.process.communicate(timeout=120)
         assert self.process.returncode == 0, said
         return str(said)
 
     def events(self) -> list[Event]:
         return [json.loads(line) for line in self.lines.read_text().splitlines()]
+
+    def whole_lines(self) -> list[Event]:
+        """Return what is written by now, without a line that is being written."""
+        return [json.loads(line) for line in self.lines.read_bytes().split(b"\n")[:-1]]
 
 
 @contextmanager
@@ -112,7 +116,7 @@ def nghttpd(place: Path) -> Iterator[int]:
             server.kill()
 
 
-def wait_for(attempt: Callable[[], object], seconds: float = 5.0) -> None:
+def wait_for(attempt: Callable[[], object], seconds: float = 60.0) -> None:
     until = time.monotonic() + seconds
     while True:
         try:
@@ -418,6 +422,14 @@ def test_doctor_names_the_right_that_was_taken_from_the_pod(taken: str) -> None:
     assert f"no CAP_{taken};" in line
 
 
+def told_by(running: Agent, port: int, rounds: int) -> None:
+    """Wait until the events of so many rounds are written."""
+    until = time.monotonic() + 60
+    while seen(running.whole_lines(), port) != each(rounds * COUNT):
+        assert time.monotonic() < until, seen(running.whole_lines(), port)
+        time.sleep(0.05)
+
+
 def test_a_killed_observers_successor_reads_on_from_the_same_ring(unprivileged: list[str], open_place: Path) -> None:
     """What came while none was there is in the ring; connections begun meanwhile are told whole."""
     config = ["--config", str(open_place / "agent.toml")]
@@ -431,7 +443,8 @@ def test_a_killed_observers_successor_reads_on_from_the_same_ring(unprivileged: 
             consumer.close()
             os.kill(observer, signal.SIGKILL)
             wait_for(lambda killed=observer: another(running.process.pid, killed))
-            time.sleep(1.0)  # what an observer has read and not yet handed over would end with it
+            # What an observer has read and not yet handed over would end with it.
+            told_by(running, port, number + 1)
         running.end()
     whole = [one for one in running.events() if one["server_port"] == port]
     assert seen(whole, port) == each(3 * COUNT)
