@@ -133,7 +133,7 @@ class Probes:
 
 def load(hooks: Sequence[str], ring_bytes: int, ports: Sequence[int] = (), only_own: bool = False) -> Loaded:
     """Let a loader try `hooks` in turn; an empty `hook` says that none loads. Raises Refusal."""
-    _may_load()
+    may_load()
     request = json.dumps({"hooks": list(hooks), "ring_bytes": ring_bytes, "ports": list(ports), "only_own": only_own})
     ours, theirs = socket.socketpair()
     with ours, theirs, tempfile.TemporaryFile() as said:
@@ -187,7 +187,8 @@ def missing_rights() -> list[str]:
     return [name for name, bit in (("CAP_BPF", CAP_BPF), ("CAP_PERFMON", CAP_PERFMON)) if not held >> bit & 1]
 
 
-def _may_load() -> None:
+def may_load() -> None:
+    """Raise Refusal where the kernel cannot be observed: another machine, or no right to."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         seen = f"{platform.system()} on {platform.machine()}"
         raise Refusal("the kernel cannot be observed", seen, "the probes know Linux on x86-64; captures work anywhere")

@@ -22,7 +22,7 @@ from collector.health import HealthServer
 from collector.kubernetes import is_wanted, watch_pods
 from collector.message import Counters
 from collector.pods import Pods
-from collector.probes import Dials, Probes
+from collector.probes import Dials, Probes, may_load
 from collector.pseudonym_key import key_of
 from collector.supervisor import Supervisor
 from collector.watch import About, Watch
@@ -46,6 +46,7 @@ def collect_live(config: Config, to: str) -> int:
 
     Rights are used to load the probes and to open the sink, then given up for good.
     """
+    may_load()
     behind = Counters()
     with ExitStack() as ending:
         lines = None if to == "kafka" else ending.enter_context(lines_descriptor(to))
@@ -62,6 +63,7 @@ def collect_live(config: Config, to: str) -> int:
         wanted = setup(config, probes.ring_bytes, lines)
         met = Counters()
         pods = pods_here(config, met, ending)
+        probes.await_tls()  # the observer asks from here on, and must not wait for its answers
         supervisor = Supervisor(
             probes, child, wanted, Attribution(pods.of, container_of=container_of), sink, lines, behind
         )
@@ -74,7 +76,6 @@ def collect_live(config: Config, to: str) -> int:
             health = HealthServer(address, port, lambda: exposition(watch.status()), watch.ailment)
             ending.callback(health.close)
             health.start()
-        probes.await_tls()
         privilege.drop()
         os.nice(NICENESS)
         print(f"sbiscope collect: observing {config.site.node} (hook {probes.hook})", file=sys.stderr, flush=True)

@@ -24,9 +24,17 @@ LOG = logging.getLogger("sbiscope")
 class PlaceWriter:
     """Writes places of a cluster in Avro behind `mark` and beside it in JSON, under each site that its agents tell."""
 
-    def __init__(self, settings: Mapping[str, str | int], prefix: str, sites: Iterable[str], mark: bytes) -> None:
-        """Make contact. Raises Refusal where Kafka is away or lacks a topic."""
+    def __init__(
+        self,
+        settings: Mapping[str, str | int],
+        prefix: str,
+        sites: Iterable[str],
+        mark: bytes,
+        has_ended: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Make contact; who `has_ended` waits for Kafka no more. Raises Refusal: Kafka is away, or lacks a topic."""
         self.written = 0
+        self._has_ended = has_ended
         self._failure: KafkaError | None = None
         self._settings = settings
         self._sites = tuple(dict.fromkeys(sites))
@@ -50,7 +58,7 @@ class PlaceWriter:
             raise Refusal("topics are missing", ", ".join(missing), "create them with: sbiscope schema")
 
     def write(self, places: Iterable[Place]) -> None:
-        """Write places; a full queue waits. Raises Refusal where a message was not taken."""
+        """Write places; a full queue waits. Raises Refusal where a message was not taken, or not before the end."""
         for place in places:
             told_us = time.time_ns() // 1_000
             for site in self._sites:
@@ -73,6 +81,9 @@ class PlaceWriter:
             try:
                 self._producer.produce(topic, value, name, on_delivery=self._failed)
             except BufferError:
+                if self._has_ended():
+                    left = f"{len(self._producer)} messages left"
+                    raise Refusal("places were not delivered", left, "check that Kafka runs") from None
                 self._producer.poll(0.1)
             else:
                 return

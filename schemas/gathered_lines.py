@@ -57,7 +57,7 @@ class Chunks:
 
 
 def gathered(sock: socket.socket, answer: HTTPResponse, gather: Callable[[], object]) -> Iterator[list[bytes]]:
-    """Yield whole lines, those together that are there when `gather`, called once the first octet came, returns.
+    """Yield whole lines, those together that are there when `gather`, called where little has come, returns.
 
     Ends with the answer. Raises OSError (TimeoutError where nothing came for the socket's time), and HTTPException
     where what comes is no such body.
@@ -75,24 +75,35 @@ def gathered(sock: socket.socket, answer: HTTPResponse, gather: Callable[[], obj
 
 
 def _next(sock: socket.socket, gather: Callable[[], object]) -> tuple[bytes, bool]:
-    """Wait for something and let more gather; return what is there, and whether it is the last."""
+    """Wait for something, and let more gather where it is little; return what is there, and whether it is the last."""
     found = [sock.recv(READ_BYTES)]
-    many, timeout_s = len(found[0]), sock.gettimeout()
-    if not many:
+    if not found[0]:
         return b"", True
-    gather()
+    timeout_s = sock.gettimeout()
     sock.settimeout(0.0)
     try:
-        while many < TOGETHER_BYTES:
-            found.append(sock.recv(READ_BYTES))
-            if not found[-1]:
-                return b"".join(found), True
-            many += len(found[-1])
-    except (BlockingIOError, SSLWantReadError):
-        pass  # no more yet
+        is_over = _drain(sock, found)
+        if not is_over and sum(map(len, found)) < READ_BYTES:  # a server ends the watch of who lets it wait
+            gather()
+            is_over = _drain(sock, found)
     finally:
         sock.settimeout(timeout_s)
-    return b"".join(found), False
+    return b"".join(found), is_over
+
+
+def _drain(sock: socket.socket, found: list[bytes]) -> bool:
+    """Add what is there by now, as far as it is acted on together; return whether it is the last."""
+    many = sum(map(len, found))
+    try:
+        while many < TOGETHER_BYTES:
+            octets = sock.recv(READ_BYTES)
+            if not octets:
+                return True
+            found.append(octets)
+            many += len(octets)
+    except (BlockingIOError, SSLWantReadError):
+        pass  # no more yet
+    return False
 
 
 def _size(head: bytes) -> int:

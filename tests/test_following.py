@@ -1,7 +1,8 @@
 """deploy/following.py: each row of a topic of batches once, whatever a writer that was killed sends again."""
 
 import asyncio
-from itertools import islice
+from collections.abc import Callable
+from itertools import count, islice
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,15 @@ class Quiet(Exception):  # noqa: N818 (what the topic is)
     """Nothing came for a moment."""
 
 
-def quiet() -> None:
-    raise Quiet
+def quiet() -> Callable[[], None]:
+    """Return what ends the reading when nothing came for two seconds."""
+    turns = count(1)
+
+    def idle() -> None:
+        if next(turns) > 10:
+            raise Quiet
+
+    return idle
 
 
 def message(first_number: int, *paths: str, writer: int = 0) -> bytes:
@@ -40,7 +48,7 @@ def told(*messages: bytes) -> tuple[list[str], int]:
         paths: list[str] = []
         with following(config, TOPIC, NAME, from_beginning=True) as topic, asyncio.Runner() as runner:
             with pytest.raises(Quiet):
-                paths.extend(row["path"] for row in topic.rows(runner, quiet))
+                paths.extend(row["path"] for row in topic.rows(runner, quiet()))
             return paths, topic.unreadable
 
 
@@ -67,4 +75,4 @@ def test_batches_of_collectors_have_no_numbers() -> None:
         assert producer.flush(30) == 0
         config = Config(kafka=Kafka(bootstrap=bootstrap))
         with following(config, "sbi.events", "sbi_event_batch", True) as topic, asyncio.Runner() as runner:
-            assert next(topic.rows(runner, quiet))["event_id"]
+            assert next(topic.rows(runner, quiet()))["event_id"]

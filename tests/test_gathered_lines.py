@@ -93,6 +93,16 @@ def test_lines_that_came_meanwhile_come_together(context: ssl.SSLContext | None)
         assert [line for lines in found for line in lines] == []
 
 
+def test_where_much_is_there_no_more_is_waited_for(context: ssl.SSLContext | None) -> None:
+    server, client = pair(context)
+    turns: list[int] = []
+    with server, client:
+        server.sendall(HEAD + CHUNKED + chunk(b"x" * 99 + b"\n") * 1_500)
+        found = gathered(client, answer_on(client), lambda: turns.append(0))
+        assert len(next(found)) * 100 > gathered_lines.READ_BYTES
+        assert not turns
+
+
 @pytest.mark.parametrize("end", [b"", b"cut off"])
 def test_a_body_without_chunks_ends_with_its_connection(end: bytes) -> None:
     server, client = pair(None)

@@ -49,7 +49,8 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: ended.set())
     log_to_stderr(logging.INFO)
     mark = marks(config.kafka).get(SCHEMA) or single_object_mark(SCHEMA)
-    writer = PlaceWriter(client(config), config.kafka.topic_prefix, [config.site.name, *options.also_site], mark)
+    sites = [config.site.name, *options.also_site]
+    writer = PlaceWriter(client(config), config.kafka.topic_prefix, sites, mark, ended.is_set)
     cluster = Cluster(api, frozenset(config.collector.pod_labels.replace(",", " ").split()))
     with ExitStack() as ending:
         if listening:

@@ -1,6 +1,5 @@
 """Which application errors a service may name (TS 29.500 5.2.7 and the services' own tables), as far as known."""
 
-from functools import cache
 from pathlib import Path
 
 FILE = Path(__file__).parent / "causes.tsv"
@@ -8,11 +7,13 @@ COMMON, PROXY = "common", "proxy"  # what every NF may name, and what an SCP or 
 SERVICE, NONE = "service", "none"
 
 
-@cache
-def known_causes() -> dict[str, frozenset[str]]:
-    """Return the known causes by API name (`nudm-sdm`), and those of COMMON and PROXY."""
+def _known() -> dict[str, frozenset[str]]:
     rows = (line.split("\t") for line in FILE.read_text().splitlines())
     return {service: frozenset(causes) for service, *causes in rows}
+
+
+# By API name (`nudm-sdm`), and those of COMMON and PROXY. Read at once: the observer can open no file later (seccomp).
+KNOWN_CAUSES = _known()
 
 
 def list_of(service: str | None, cause: str) -> str | None:
@@ -20,12 +21,11 @@ def list_of(service: str | None, cause: str) -> str | None:
 
     None where that cannot be told: the service is not known, or no list of it.
     """
-    known = known_causes()
-    own = None if service is None else known.get(service)
+    own = None if service is None else KNOWN_CAUSES.get(service)
     if own is not None and cause in own:
         return SERVICE
-    if cause in known[COMMON]:
+    if cause in KNOWN_CAUSES[COMMON]:
         return COMMON
-    if cause in known[PROXY]:
+    if cause in KNOWN_CAUSES[PROXY]:
         return PROXY
     return None if own is None else NONE
