@@ -72,7 +72,9 @@ struct record {
     u8 layer; /* enum layer */
     u8 reason;
     u8 verdict; /* what the kernel side knows of the reader's judgement */
-    u8 unused[5];
+    u8 unused;
+    u32 answers_from; /* TCP sequence number of the server's first byte, of JOINED the lower port's; 0 = not known.
+                         The same at both ends, and no other connection's. Under TLS it is the socket's. */
 };
 
 struct ending {

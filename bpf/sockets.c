@@ -69,6 +69,21 @@ static inline void begin(struct socket *new) {
     new->budget = UNJUDGED_BYTES_COPIED;
 }
 
+/* The server's first byte by what the kernel has counted since: the SYN counts in what a client sent, not in what
+   the server did, nor in what a client received. */
+static inline u32 answers_from(u64 sk, int is_client) {
+    u32 sequence = 0;
+    u64 counted = 0;
+    if (is_client) {
+        READ(sequence, sk + TCP_RCV_NXT);
+        READ(counted, sk + TCP_BYTES_RECEIVED);
+    } else {
+        READ(sequence, sk + TCP_SND_UNA);
+        READ(counted, sk + TCP_BYTES_ACKED);
+    }
+    return sequence - (u32)counted;
+}
+
 /* Make a socket known. Its positions count from what has been sent and received by now. */
 static struct socket *meet(u64 sk, u8 role) {
     struct socket new = {};
@@ -91,6 +106,8 @@ static struct socket *meet(u64 sk, u8 role) {
     READ(new.first[SENT], sk + TCP_WRITE_SEQ);
     READ(new.first[RECEIVED], sk + TCP_COPIED_SEQ);
     new.head.role = role;
+    new.head.answers_from =
+        answers_from(sk, role == CLIENT || (role == JOINED && new.head.local_port >= new.head.remote_port));
     new.minute = control(FLOW_MINUTE);
     begin(&new);
     if (role == JOINED)

@@ -49,6 +49,8 @@ class Endpoints:
     """What is known of a connection from its birth; addresses in text form, ports in host order.
 
     `connection_id` is content, never position (DESIGN 6): 128-bit BLAKE2b, hex.
+    `answers_from`: TCP sequence number of the server's first octet, the same at both ends of one connection; None where
+    it is not known, and under TLS.
     """
 
     connection_id: str
@@ -62,6 +64,7 @@ class Endpoints:
     process_name: str | None = None
     netns: int | None = None
     workload: Workload = NOWHERE
+    answers_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

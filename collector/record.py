@@ -48,7 +48,8 @@ FIELDS = (
     ("layer", "B"),
     ("reason", "B"),
     ("verdict", "B"),
-    ("unused", "5s"),
+    ("unused", "s"),
+    ("answers_from", "I"),
 )
 HEAD = Struct("<" + "".join(code for _, code in FIELDS))
 OFFSETS = {name: calcsize("<" + "".join(code for _, code in FIELDS[:place])) for place, (name, _) in enumerate(FIELDS)}
@@ -114,6 +115,7 @@ class Head(NamedTuple):
     reason: int
     verdict: int
     unused: bytes
+    answers_from: int = 0
 
 
 class Ending(NamedTuple):

@@ -237,6 +237,7 @@ class Sockets:
             process_name=caller.process_name or None,
             netns=head.netns or None,
             workload=workload,
+            answers_from=(head.answers_from or None) if head.layer == layout.SOCKET_BYTES else None,
         )
 
 

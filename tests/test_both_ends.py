@@ -7,7 +7,7 @@ from functools import cache
 
 import pytest
 
-from collector.both_ends import MOST_WATCHED, BothEnds
+from collector.both_ends import LARGEST_LIST, MOST_KEPT, MOST_WATCHED, UNTIL_ALONE, BothEnds
 from collector.connection import Connection, Message
 from collector.message import Endpoints, Half, HeaderState, Limits, Vantage
 from collector.repair import Repair
@@ -18,7 +18,7 @@ from tests.recorded import FULL
 from tests.traffic import conversation
 
 NS = 1_000_000_000
-CLIENT = Endpoints("a" * 32, Vantage.CLIENT, False, "10.0.0.1", 40_000, "10.0.0.2", 7777, netns=1)
+CLIENT = Endpoints("a" * 32, Vantage.CLIENT, False, "10.0.0.1", 40_000, "10.0.0.2", 7777, netns=1, answers_from=77_000)
 SERVER = replace(CLIENT, connection_id="b" * 32, vantage=Vantage.SERVER, netns=2)
 Seen = list[tuple[Vantage, Told]]
 
@@ -182,6 +182,12 @@ LOOPBACK = {"client_address": "127.0.0.1", "server_address": "127.0.0.1"}
         pytest.param({}, {"vantage": Vantage.CLIENT}, False, id="the same end twice"),
         pytest.param({"vantage": Vantage.WIRE}, {}, False, id="no end"),
         pytest.param({}, {"tls": True}, False, id="another layer"),
+        pytest.param(
+            {}, {"answers_from": 77_003}, False, id="a port used again, or a network apart with its addresses"
+        ),
+        pytest.param({}, {"answers_from": None}, False, id="a sequence number that is not known"),
+        pytest.param({"answers_from": None}, {"answers_from": None}, False, id="two that are not known"),
+        pytest.param({"tls": True}, {"tls": True}, False, id="streams of TLS, whose socket is concluded"),
         pytest.param({**LOOPBACK, "netns": 4}, {**LOOPBACK, "netns": 4}, True, id="loopback of one namespace"),
         pytest.param({**LOOPBACK, "netns": 4}, {**LOOPBACK, "netns": 5}, False, id="loopbacks of two namespaces"),
         pytest.param({**LOOPBACK, "netns": None}, {**LOOPBACK, "netns": None}, False, id="loopback, whose is open"),
@@ -242,12 +248,46 @@ def test_which_field_is_which(fields: list[Field], whole: list[Field], told: dic
 
 def test_watching_is_bounded_and_ends() -> None:
     both = BothEnds()
-    both.see([(replace(CLIENT, client_port=port), message(True)) for port in range(MOST_WATCHED + 1)])
-    assert both.see([(replace(SERVER, client_port=0), message(False))]) == []
-    assert len(both.see([(replace(SERVER, client_port=1), message(False))])) == 1
+    ports = range(MOST_WATCHED + 1)
+    both.see([(replace(CLIENT, client_port=port, answers_from=port + 9), message(True)) for port in ports])
+    assert both.see([(replace(SERVER, client_port=0, answers_from=9), message(False))]) == []
+    assert len(both.see([(replace(SERVER, client_port=1, answers_from=10), message(False))])) == 1
     both = BothEnds()
     both.see([(CLIENT, message(True))])
     assert not both.is_idle
     for number in range(1_000):
         both.see([(CLIENT, message(False, 2 * number + 3)), (SERVER, message(False, 2 * number + 3))])
     assert both.is_idle
+
+
+def test_an_end_whose_other_end_is_elsewhere_is_watched_no_more() -> None:
+    both = BothEnds()
+    for number in range(UNTIL_ALONE):
+        both.see([(CLIENT, message(True, 2 * number + 1))])
+    assert both.is_idle
+    assert both.kept_bytes == 0
+    assert both.see([(CLIENT, message(True, 9_999)), (SERVER, message(False, 9_999))]) == []
+    assert both.is_idle
+
+
+def test_an_end_that_is_late_by_some_messages_is_waited_for() -> None:
+    both = BothEnds()
+    both.see([(CLIENT, message(True, 2 * number + 1)) for number in range(UNTIL_ALONE - 1)])
+    assert len(both.see([(SERVER, message(False, 2 * number + 1)) for number in range(UNTIL_ALONE - 1)])) == 255
+
+
+def test_what_waits_for_its_other_end_is_bounded_in_octets() -> None:
+    """What is larger than a list that can be aligned is not kept at all."""
+    both = BothEnds()
+    for number in range(8 * MOST_KEPT // LARGEST_LIST):
+        ends = replace(CLIENT, client_port=number, answers_from=number + 1)
+        made = message(True)
+        made.headers.append((b"x", b"v" * (LARGEST_LIST - 1_000)))
+        both.see([(ends, made)])
+        assert both.kept_bytes <= MOST_KEPT
+    assert both.kept_bytes > MOST_KEPT - 2 * LARGEST_LIST
+    both = BothEnds()
+    made = message(True)
+    made.headers.append((b"x", b"v" * LARGEST_LIST))
+    both.see([(CLIENT, made)])
+    assert both.kept_bytes == 0

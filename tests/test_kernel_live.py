@@ -1,6 +1,7 @@
 """The kernel source on this kernel: bytes captured are bytes sent, at both ends, with every hook that loads here."""
 
 import socket
+import struct
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,7 @@ from collector.message import Vantage
 from schemas.config import Collector
 from schemas.refusal import Refusal
 from tests.kernel import LIVE
-from tests.live_peers import WHOLE, WITH_GAPS, Case, Recorder, Sent, connected, observed, pattern
+from tests.live_peers import WHOLE, WITH_GAPS, Case, Recorder, Sent, connected, observed, pattern, receive
 
 pytestmark = LIVE
 HOOKS = ("sock", "fexit", "kprobe", "syscall")
@@ -91,3 +92,60 @@ def test_what_was_sent_is_what_was_captured_at_both_ends(
     if sent.is_answer_read:  # else unread bytes are waited for
         assert client.is_closed
         assert server.is_closed
+
+
+def answered(client: socket.socket, server: socket.socket) -> None:
+    for sender, receiver in ((client, server), (server, client)):
+        sender.sendall(pattern(5_000))
+        receive(receiver, 5_000)
+
+
+def test_both_ends_have_a_number_that_the_next_connection_of_their_ports_has_not(hook: str) -> None:
+    recorder = Recorder()
+    probes = loaded(replace(AGENT, hook=hook))
+    with (
+        observed(KernelSource(probes.window(), AGENT.consume_ms, detach=probes.close), recorder),
+        socket.create_server(("127.0.0.1", 0)) as listener,
+    ):
+        own = ("127.0.0.1", 0)
+        for _ in range(3):
+            with socket.socket() as client:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                client.bind(own)
+                own = client.getsockname()
+                client.connect(listener.getsockname())
+                with listener.accept()[0] as server:
+                    answered(client, server)
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset
+                    client.close()
+    ends: dict[int | None, list[Vantage]] = {}
+    for taken in recorder.taken:
+        if own[1] in {taken.ends.client_port, taken.ends.server_port}:
+            ends.setdefault(taken.ends.answers_from, []).append(taken.ends.vantage)
+    assert None not in ends
+    assert [sorted(seen) for seen in ends.values()] == 3 * [[Vantage.CLIENT, Vantage.SERVER]]
+
+
+def test_ends_joined_late_have_that_number_too(hook: str) -> None:
+    """Nothing tells which of two joined late began: the lower port is taken for the server's."""
+    recorder = Recorder()
+    with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
+        port = listener.getsockname()[1]
+        client.bind(("127.0.0.1", next(free for free in range(port + 1, port + 500) if is_free(free))))
+        client.connect(("127.0.0.1", port))
+        with listener.accept()[0] as server:
+            answered(client, server)
+            probes = loaded(replace(AGENT, hook=hook))
+            with observed(KernelSource(probes.window(), AGENT.consume_ms, detach=probes.close), recorder):
+                answered(client, server)
+    numbers = [recorder.of(port, vantage).ends.answers_from for vantage in (Vantage.CLIENT, Vantage.SERVER)]
+    assert numbers[0] == numbers[1] is not None
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as link:
+        try:
+            link.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

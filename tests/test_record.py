@@ -75,7 +75,7 @@ def test_every_counter_has_a_name(said: dict[str, int]) -> None:
 
 def test_a_record_is_read_field_by_field() -> None:
     texts = b"l" * 16, b"r" * 16, b"amf".ljust(16, b"\0")
-    head = record.Head(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 0, 2, 10, *texts, 0, 0, 1, b"\0" * 5)
+    head = record.Head(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 0, 2, 10, *texts, 0, 0, 1, b"\0", 14)
     octets = HEAD.pack(*head) + ENDING.pack(11, 12, 13, 0)
     assert head_of(octets) == head
     assert ending_of(octets) == (11, 12, 13, 0)
