@@ -70,7 +70,8 @@ static inline void begin(struct socket *new) {
 }
 
 /* The server's first byte by what the kernel has counted since: the SYN counts in what a client sent, not in what
-   the server did, nor in what a client received. */
+   the server did, nor in what a client received. Read between TCP's updates of the two it is a number that no other
+   end has. */
 static inline u32 answers_from(u64 sk, int is_client) {
     u32 sequence = 0;
     u64 counted = 0;

@@ -10,20 +10,19 @@ counts it up every 64 ns (RFC 6528), and every octet's number follows from it at
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from collector.aligned_fields import LARGEST_LIST, Field, aligned, list_octets
 from collector.halves import Message
 from collector.message import Endpoints, Half, HeaderState, Vantage
 
-Field = tuple[bytes | None, bytes | None]
 MOST_WATCHED = 1_024  # connections with fields not read; the one longest without such a message is forgotten
 MOST_KEPT = 4_194_304  # octets of sightings
 UNTIL_WHOLE = 1_000  # messages read whole by both ends after which a connection is watched no more
 UNTIL_ALONE = 256  # messages of one end, none of the other: it is on another node, or not observed
 SIGHTING_BYTES, FIELD_BYTES = 500, 130  # about what they take beside the texts (sys.getsizeof)
-LARGEST_LIST = 16_384  # octets of fields; of a larger one some may have been left out (Decoder.cut_fields)
 WITHIN_NS = 500_000_000  # between the two ends' first octets of a message
 OTHER_END = {Vantage.CLIENT: Vantage.SERVER, Vantage.SERVER: Vantage.CLIENT}
 EXACT = HeaderState.EXACT
@@ -145,7 +144,7 @@ class BothEnds:
             yield from _disclosed(message.half, other, seen)
 
     def _keep(self, key: tuple[Ends, int, Half], seen: Sighting) -> None:
-        if _list_octets(seen.headers) > LARGEST_LIST:
+        if list_octets(seen.headers) > LARGEST_LIST:
             return
         self._sightings[key] = seen
         self._kept_bytes += seen.kept_bytes
@@ -185,11 +184,6 @@ def _sighting(endpoints: Endpoints, message: Message) -> Sighting:
     )
 
 
-def _list_octets(fields: Sequence[Field]) -> int:
-    """Return the size of a header list as SETTINGS_MAX_HEADER_LIST_SIZE has it (RFC 9113 6.5.2)."""
-    return sum(32 + len(name or b"") + len(value or b"") for name, value in fields)
-
-
 def _is_plain(message: Message) -> bool:
     """Tell whether it is a head alone, written by the end that its half names.
 
@@ -226,50 +220,9 @@ def _is_same_message(one: Sighting, other: Sighting) -> bool:
 
 def _disclosed(half: Half, partly: Sighting, whole: Sighting) -> Iterator[Disclosed]:
     """Yield what the whole fields say of those not read, as far as it is certain which is which."""
-    for at, to in _aligned(partly, whole):
-        identity = dict(partly.unknown)[at]
+    unknown = dict(partly.unknown)
+    for at, to in aligned(partly.headers, unknown, whole.headers):
         name, value = whole.headers[to]
         if name is not None and value is not None:
             is_whole = partly.headers[at][1] is None
-            yield Disclosed(partly.endpoints, half, identity, name, value, is_whole)
-
-
-def _aligned(partly: Sighting, whole: Sighting) -> list[tuple[int, int]]:
-    """Return which field not read (its place) is which of the whole fields; empty where the two contradict each other.
-
-    Fields that nobody reads stand in neither list, unless their name was not read: so between two fields that were
-    read there may be fewer whole ones, and then it is open which they are. Pseudo-headers come first, all of them are
-    read (RFC 9113 8.3).
-    """
-    pseudo = sum(1 for name, _ in whole.headers if name is not None and name.startswith(b":"))
-    if _list_octets(partly.headers) > LARGEST_LIST or len(partly.headers) < len(whole.headers):
-        return []
-    if not _agree(partly.headers[:pseudo], whole.headers[:pseudo]):
-        return []
-    unread = dict(partly.unknown)
-    pairs = [(at, at) for at in range(pseudo) if at in unread]
-    begin, place = pseudo, pseudo
-    for at in range(pseudo, len(partly.headers) + 1):
-        if at < len(partly.headers) and at in unread:
-            continue
-        end = len(whole.headers)
-        if at < len(partly.headers):  # a field that both read
-            if whole.headers.count(partly.headers[at]) != 1:
-                return []
-            end = whole.headers.index(partly.headers[at])
-        if not 0 <= end - place <= at - begin:
-            return []
-        if end - place == at - begin:
-            if not _agree(partly.headers[begin:at], whole.headers[place:end]):
-                return []
-            pairs += zip(range(begin, at), range(place, end), strict=True)
-        begin, place = at + 1, end + 1
-    return pairs
-
-
-def _agree(partly: tuple[Field, ...], whole: tuple[Field, ...]) -> bool:
-    """Tell whether what was read of fields is what they are."""
-    return all(
-        name in {None, true_name} and value in {None, true_value}
-        for (name, value), (true_name, true_value) in zip(partly, whole, strict=True)
-    )
+            yield Disclosed(partly.endpoints, half, unknown[at], name, value, is_whole)

@@ -7,7 +7,8 @@ from functools import cache
 
 import pytest
 
-from collector.both_ends import LARGEST_LIST, MOST_KEPT, MOST_WATCHED, UNTIL_ALONE, BothEnds
+from collector.aligned_fields import LARGEST_LIST
+from collector.both_ends import MOST_KEPT, MOST_WATCHED, UNTIL_ALONE, BothEnds
 from collector.connection import Connection, Message
 from collector.message import Endpoints, Half, HeaderState, Limits, Vantage
 from collector.repair import Repair
