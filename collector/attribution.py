@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.cgroup import HOST, Place, place_of
-from collector.workload import Caller, Container, Pod, Workload
+from collector.workload import NOT_YET, Caller, Container, Pod, Workload
 
 PROC = Path("/proc")
 MOST_CALLERS = 16_384
@@ -65,6 +65,8 @@ class Attribution:
         if place.container_id is None or place.pod_uid is not None or pod is not None:
             return joined(place, seen.executable, pod)
         container = self._container_of(caller.process_id, place.container_id)
+        if container is NOT_YET:
+            return Workload(seen.executable, place.container_id, is_named_later=True)
         return Workload(seen.executable, place.container_id, *_named(container))
 
     def _look(self, caller: Caller) -> _Seen:

@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from collector import privilege
+from collector.monitored import NAME
 
 ROOTS = ("/proc/1/root", "/")  # the host's, seen from a container too (pid: host); our own
 DATA = "/var/lib/docker"
@@ -57,7 +58,8 @@ class Named(msgspec.Struct, frozen=True):
 def named(container_id: str, octets: bytes) -> Named:
     """Return what a container's file says. Raises msgspec.DecodeError: it is no such file."""
     kept = msgspec.json.decode(octets, type=Kept)
-    return Named(container_id, kept.name.removeprefix("/")[:MOST_TEXT], kept.config.image[:MOST_TEXT])
+    name = kept.name.removeprefix("/")
+    return Named(container_id, name, kept.config.image[:MOST_TEXT]) if NAME.fullmatch(name) else Named(container_id)
 
 
 def containers(roots: Iterable[str]) -> int | None:

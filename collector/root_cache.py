@@ -95,7 +95,13 @@ def _read(file: str, directory: int) -> bytes:
 def _write(file: str, octets: bytes, directory: int) -> None:
     draft = f"{file}.{os.getpid()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with os.fdopen(os.open(draft, flags, 0o644, dir_fd=directory), "wb") as opened:
-        os.fchmod(opened.fileno(), 0o644)
-        opened.write(octets)
-    os.replace(draft, file, src_dir_fd=directory, dst_dir_fd=directory)
+    descriptor = os.open(draft, flags, 0o644, dir_fd=directory)
+    try:
+        with os.fdopen(descriptor, "wb") as opened:
+            os.fchmod(opened.fileno(), 0o644)
+            opened.write(octets)
+        os.replace(draft, file, src_dir_fd=directory, dst_dir_fd=directory)
+    except OSError:  # a full disk: it would be in the way of a later one
+        with suppress(FileNotFoundError):
+            os.unlink(draft, dir_fd=directory)
+        raise

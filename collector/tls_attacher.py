@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 
 from collector import privilege
 from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_DEATHS, TLS_UNSUPPORTED
@@ -63,11 +64,19 @@ class Attacher:
     def scan(self) -> None:
         """Look at every process."""
         for process_id in process_ids():
-            for code in code_of(process_id):
-                self.look(code, (code.path, code.inode))
+            self.look_at(process_id)
+
+    def look_at(self, process_id: int) -> None:
+        """Look at what a process runs."""
+        mounts = mounts_of(process_id)
+        for code in code_of(process_id):
+            self.look(code, (mounts, code.path, code.inode))
 
     def look(self, code: Code, name: object) -> None:
-        """Look at a file, unless `name` was looked at before: it is probed, or has no TLS in it."""
+        """Look at a file, unless `name` was looked at before: it is probed, or has no TLS in it.
+
+        A path and a number of an inode are another file's in another mount namespace: there disks may be cloned.
+        """
         found = self._seen.get(name, UNSEEN)
         if found is None or (found is not UNSEEN and found.links):
             return
@@ -168,10 +177,19 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
                 if mapped is None:
                     attacher.scan()
                 else:
-                    attacher.look(Code(mapped.process_id, mapped.path, mapped.file[2]), (mapped.path, mapped.file))
+                    code = Code(mapped.process_id, mapped.path, mapped.file[2])
+                    attacher.look(code, (mounts_of(mapped.process_id), mapped.path, mapped.file))
         if time.monotonic() - looked_s >= LOOK_S:
             looked_s = time.monotonic()
             attacher.let_go()
+
+
+def mounts_of(process_id: int) -> int:
+    """Return the number of a process's mount namespace, 0 of one that is gone."""
+    try:
+        return Path(f"/proc/{process_id}/ns/mnt").stat().st_ino
+    except OSError:
+        return 0
 
 
 def _words(descriptor: int, slots: int) -> memoryview:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+MOST_TEXT = 255  # characters of what others named: it stands in every event
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
@@ -16,11 +18,14 @@ class Workload:
     pod: str | None = None
     namespace: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    is_named_later: bool = False  # who knows the container's name has not answered yet; it stands in no event
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing more is to come: of a pod it is known which, and which of its containers."""
-        return self.pod_uid is None or (self.pod is not None and self.container_name is not None)
+        if self.pod_uid is None:
+            return not self.is_named_later
+        return self.pod is not None and self.container_name is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +40,19 @@ class Caller:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container; `image` None where only its name is known."""
+    """One container; `image` None where only its name is known. What is longer than MOST_TEXT is cut."""
 
     name: str
     image: str | None
+
+    def __post_init__(self) -> None:
+        """Cut, whoever made it."""
+        for name, text in (("name", self.name), ("image", self.image)):
+            if text is not None and len(text) > MOST_TEXT:
+                object.__setattr__(self, name, text[:MOST_TEXT])
+
+
+NOT_YET = Container("", None)  # of one whose name may be told when it is asked for again
 
 
 @dataclass(frozen=True, slots=True)

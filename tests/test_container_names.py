@@ -1,21 +1,23 @@
 """collector/container_names.py and what it asks: names that Docker 20.10 and Podman 4.3 gave, as they keep them."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from collector.attribution import Attribution
-from collector.container_names import FRESH_S, MOST_KNOWN, SOON_S, ContainerNames
+from collector.container_names import FRESH_S, MOST_KNOWN, QUIET_S, SOON_S, ContainerNames
 from collector.docker_names import Named, look, named
 from collector.monitored import name_above, name_in
-from collector.workload import Caller, Container, Workload
+from collector.workload import MOST_TEXT, NOT_YET, Caller, Container, Workload
 
 ID = "e57cbb3d006c67edd54db4175419e872516fb908656d742fe14b2ba301442463"
 OTHER_ID = "78ff6d3b8a995f1c572230767424bb2a59c01d7831d072fbdf8c8d8342c83b16"
@@ -33,6 +35,14 @@ MONITOR = [
     "--exit-command", "/usr/bin/podman", "--exit-command-arg", "container", "--exit-command-arg", "cleanup",
     "--exit-command-arg", OTHER_ID, "",
 ]  # fmt: skip
+
+
+PODMAN = f"/machine.slice/libpod-{OTHER_ID}.scope"
+
+
+def called(name: str) -> list[str]:
+    """Return the monitor's words with another name."""
+    return [name if word == "amf-lab" else word for word in MONITOR]
 
 
 class Host:
@@ -56,11 +66,17 @@ class Host:
             one.chmod(0o710)
         return file
 
-    def runs(self, process_id: int, parent: int, words: list[str], name: str = "sleep") -> None:
+    def runs(
+        self, process_id: int, parent: int, words: list[str], name: str = "sleep",
+        cgroup: str = "/", user: int = 0, users: str = "0 0 4294967295",
+    ) -> None:  # fmt: skip
         folder = self.proc / str(process_id)
         folder.mkdir(exist_ok=True)
         (folder / "stat").write_text(f"{process_id} ({name}) S {parent} {process_id} 1 0 -1 4194560")
         (folder / "cmdline").write_text("\0".join(words))
+        (folder / "cgroup").write_text(f"0::{cgroup}\n")
+        (folder / "status").write_text(f"Name:\t{name}\nUid:\t{user}\t{user}\t{user}\t{user}\n")
+        (folder / "uid_map").write_text(f"{users}\n")
 
     @contextmanager
     def names(self) -> Iterator[ContainerNames]:
@@ -71,12 +87,14 @@ class Host:
             names.close()
 
 
-def told(host: Host, names: ContainerNames, container_id: str) -> Container:
-    """Return what a container is called, once who reads the files has begun."""
-    for _ in range(60):
-        if found := names.of(7, container_id):
+def told(host: Host, names: ContainerNames, container_id: str, name: str) -> Container:
+    """Return what a container is called, once who reads the files has begun and says this name."""
+    end_s = time.monotonic() + 60
+    while time.monotonic() < end_s:
+        found = names.of(7, container_id)
+        if found is not None and found.name == name:
             return found
-        host.now_s += SOON_S + 0.1
+        host.now_s += FRESH_S + 1
     raise AssertionError("nobody says its name")
 
 
@@ -94,14 +112,14 @@ def test_docker_says_name_and_image_and_nothing_of_its_variables() -> None:
 def test_a_container_of_docker_is_named(host: Host) -> None:
     host.docker_runs(ID, "/smf-lab")
     with host.names() as names:
-        assert told(host, names, ID) == Container("smf-lab", "nf-base:2.7")
-        assert names.of(7, OTHER_ID) is None
+        assert told(host, names, ID, "smf-lab") == Container("smf-lab", "nf-base:2.7")
+        assert names.of(7, OTHER_ID) in {None, NOT_YET}  # a busy machine answers late
         host.docker_runs(OTHER_ID, "/amf")
         host.docker_runs(ID, "/smf-renamed")
-        assert (names.of(7, OTHER_ID), names.of(7, ID)) == (None, Container("smf-lab", "nf-base:2.7"))
-        host.now_s += FRESH_S + 1
-        assert told(host, names, OTHER_ID) == Container("amf", "nf-base:2.7")
-        assert told(host, names, ID) == Container("smf-renamed", "nf-base:2.7")
+        assert names.of(7, OTHER_ID) in {None, NOT_YET}
+        assert names.of(7, ID) == Container("smf-lab", "nf-base:2.7")
+        assert told(host, names, OTHER_ID, "amf") == Container("amf", "nf-base:2.7")
+        assert told(host, names, ID, "smf-renamed") == Container("smf-renamed", "nf-base:2.7")
         (host.place / ID / "config.v2.json").unlink()
         host.now_s += FRESH_S + 1
         assert names.of(7, ID) == Container("smf-renamed", "nf-base:2.7")  # its last connections are told of later
@@ -113,7 +131,7 @@ def test_docker_may_keep_its_containers_elsewhere(tmp_path: Path) -> None:
     (tmp_path / "etc/docker/daemon.json").write_text('{"log-driver": "journald", "data-root": "/srv/docker"}')
     host.docker_runs(ID, "/smf-lab")
     with host.names() as names:
-        assert told(host, names, ID) == Container("smf-lab", "nf-base:2.7")
+        assert told(host, names, ID, "smf-lab") == Container("smf-lab", "nf-base:2.7")
 
 
 def test_where_there_is_no_docker_nobody_stays(tmp_path: Path) -> None:
@@ -127,7 +145,7 @@ def test_where_there_is_no_docker_nobody_stays(tmp_path: Path) -> None:
 def test_who_reads_the_files_is_nobody_with_one_right(host: Host) -> None:
     host.docker_runs(ID, "/smf-lab")
     with host.names() as names:
-        assert told(host, names, ID).name == "smf-lab"
+        assert told(host, names, ID, "smf-lab")
         lines = Path(f"/proc/{names._process.pid}/status").read_text().splitlines()
         said = {name: value.split() for name, _, value in (line.partition(":") for line in lines)}
     assert said["Uid"] == ["65534"] * 4
@@ -177,9 +195,18 @@ def test_what_is_no_such_file_names_nothing(host: Host, kept: str) -> None:
         ([word for word in MONITOR if word not in {"-n", "amf-lab"}], None),
         (["conmon"], None),
         ([], None),
+        (called("a" * 255), "a" * 255),
+        (called("a" * 256), None),
+        (called("amf\x1b]0;owned\x07"), None),
+        (called("amf\n"), None),
+        (called("-amf"), None),
+        (called("\ufffd"), None),
     ],
-    ids=["a monitor", "another program", "another container's", "without a name", "without words", "a kernel's thread"],
-)
+    ids=[
+        "a monitor", "another program", "another container's", "without a name", "without words", "a kernel's thread",
+        "a long name", "one too long", "what a terminal obeys", "a line's end", "an option", "no text",
+    ],
+)  # fmt: skip
 def test_a_monitor_says_the_name_that_podman_gave(words: list[str], wanted: str | None) -> None:
     assert name_in(words, OTHER_ID) == wanted
 
@@ -196,6 +223,88 @@ def test_the_monitor_is_found_above_a_process_of_its_container(host: Host) -> No
     assert name_above(host.proc, 40, OTHER_ID) is None
 
 
+@pytest.mark.parametrize(
+    ("cgroup", "monitor", "user", "users", "wanted"),
+    [
+        (f"/machine.slice/libpod-conmon-{OTHER_ID}.scope", 0, 0, "0 0 4294967295", "amf-lab"),
+        ("/libpod_parent/conmon", 0, 5_000, "0 0 4294967295", "amf-lab"),
+        ("/user.slice/user-1000.slice/x.scope", 1_000, 1_000, "0 1000 1\n1 100000 65536", "amf-lab"),
+        ("/user.slice/user-1000.slice/x.scope", 1_000, 104_999, "0 1000 1\n1 100000 65536", "amf-lab"),
+        ("/user.slice/user-1000.slice/x.scope", 1_001, 1_000, "0 1000 1\n1 100000 65536", None),
+        ("/user.slice/user-1000.slice/x.scope", 1_000, 0, "0 0 4294967295", None),
+        (PODMAN, 0, 0, "0 0 4294967295", None),
+        (f"{PODMAN}/deeper", 0, 0, "0 0 4294967295", None),
+        (f"/docker/{ID}", 0, 0, "0 0 4294967295", None),
+    ],
+    ids=[
+        "root's", "root's, the program nobody's", "a user's", "a user's, the program another's of the container",
+        "another user's", "a user's above root's process", "inside", "deeper inside", "in another container",
+    ],
+)  # fmt: skip
+def test_a_monitor_is_believed_outside_of_containers_by_users_that_may_say_it(
+    host: Host, cgroup: str, monitor: int, user: int, users: str, wanted: str | None
+) -> None:
+    host.runs(20, 1, MONITOR, "conmon", cgroup, monitor)
+    host.runs(21, 20, ["/bin/amf"], "amf", PODMAN, user, users)
+    assert name_above(host.proc, 21, OTHER_ID) == wanted
+
+
+def test_docker_is_believed_before_a_monitor(host: Host) -> None:
+    host.docker_runs(OTHER_ID, "/smf-lab")
+    host.runs(20, 1, MONITOR, "conmon")
+    host.runs(7, 20, ["/bin/amf"])
+    with host.names() as names:
+        assert told(host, names, OTHER_ID, "smf-lab") == Container("smf-lab", "nf-base:2.7")
+
+
+def test_a_reader_that_answers_nothing_is_asked_ever_less(host: Host) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(0.01)
+    with host.names() as names, theirs:
+        names._leave()
+        names._link = ours
+        theirs.setblocking(False)
+        asked: list[float] = []
+        for number in range(300):
+            assert names.of(7, f"{number:064x}") is NOT_YET
+            with suppress(BlockingIOError):
+                asked += [host.now_s] * (int(theirs.recv(128), 16) == number)
+            host.now_s += 0.125
+        assert asked == [0, SOON_S, 3, 7, 15, 15 + QUIET_S, 15 + 2 * QUIET_S]
+
+
+def test_a_container_is_not_whole_until_who_knows_it_has_answered(host: Host) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.settimeout(0.01)
+    host.runs(7, 1, ["/bin/nf"], cgroup=f"/docker/{ID}")
+    caller = Caller(7, "nf", 1, 5)
+    with host.names() as names, theirs:
+        names._leave()
+        names._link = ours
+        attribution = Attribution(proc=host.proc, container_of=names.of)
+        early = attribution.of(caller)
+        assert (early.container_id, early.container_name, early.is_whole) == (ID, None, False)
+        theirs.send(msgspec.json.encode(Named(ID, "smf-lab")))
+        host.now_s += SOON_S + 1
+        late = attribution.of(caller)
+        assert (late.container_id, late.container_name, late.is_whole) == (ID, "smf-lab", True)
+    assert Workload(None, ID).is_whole  # that nobody knows it was answered too
+
+
+def test_a_reader_that_does_not_end_is_ended(host: Host) -> None:
+    host.docker_runs(ID, "/smf-lab")
+    with host.names() as names:
+        told(host, names, ID, "smf-lab")
+        names._process.send_signal(signal.SIGSTOP)
+    assert names._process.returncode == -signal.SIGKILL
+
+
+def test_what_others_named_is_cut() -> None:
+    long = "n" * (MOST_TEXT + 1)
+    assert Container(long, long) == Container(long[:MOST_TEXT], long[:MOST_TEXT])
+    assert Container("amf", None) == Container("amf", None)
+
+
 def test_a_process_in_a_container_is_told_with_its_name(host: Host) -> None:
     host.docker_runs(ID, "/smf-lab")
     for process_id, parent, cgroup in (
@@ -203,11 +312,10 @@ def test_a_process_in_a_container_is_told_with_its_name(host: Host) -> None:
         (21, 20, f"/libpod_parent/libpod-{OTHER_ID}"),
         (9, 1, "/"),
     ):
-        host.runs(process_id, parent, ["/bin/nf"])
-        (host.proc / str(process_id) / "cgroup").write_text(f"0::{cgroup}\n")
+        host.runs(process_id, parent, ["/bin/nf"], cgroup=cgroup)
     host.runs(20, 1, MONITOR)
     with host.names() as names:
-        told(host, names, ID)
+        told(host, names, ID, "smf-lab")
         attribution = Attribution(proc=host.proc, container_of=names.of)
         of_docker, of_podman, of_none = (attribution.of(Caller(process_id, "nf", 1, 5)) for process_id in (7, 21, 9))
     assert of_docker == Workload(None, ID, "smf-lab", "nf-base:2.7")

@@ -96,6 +96,18 @@ def test_a_directory_above_that_is_anothers_spoils_it(place: Path) -> None:
     assert inner.get(NAME) is None
 
 
+def test_nothing_is_left_of_what_a_full_disk_did_not_take(place: Path) -> None:
+    place.mkdir(mode=0o755)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=755", "none", place], check=True)
+    try:
+        cache = RootCache(place, "programs")
+        assert not cache.keep(NAME, bytes(200_000))
+        assert list(place.iterdir()) == []
+        assert cache.keep(NAME, OCTETS)
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
 def test_who_is_not_root_keeps_nothing(place: Path) -> None:
     place.mkdir(mode=0o777)
     said = subprocess.run(

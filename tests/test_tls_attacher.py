@@ -1,0 +1,71 @@
+"""collector/tls_attacher.py: which files it opens, and which it holds for those that it opened before."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from collector.record import COUNTER_SLOTS, TLS_UNSUPPORTED
+from collector.tls_attacher import MOST_FILES, Attacher
+from collector.tls_files import Code, code_of
+from tests.chattering import PYTHON, own_libraries
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who mounts")
+NO_PROGRAMS = ("tls_enter", "tls_leave", "go_enter", "go_leave")
+
+
+@contextmanager
+def attacher() -> Iterator[tuple[Attacher, memoryview]]:
+    """Give one whose programs are none: it opens files, says that they cannot be followed and counts each."""
+    with ExitStack() as ending:
+        shared = [os.memfd_create(name) for name in ("uses", "counters")]
+        for one, slots in zip(shared, (MOST_FILES * 4, COUNTER_SLOTS), strict=True):
+            os.truncate(one, -(-slots * 8 // 4_096) * 4_096)
+            ending.callback(os.close, one)
+        nothing = os.open("/dev/null", os.O_RDONLY)
+        ending.callback(os.close, nothing)
+        made = Attacher({"tls_uses": shared[0], "counters": shared[1], **dict.fromkeys(NO_PROGRAMS, nothing)})
+        yield made, made._counters
+
+
+@contextmanager
+def on_a_disk_of_its_own(libraries: Path) -> Iterator[int]:
+    """Give a program that has mapped a library from /mnt, where nobody else sees what it has there."""
+    script = f"mount -t tmpfs none /mnt && cp {libraries}/libssl* /mnt && cd /mnt && echo && exec cat"
+    command = ["unshare", "-m", "sh", "-c", f"{script.removesuffix('cat')}env LD_PRELOAD=$(echo /mnt/libssl*) cat"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdout.readline()
+        process.stdin.write(b"mapped\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"mapped\n"
+        try:
+            yield process.pid
+        finally:
+            process.kill()
+
+
+def of_tls(process_id: int) -> Code:
+    (code,) = (code for code in code_of(process_id) if code.path.startswith("/mnt/"))
+    return code
+
+
+def test_a_library_of_one_path_and_number_on_another_disk_is_another(tmp_path: Path) -> None:
+    if not shutil.which("unshare") or not PYTHON.exists() or not own_libraries(tmp_path / "lib"):
+        pytest.skip(f"no unshare, or no {PYTHON} with OpenSSL beside it")
+    with (
+        attacher() as (one, counters),
+        on_a_disk_of_its_own(tmp_path / "lib") as first,
+        on_a_disk_of_its_own(tmp_path / "lib") as second,
+    ):
+        codes = [of_tls(process_id) for process_id in (first, second)]
+        assert (codes[0].path, codes[0].inode) == (codes[1].path, codes[1].inode)
+        opened = []
+        for process_id in (first, first, second, second):
+            one.look_at(process_id)
+            opened.append(counters[TLS_UNSUPPORTED])
+    assert opened == [1, 1, 2, 2]
