@@ -1,20 +1,23 @@
 """What the 3gpp-Sbi-* headers with a grammar say, as named facts (TS 29.500 5.2.3.2 and 5.2.3.3, 29.502, 29.573).
 
-A hostile value costs one pass over 1,024 characters, gives at most the names of one table, and no longer text than it
-has.
+A hostile value costs one pass over 64 parts of 1,024 characters, gives at most the names of one table, and no longer
+text than it has. What is cut is left out, or ends in an ellipsis.
 """
 
 import re
+from itertools import islice
 from urllib.parse import unquote
 
 import msgspec
 
+from collector.header_text import shortened
 from collector.http_date import seconds_of, with_fraction
 from collector.identifiers import snssai_text
 
 LONGEST_READ = 1_024
 LONGEST_FACT = 256
 MOST_ENTRIES = 16  # of a list
+MOST_PARTS = 64  # of all entries; what fits into LONGEST_READ and tells anything has fewer
 # `name=value`, `Name: value` or a word; what is quoted may hold marks. Ends with the entry of the list, or before.
 _PART = re.compile(r"\s*([A-Za-z0-9.!#$&'*+^_`|~-]{1,255})?\s*(?:[:=]\s*(\"[^\"]*\"|[^;,\"]*))?[^;,]*([;,]|\Z)")
 
@@ -72,9 +75,19 @@ _WHOLE = {
     "etags": "etags",
     "n32-handshake-id": "n32_handshake",
 }
+# Lists each entry of which is a statement of its own → what the names of its facts begin with.
+_ENTRY = {
+    "3gpp-sbi-lci": "load_",
+    "3gpp-sbi-oci": "overload_",
+    "3gpp-sbi-routing-binding": "routing_",
+    "3gpp-sbi-binding": "binding_",
+    "3gpp-sbi-alternate-chf-id": "alternate_chf",
+    "3gpp-sbi-consumer-info": "consumer_",
+}
+_METRIC = {"load_": "load_percent", "overload_": "overload_reduction_percent"}  # the highest of these counts
 _FLAGS = frozenset({"no-retries", "true"})  # said by their name alone
 _HOPS = re.compile(r"\s*([0-9]{1,3})\s*(?:;|\Z)")
-_NETWORK = re.compile(r"([0-9]{3})-?([0-9]{2,3})(-[0-9a-fA-F]{1,11})?\Z")
+_NETWORK = re.compile(r"([0-9]{3})-?([0-9]{2,3})(-[0-9a-fA-F]{11})?\Z")
 _PERCENT = re.compile(r"([0-9]{1,3})\s*%?\Z")
 _SECONDS = re.compile(r"([0-9]{1,9})\s*s?\Z")
 # Of LCI and OCI: what is spoken of, the narrowest last.
@@ -88,12 +101,13 @@ def facts_of(header: str, value: str) -> dict[str, str] | None:
     """Return the facts that a header tells, by name; None if it has no grammar or tells none of them.
 
     `header`: in lower case. Numbers are digits, times are microseconds since the epoch; values that are not what the
-    grammar asks for are left out. Of several entries for one fact the first counts, of LCI and OCI the highest metric.
+    grammar asks for are left out. Of several entries for one fact the first counts; where each entry is a statement
+    of its own, the first is told alone, of LCI and OCI that of the highest metric.
     """
     name = header.removeprefix("3gpp-").removeprefix("sbi-")
-    text = value[:LONGEST_READ]
     if name in _WHOLE:
-        return {_WHOLE[name]: text[:LONGEST_FACT]} if text.strip() else None
+        return {_WHOLE[name]: shortened(value, LONGEST_FACT)} if value[:LONGEST_FACT].strip() else None
+    text = _finished(value)
     if name in ("lci", "oci"):
         return _load(_entries(text)) if name == "lci" else _overload(_entries(text))
     if name == "max-forward-hops":
@@ -105,15 +119,44 @@ def facts_of(header: str, value: str) -> dict[str, str] | None:
         moment = _moment(text)
         return None if moment is None else {"origination_us": moment}
     told = _PARAMETERS.get(name)
-    return None if told is None else _told(told, [part for entry in _entries(text) for part in entry])
+    if told is None:
+        return None
+    if header in _ENTRY:
+        return next(filter(None, (_told(told, entry) for entry in _entries(text))), None)
+    return _told(told, [part for entry in _entries(text) for part in entry])
+
+
+def beside(header: str, before: dict[str, str], facts: dict[str, str]) -> dict[str, str]:
+    """Return what is told with a further line of `header`: two lines are one list (RFC 9110 5.3).
+
+    An entry that is a statement of its own is told as a whole or not at all; otherwise the first counts, fact by fact.
+    """
+    prefix = _ENTRY.get(header)
+    if prefix is None or not any(name.startswith(prefix) for name in before):
+        return facts | before
+    metric = _METRIC.get(prefix)
+    if metric is None or int(facts[metric]) <= int(before[metric]):
+        return before
+    return facts | {name: fact for name, fact in before.items() if not name.startswith(prefix)}
+
+
+def _finished(value: str) -> str:
+    """Return a value, or the parts of it that end within LONGEST_READ: the stump of a number is another number."""
+    if len(value) <= LONGEST_READ:
+        return value
+    text = value[: LONGEST_READ + 1]
+    if text.count('"') % 2:  # a mark within quotes ends nothing
+        text = text[: text.rfind('"')]
+    return text[: max(text.rfind(";"), text.rfind(","), 0)]
 
 
 def _entries(text: str) -> list[list[Part]]:
     """Return the entries of a list, each as its parts."""
     found: list[list[Part]] = [[]]
-    for part in _PART.finditer(text):
+    for part in islice(_PART.finditer(text), MOST_PARTS):
         if part[1]:
-            found[-1].append((part[1].lower(), (part[2] or "").strip().strip('"')[:LONGEST_FACT]))
+            said = (part[2] or "").strip().strip('"')
+            found[-1].append((part[1].lower(), shortened(said, LONGEST_FACT)))
         if part[3] == ",":
             if len(found) == MOST_ENTRIES:
                 break
@@ -124,10 +167,12 @@ def _entries(text: str) -> list[list[Part]]:
 def _told(names: dict[str, str], parts: list[Part]) -> dict[str, str] | None:
     facts: dict[str, str] = {}
     for name, said in parts:
-        value = said or ("true" if name in _FLAGS else "")
+        value: str | None = said or ("true" if name in _FLAGS else None)
         if name in names and value:
             fact = names[name]
-            facts.setdefault(fact, _network(value) or value if fact == "originating_network" else value)
+            value = _network(value) if fact == "originating_network" else value
+            if value is not None:
+                facts.setdefault(fact, value)
         elif name in ("primary", "secondary") and "alternate_chf" in names.values():
             facts.setdefault("alternate_chf_role", name)
     return facts or None
@@ -167,25 +212,26 @@ def _metric(
     for name, (told, form) in more.items():
         if name in said and (number := form.match(said[name])):
             facts[f"{prefix}_{told}"] = str(int(number[1]))
-    if said.get("s-nssai"):
-        facts[f"{prefix}_snssai"] = _slice(said["s-nssai"])
+    if (slices := _slices(said.get("s-nssai", ""))) is not None:
+        facts[f"{prefix}_snssai"] = slices
     if said.get("dnn"):
         facts[f"{prefix}_dnn"] = said["dnn"]
     scope = [f"{name}:{said[name]}" for name in _SCOPES if said.get(name)]
     if scope:
-        facts[f"{prefix}_scope"] = scope[-1][:LONGEST_FACT]
+        facts[f"{prefix}_scope"] = shortened(scope[-1], LONGEST_FACT)
     if (moment := _moment(said.get("timestamp", ""))) is not None:
         facts[f"{prefix}_us"] = moment
     return facts
 
 
-def _slice(text: str) -> str:
-    """Return `sst-sd` of an S-NSSAI in percent-encoded JSON, else what stands there."""
-    plain = unquote(text)
+def _slices(text: str) -> str | None:
+    """Return `sst-sd` of an S-NSSAI in percent-encoded JSON, of several `1 & 2`; None if one of them is none."""
     try:
-        return snssai_text(msgspec.json.decode(plain)) or text
+        told = [snssai_text(msgspec.json.decode(unquote(one))) for one in text.split("&")]
     except (msgspec.DecodeError, RecursionError):
-        return text
+        return None
+    named = [one for one in told if one is not None]
+    return " & ".join(named) if len(named) == len(told) else None
 
 
 def _moment(text: str) -> str | None:

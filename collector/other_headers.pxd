@@ -14,4 +14,8 @@ cdef class OtherHeaders:
     cpdef tuple of(self, bytes name, bytes value)
     cdef Other _met(self, bytes name)
     cdef bint _has_room(self, Py_ssize_t weight) except -1
+    cdef Other _last
+    cdef readonly bytes _last_value
+    cdef tuple _last_shown
+    cdef tuple _shown_now(self, Other other, bytes value)
     cdef tuple _shown(self, Other other, bytes value)

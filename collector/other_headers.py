@@ -18,6 +18,7 @@ NAME = re.compile(r"3gpp-(?:sbi-[a-z0-9-]{1,60}|connect-req-info)")
 MOST_HELD_BYTES = 2_097_152  # names and values of all fields together
 NAME_OVERHEAD = 512  # about what a name takes beside its octets
 VALUE_OVERHEAD = 256
+LONGEST_LAST = 16_384  # octets of the one value kept beside them
 FACT_OVERHEAD = 128
 
 Shown = tuple[str | None, str | None, dict[str, str] | None]
@@ -55,6 +56,9 @@ class OtherHeaders:
         self._redact_header = redaction.header
         self._named: dict[bytes, Other] = {}
         self.held_bytes = 0
+        self._last: Other | None = None
+        self._last_value = b""
+        self._last_shown: Shown = (None, None, None)
 
     def of(self, name: bytes, value: bytes) -> tuple[Any, ...]:
         """Return which field it is, its value if it is read, if it may be told, and the facts of what may be told."""
@@ -65,10 +69,20 @@ class OtherHeaders:
             return other, None, None, None
         shown = other.values.get(value)
         if shown is None:
-            shown = self._shown(other, value)
-            if other.is_held and is_cached(value) and self._has_room(weight_of(value, shown)):
-                other.values[value] = shown
+            shown = self._shown_now(other, value)
         return (other, *shown)
+
+    def _shown_now(self, other: Other, value: bytes) -> Shown:
+        """Return what a value says that is not held; one too long to be held is kept until another comes."""
+        if other is self._last and value == self._last_value:
+            return self._last_shown
+        shown: Shown = self._shown(other, value)
+        if is_cached(value):
+            if other.is_held and self._has_room(weight_of(value, shown)):
+                other.values[value] = shown
+        elif len(value) <= LONGEST_LAST:
+            self._last, self._last_value, self._last_shown = other, value, shown
+        return shown
 
     def _met(self, name: bytes) -> Other:
         other: Other = Other(name, self._redact)

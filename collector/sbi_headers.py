@@ -6,6 +6,7 @@ from typing import Any
 
 import cython
 
+from collector.header_facts import beside
 from collector.header_text import (
     CACHED,
     LONGEST_CACHED,
@@ -154,7 +155,8 @@ class HeaderReader:
     def read(self, headers: Sequence[tuple[bytes | None, bytes | None]]) -> Fields:
         """Return what the fields say; of one that is there twice, the first that says something counts.
 
-        Via, Content-Encoding and further 3gpp-Sbi-* fields are lists: they are joined (RFC 9110 5.3).
+        Via, Content-Encoding and further 3gpp-Sbi-* fields are lists: they are joined (RFC 9110 5.3), and of their
+        entries one is told in facts (collector.header_facts).
         """
         fields: Fields = Fields.__new__(Fields) if cython.compiled else Fields()
         field: tuple[bytes | None, bytes | None]
@@ -336,7 +338,7 @@ class HeaderReader:
             elif len(fields.others) < MOST_OTHERS:
                 fields.others[other.name] = redacted
         if facts is not None:
-            fields.facts = facts if fields.facts is None else facts | fields.facts
+            fields.facts = facts if fields.facts is None else beside(other.name, fields.facts, facts)
 
     def _text(self, value: bytes) -> str:
         text = self._texts.get(value)

@@ -2,8 +2,11 @@
 
 import re
 
-# DEL and C1, which terminals obey, and what reorders or hides text (Unicode TR 36); JSON itself escapes C0.
-_LOUD = re.compile("[\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+# DEL and C1, which terminals obey, and what reorders or hides text (Unicode TR 36), tags too; JSON itself escapes C0.
+_LOUD = re.compile(
+    "[\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e007f]"
+)
 
 
 def silent(text: bytes) -> bytes:
@@ -14,4 +17,8 @@ def silent(text: bytes) -> bytes:
 
 
 def _escape(found: re.Match[str]) -> str:
-    return f"\\u{ord(found[0]):04x}"
+    number = ord(found[0])
+    if number < 0x10000:
+        return f"\\u{number:04x}"
+    high, low = divmod(number - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"

@@ -8,7 +8,11 @@ import fastavro
 
 NAME = "3gpp-sbi-oci"
 # TS 29.500 5.2.3.2.9: `Timestamp: "…"; Period-of-Validity: 75s; Overload-Reduction-Metric: 50%; …`, one or more.
-_METRIC = re.compile(r"overload-reduction-metric:\s*([0-9]{1,3})%", re.IGNORECASE | re.ASCII)
+# Read as collector.header_facts reads it; a number cut off with the value says nothing.
+_METRIC = re.compile(
+    r"(?<![\w.-])overload-reduction-metric\s*[:=]\s*(?:\"\s*)?([0-9]{1,3})\s*(?:%|(?:\"\s*)?(?=[;,]|\Z))",
+    re.IGNORECASE | re.ASCII,
+)
 _HEADERS = fastavro.parse_schema({"type": "map", "values": "string"})
 
 

@@ -1,15 +1,18 @@
 """What the 3gpp-Sbi-* headers with a grammar say (collector.header_facts): tables of headers and their facts."""
 
 import csv
+import io
 
+import fastavro
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.header_facts import LONGEST_FACT, facts_of
+from collector.header_facts import LONGEST_FACT, LONGEST_READ, facts_of
 from collector.message import Half
 from schemas.sbi import make_causes
-from schemas.sbi.causes import FILE, known_causes, list_of
+from schemas.sbi.causes import FILE, KNOWN_CAUSES, list_of
+from streams.overload import reduction_percent
 from tests.meant import finished, plain, told
 from tests.test_sbi_headers import HEADERS, KEY, REFERENCE, SECRET, reader
 
@@ -73,14 +76,90 @@ SAID = [
     ("etags", "am-data=x1", {"etags": "am-data=x1"}),
     ("n32-handshake-id", "0600AD1855BD6007", {"n32_handshake": "0600AD1855BD6007"}),
 ]  # fmt: skip
+HELD = f"{WHEN}; Load-Metric: 5%; DNN: "
+# One statement is made of one entry, and of what stands there whole.
+UNMIXED = [
+    ("routing-binding", f"bl=nf-set; nfset=s, bl=nf-instance; nfinst={SMF}",
+     {"routing_level": "nf-set", "routing_nf_set": "s"}),
+    ("binding", f", bl=nf-set; nfset=s, nfinst={SMF}; scope=callback",
+     {"binding_level": "nf-set", "binding_nf_set": "s"}),
+    ("alternate-chf-id", f"nfinst={AMF}, nfinst={SMF};secondary", {"alternate_chf": AMF}),
+    ("consumer-info", "service=a, service=b; supportedfeatures=1F", {"consumer_service": "a"}),
+    ("nrf-uri", "nnrf-disc: a, nnrf-nfm: b", {"nrf_discovery": "a", "nrf_management": "b"}),
+    ("lci", "Load-Metric: 5%; S-NSSAI: {}; NF-Set: s", {"load_percent": "5", "load_scope": "nf-set:s"}),
+    ("lci", "Load-Metric: 5%; S-NSSAI: 1-a08923", {"load_percent": "5"}),
+    ("lci", "Load-Metric: 5%; S-NSSAI: %7B%22sst%22%3A1%7D & %7B%22sst%22%3A2%7D; DNN: a & b",
+     {"load_percent": "5", "load_snssai": "1 & 2", "load_dnn": "a & b"}),
+    ("lci", "Load-Metric: 5%; S-NSSAI: %7B%22sst%22%3A1%7D & x", {"load_percent": "5"}),
+    ("lci", "Load-Metric: 5%; S-NSSAI: " + "%5B" * 80, {"load_percent": "5"}),
+    ("originating-network-id", "123-45-1", None),
+    ("lci", "Load-Metric: 5%; NF-Instance: A; DNN: " + "d" * 300 + "; NF-Set: s",
+     {"load_percent": "5", "load_dnn": "d" * 255 + "…", "load_scope": "nf-set:s"}),
+    ("lci", "Load-Metric: 5%; NF-Set: " + "s" * 256, {"load_percent": "5", "load_scope": "nf-set:" + "s" * 248 + "…"}),
+    ("access-scope", "a" * 257, {"access_scope": "a" * 255 + "…"}),
+    ("access-scope", "a" * 256, {"access_scope": "a" * 256}),
+    ("etags", " " * 300, None),
+    ("lci", ";" * 63 + "Load-Metric: 5%;Relative-Capacity: 7%", {"load_percent": "5"}),
+    ("lci", ";" * 64 + "Load-Metric: 5%", None),
+]  # fmt: skip
+# What stands from LONGEST_READ on, after `filled` up to it, and what of it is told.
+CUT = [
+    ("Load-Metric: 9", "5%; NF-Set: s", "5", None),
+    ("Load-Metric: 9", "", "9", None),
+    ("Load-Metric: 95%", "; NF-Set: s", "95", None),
+    ("Load-Metric: 95%; NF-Set: set", "1", "95", None),
+    ("Load-Metric: 95%; NF-Set: set", "", "95", "nf-set:set"),
+    ("Load-Metric: 95%; NF-Set: set", ", Load-Metric: 96%", "95", "nf-set:set"),
+    ('Load-Metric: 95%; Callback-Uri: "https://a/b;NF-Set: s; DNN', ': x"', "95", None),
+    ('Load-Metric: 95%; Callback-Uri: "https://a/b;c', '"; NF-Set: s', "95", None),
+    ('Load-Metric: 95%; Callback-Uri: "https://a/b;c"', "; NF-Set: s", "95", "callback-uri:https://a/b;c"),
+]
+# Lines of one field, and what an event tells of them.
+LINES = [
+    ("lci", ["Load-Metric: 10%; NF-Instance: A; DNN: x", "Load-Metric: 80%; NF-Set: s"],
+     {"load_percent": "80", "load_scope": "nf-set:s"}),
+    ("lci", ["Load-Metric: 80%; NF-Set: s", "Load-Metric: 10%; DNN: x; Relative-Capacity: 5%", "Load-Metric: 80%"],
+     {"load_percent": "80", "load_scope": "nf-set:s"}),
+    ("lci", ["Load-Metric: many", "Load-Metric: 0%", "Load-Metric: 9%", "Load-Metric: 10%"], {"load_percent": "10"}),
+    ("oci", ["Overload-Reduction-Metric: 10%", "Overload-Reduction-Metric = 80; NF-Set: s; Period-of-Validity: 7s"],
+     {"overload_reduction_percent": "80", "overload_scope": "nf-set:s", "overload_valid_s": "7"}),
+    ("oci", ["Overload-Reduction-Metric: 0%; NF-Set: s", "X-Overload-Reduction-Metric: 9%"],
+     {"overload_reduction_percent": "0", "overload_scope": "nf-set:s"}),
+    ("oci", ["Overload-Reduction-Metric: 101%"], {}),
+    ("routing-binding", ["bl=nf-set", "nfinst=A"], {"routing_level": "nf-set"}),
+    ("binding", ["what=ever", "bl=nf-set", "nfinst=A"], {"binding_level": "nf-set"}),
+    ("alternate-chf-id", ["nfinst=A", "nfinst=B;secondary"], {"alternate_chf": "A"}),
+    ("consumer-info", ["service=a", "supportedfeatures=1F"], {"consumer_service": "a"}),
+    ("nrf-uri", ["nnrf-disc: a", "nnrf-disc: b; nnrf-nfm: c"], {"nrf_discovery": "a", "nrf_management": "c"}),
+]  # fmt: skip
 # What has a field of its own in the event, or is one value for the discovery of NFs, by its name in sbi_headers.
 OWN = {"Message-Priority", "Callback", "Target-apiRoot", "Sender-Timestamp", "Max-Rsp-Time", "Correlation-Info"}
 BY_NAME = {"Discovery-snssais"}
 
 
-@pytest.mark.parametrize(("header", "value", "facts"), SAID)
+@pytest.mark.parametrize(("header", "value", "facts"), SAID + UNMIXED)
 def test_what_a_header_says(header: str, value: str, facts: dict[str, str] | None) -> None:
     assert facts_of(f"3gpp-sbi-{header}", value) == facts
+
+
+@pytest.mark.parametrize(("read", "cut", "percent", "scope"), CUT)
+def test_what_is_cut_off_is_left_out(read: str, cut: str, percent: str, scope: str | None) -> None:
+    filled = HELD + "d" * (LONGEST_READ - len(HELD) - len(read) - 2) + ", "
+    facts = facts_of("3gpp-sbi-lci", filled + read + cut) or {}
+    assert (facts["load_percent"], facts.get("load_scope")) == (percent, scope)
+
+
+@pytest.mark.parametrize(("header", "values", "facts"), LINES)
+def test_an_event_tells_one_statement_of_several_lines(header: str, values: list[str], facts: dict[str, str]) -> None:
+    lines = [(f"3gpp-sbi-{header}".encode(), value.encode()) for value in values]
+    event = told(
+        plain(), finished(Half.RESPONSE, [(b":status", b"200"), *lines, (b"3gpp-sbi-retry-info", b"no-retries")])
+    )
+    assert event["header_facts"] == facts | {"no_retries": "true"}
+    # Pairing reads the same from the text of the field.
+    as_avro = io.BytesIO()
+    fastavro.schemaless_writer(as_avro, {"type": "map", "values": "string"}, event["sbi_headers"])
+    assert reduction_percent(as_avro.getvalue()) == int(facts.get("overload_reduction_percent", -1))
 
 
 def test_each_header_of_3gpp_has_a_field_or_facts_or_is_a_secret() -> None:
@@ -94,11 +173,11 @@ def test_what_a_sepp_connects_for() -> None:
     assert facts_of("3gpp-connect-req-info", value) == wanted
 
 
-def test_an_event_tells_them_and_the_first_of_two_counts() -> None:
+def test_an_event_tells_the_facts_of_all_fields_and_without_any_none() -> None:
     fields = [(b":status", b"200"), (b"3gpp-sbi-lci", f"{WHEN}; Load-Metric: 7%".encode()),
               (b"3gpp-sbi-lci", b"Load-Metric: 9%"), (b"3gpp-sbi-retry-info", b"no-retries")]  # fmt: skip
     event = told(plain(), finished(Half.RESPONSE, fields))
-    assert event["header_facts"] == {"load_percent": "7", "load_us": MICROSECONDS, "no_retries": "true"}
+    assert event["header_facts"] == {"load_percent": "9", "no_retries": "true"}
     assert told(plain(), finished(Half.RESPONSE, [(b":status", b"200")]))["header_facts"] == {}
 
 
@@ -165,4 +244,4 @@ def test_the_lists_are_those_of_the_reference() -> None:
     assert FILE.read_text().splitlines() == make_causes.lines(table)
     rows = list(csv.DictReader(table.read_text().splitlines()))
     assert len(rows) == 156
-    assert {row["cause"] for row in rows} == set().union(*known_causes().values())
+    assert {row["cause"] for row in rows} == set().union(*KNOWN_CAUSES.values())

@@ -52,6 +52,12 @@ def values_that_grow() -> Iterator[Field]:
         yield b"3gpp-sbi-discovery-x", "😀".encode() + b"\xff" * 245 + b"%07d" % number
 
 
+def long_values() -> Iterator[Field]:
+    """Yield values of 16 KB whose octets become four as text, under many names."""
+    for number in range(300):
+        yield b"3gpp-sbi-discovery-x%d" % number, b"\xff" * 16_000 + b"%d" % number
+
+
 def long_names(start: bytes) -> Callable[[], Iterator[Field]]:
     """Return names of 30 KB."""
     return lambda: ((start + b"%05d" % number + b"x" * 30_000, b"y") for number in range(700))
@@ -62,13 +68,14 @@ def long_names(start: bytes) -> Callable[[], Iterator[Field]]:
     [
         values_by_name,
         values_that_grow,
+        long_values,
         long_names(b"3gpp-sbi-"),
         long_names(b"x-"),
         lambda: ((b"server", one[1]) for one in values_that_grow()),
         lambda: ((b"location", one[1]) for one in values_that_grow()),
         lambda: ((b"content-type", one[1]) for one in values_that_grow()),
     ],
-    ids=["values of a name", "values that grow", "names", "other names", "texts", "locations", "kinds"],
+    ids=["values of a name", "values that grow", "long values", "names", "other names", "texts", "locations", "kinds"],
 )
 def test_made_up_header_fields_stay_within_a_few_megabytes(fields: Callable[[], Iterator[Field]]) -> None:
     reader = HeaderReader(unhurried())
@@ -89,15 +96,27 @@ def test_all_further_fields_share_one_bound_and_a_full_one_begins_anew() -> None
         values = max(values, sum(len(one.values) for one in others._named.values()))
     assert MOST_HELD_BYTES / 2 < most <= MOST_HELD_BYTES
     assert 2_000 < values < 10_000
-    other, _, told = others.of(b"3gpp-sbi-oci", b"a")
-    assert (other.name, told) == ("3gpp-sbi-oci", "a")
-    assert others._named[b"3gpp-sbi-oci"].values == {b"a": (None, "a")}
+    other, read, told, facts = others.of(b"3gpp-sbi-access-scope", b"a")
+    assert (other.name, read, told, facts) == ("3gpp-sbi-access-scope", None, "a", {"access_scope": "a"})
+    assert others._named[b"3gpp-sbi-access-scope"].values == {b"a": (None, "a", {"access_scope": "a"})}
 
 
-def test_no_secret_is_remembered() -> None:
+@pytest.mark.parametrize("value", [b"a" * 1_000, "é".encode() * 8], ids=["long", "not ASCII"])
+def test_a_value_that_is_not_held_is_read_once_while_it_comes_again(value: bytes) -> None:
     others = OtherHeaders(unhurried())
-    assert others.of(b"3gpp-sbi-client-credentials", b"eyJhbGciOi")[1:] == (None, None)
+    facts = others.of(b"3gpp-sbi-etags", value)[3]
+    assert others.of(b"3gpp-sbi-etags", bytes(bytearray(value)))[3] is facts
+    assert others.of(b"3gpp-sbi-access-scope", value)[3] == {"access_scope": facts["etags"]}
+    assert others.of(b"3gpp-sbi-etags", value)[3] == facts  # of another field, nothing is mixed up
+    assert others._named[b"3gpp-sbi-etags"].values == {}
+
+
+@pytest.mark.parametrize("secret", [b"eyJhbGciOi", b"eyJhbGciOi" * 100], ids=["short", "long"])
+def test_no_secret_is_read_told_or_remembered(secret: bytes) -> None:
+    others = OtherHeaders(unhurried())
+    assert others.of(b"3gpp-sbi-client-credentials", secret)[1:] == (None, None, None)
     assert others._named[b"3gpp-sbi-client-credentials"].values == {}
+    assert others._last_value == b""
 
 
 def test_a_body_under_a_kind_of_absurd_length_is_not_remembered() -> None:
