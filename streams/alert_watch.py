@@ -98,8 +98,13 @@ class Watch(msgspec.Struct, array_like=True):
         return verdict
 
     def _hear(self, rule: Rule, start_us: int, value: float) -> Verdict:
-        """Note a window of what may not stay away: anything at all is a sign of life, however little it is."""
+        """Note a window of what may not stay away: anything at all is a sign of life, however little it is.
+
+        Who comes so seldom that his absence would be told between two of his windows is not waited for.
+        """
         if value > 0:
+            if start_us - self.heard_us > rule.absent_after * rule.window_s * 1_000_000:
+                self.values = []
             self.heard_us = start_us
             self.learn(rule, value)
         return Verdict(False if value > 0 else None, value, 0.0)

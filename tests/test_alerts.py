@@ -182,6 +182,14 @@ def test_a_function_that_falls_silent_is_told_when_others_go_on(
 
 
 @pytest.mark.parametrize(
+    ("each", "wanted"), [(1, [("critical", 27)]), (3, [("critical", 27)]), (4, []), (6, []), (12, [])]
+)
+def test_who_comes_more_seldom_than_absence_takes_is_not_waited_for(each: int, wanted: Any) -> None:
+    beats = [window(n, 60, "Nnrf_NFManagement_NFUpdate", **counts(4)) for n in range(0, 25, each)]
+    assert told(run(Alerts(FACTS), mixed(beats, others(40))), "heartbeats_absent") == wanted
+
+
+@pytest.mark.parametrize(
     ("operation", "consumer", "wanted"),
     [
         ("Nausf_UEAuthentication_Authenticate", "SMF", [("warning", 7)]),
