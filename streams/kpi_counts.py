@@ -49,6 +49,12 @@ class Counts(msgspec.Struct, array_like=True):
         """Requests, whatever became of them."""
         return sum(self.counters[:OUTCOMES])
 
+    @property
+    def is_nothing(self) -> bool:
+        """Tell whether nothing is counted; a maximum may be left of what was taken away."""
+        names = any(self.failures.values()) or any(self.response_failures.values())
+        return not (any(self.counters) or self.latencies or names)
+
     def add(self, other: "Counts", sign: int = 1) -> None:
         """Add `other`, or take it away; a maximum stays: no correction of a transaction takes a duration away."""
         counters: list[int] = self.counters

@@ -14,6 +14,13 @@ class Row:
     client: dict[int, int] = field(default_factory=dict)  # durations by bin that the client end saw beside
     vantages: dict[str, int] = field(default_factory=dict)  # requests by the end that counted
     version: int = 0
+    is_told_quiet: bool = False  # made to tell that there was nothing; published by the message that made it
+
+    @property
+    def is_taken_back(self) -> bool:
+        """Tell whether all that was counted here counts elsewhere by now, and nothing was ever published of it."""
+        is_told = self.version > 0 or self.is_told_quiet
+        return not (is_told or self.client or any(self.vantages.values())) and self.counts.is_nothing
 
     @property
     def vantage(self) -> str:

@@ -16,7 +16,8 @@ from streams import kpi_state
 from streams.fold import Facts, Held, Numbering, Rows, Taken
 from streams.kpi_counts import IN_FLIGHT, Counts, add_bins
 from streams.kpi_delta import Cell, Delta, DeltaReader
-from streams.kpi_quiet import MINUTE_S, Quiet
+from streams.kpi_elsewhere import Elsewhere
+from streams.kpi_quiet import MINUTE_S, MINUTE_US, Quiet
 from streams.kpi_row import Key, Node, encode, kpi, other
 from streams.kpi_sight import FOREVER_US, SLOT_US, Closings, Sight
 from streams.kpi_slots import Slots
@@ -117,6 +118,8 @@ class KpiWindows:
         if delta.over:
             sight.living.pop(shard, None)
         else:
+            if shard not in sight.living:
+                self.quiet.begins(node, delta.since_us)
             sight.living[shard] = max(delta.watermark_us, sight.living.get(shard, 0))
         for start_us, blind_us in delta.blind:
             self._was_blind(node, sight, start_us // SLOT_US, blind_us)
@@ -201,6 +204,7 @@ class KpiWindows:
 
     def _tell_quiet(self) -> None:
         """Give minutes rows of nothing for the keys that had something in those before; they are published as any."""
+        elsewhere = Elsewhere(self.windows)
         for node in list(self._moved):
             sight = self._sight(node)
             for start_us in self.quiet.minutes(node, sight.since_us, sight.ready_us()):
@@ -209,20 +213,23 @@ class KpiWindows:
                 window = self.windows.get((MINUTE_S, start_us), Window())
                 rows = window.rows.get(node, {})
                 asked = {key: row.vantage for key, row in rows.items() if row.counts.requests}
-                for key, vantage in self.quiet.missing(node, asked):
-                    if key not in rows and window.many < MAX_KEYS:
-                        self._give_nothing(start_us, key, node, vantage)
+                for key, heard in self.quiet.missing(node, asked):
+                    if elsewhere.has(key, node, start_us - (heard.told - 1) * MINUTE_US, start_us):
+                        self.quiet.give_up(node, key)
+                    elif (key not in rows or rows[key].is_taken_back) and window.many < MAX_KEYS:
+                        self._give_nothing(start_us, key, node, heard.vantage)
 
     def _give_nothing(self, start_us: int, key: Key, node: Node, vantage: str) -> None:
         row = self._row(MINUTE_S, start_us // SLOT_US, key, node)
         if row is not None:
-            row.vantages[vantage] = 0
+            row.vantages, row.is_told_quiet = {vantage: 0}, True
             self.counts["quiet_minutes"] += 1
 
     # Windows out
 
     def _corrections(self) -> list[dict[str, Any]]:
-        dirty, self._dirty = self._dirty, {}
+        touched, self._dirty = self._dirty, {}
+        dirty = [one for one in touched if not self.windows[one[:2]].rows[one[3]][one[2]].is_taken_back]
         self.counts["corrected"] += len(dirty)
         return [self._record(*one) for one in dirty]
 
@@ -242,7 +249,7 @@ class KpiWindows:
                 window.published[node] = append_time_ms
                 self.published.pop((width_s, start_us), None)
                 self.published[width_s, start_us] = append_time_ms
-                keys = list(window.rows.get(node, ()))
+                keys = [key for key, row in window.rows.get(node, {}).items() if not row.is_taken_back]
                 self.counts["published"] += len(keys)
                 out += [self._record(width_s, start_us, key, node) for key in keys]
         return out

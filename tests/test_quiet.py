@@ -50,9 +50,9 @@ class Core:
         over_us = begin_us + MINUTE_US
         self.give(number + 1, batch(self.sequence, events, over_us, clock_us=over_us, **lost))
 
-    def give(self, number: int, body: bytes) -> None:
+    def give(self, number: float, body: bytes) -> None:
         """Let a message run through all folds, and a tick behind it."""
-        append_ms = (T0 + number * MINUTE_US) // 1_000
+        append_ms = int(T0 + number * MINUTE_US) // 1_000
         for after_ms, octets in ((0, body), (1_500, b"")):
             for rows in self.pairing.apply(append_ms + after_ms, EVENTS if octets else None, octets):
                 if rows.topic == DELTAS:
