@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 from collector import privilege
 from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_DEATHS, TLS_UNSUPPORTED
@@ -68,19 +67,22 @@ class Attacher:
 
     def look_at(self, process_id: int) -> None:
         """Look at what a process runs."""
-        mounts = mounts_of(process_id)
         for code in code_of(process_id):
-            self.look(code, (mounts, code.path, code.inode))
+            self.look(code, code.inode)
 
-    def look(self, code: Code, name: object) -> None:
-        """Look at a file, unless `name` was looked at before: it is probed, or has no TLS in it.
+    def look(self, code: Code, file_name: object) -> None:
+        """Look at a file, unless it was looked at before by this name and path: it is probed, or has no TLS in it.
 
         A path and a number of an inode are another file's in another mount namespace: there disks may be cloned.
         """
+        is_library = LIBRARY.search(code.path)
+        if not is_library and OTHER_LIBRARY.search(code.path):
+            return
+        name = (mounts_of(code.process_id), code.path, file_name)
         found = self._seen.get(name, UNSEEN)
         if found is None or (found is not UNSEEN and found.links):
             return
-        if not LIBRARY.search(code.path) and (OTHER_LIBRARY.search(code.path) or not is_program(code)):
+        if not is_library and not is_program(code):
             return
         file = open_code(code)
         if file is None:
@@ -178,18 +180,18 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
                     attacher.scan()
                 else:
                     code = Code(mapped.process_id, mapped.path, mapped.file[2])
-                    attacher.look(code, (mounts_of(mapped.process_id), mapped.path, mapped.file))
+                    attacher.look(code, mapped.file)
         if time.monotonic() - looked_s >= LOOK_S:
             looked_s = time.monotonic()
             attacher.let_go()
 
 
-def mounts_of(process_id: int) -> int:
-    """Return the number of a process's mount namespace, 0 of one that is gone."""
+def mounts_of(process_id: int) -> str:
+    """Return the name of a process's mount namespace, "" of one that is gone."""
     try:
-        return Path(f"/proc/{process_id}/ns/mnt").stat().st_ino
+        return os.readlink(f"/proc/{process_id}/ns/mnt")  # noqa: PTH115  (an eighth of the time)
     except OSError:
-        return 0
+        return ""
 
 
 def _words(descriptor: int, slots: int) -> memoryview:
