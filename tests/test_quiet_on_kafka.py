@@ -43,6 +43,12 @@ def minutes(bootstrap: str, begin_us: int, numbers: range, beating: bool) -> Non
         time.sleep(1.1)
 
 
+def quiet_minutes(bootstrap: str) -> set[tuple[str, int]]:
+    """Return what was told with nothing in it: whose, and when it began."""
+    rows = [read(KPI, one) for one in bodies(bootstrap, "sbi.kpis", PARTITIONS)]
+    return {(one["kpi_id"], one["window_start_us"]) for one in rows if one["window_s"] == MINUTE_S and is_quiet(one)}
+
+
 def test_who_is_alone_and_falls_silent_is_told_once(tmp_path: Path) -> None:
     with broker() as kafka:
         config = Kafka(partitions=PARTITIONS)
@@ -70,14 +76,13 @@ def test_who_is_alone_and_falls_silent_is_told_once(tmp_path: Path) -> None:
             running = worker()
             minutes(kafka.bootstrap, begin_us, range(7, 12), beating=False)
             until(lambda: any(bodies(kafka.bootstrap, "sbi.alerts", PARTITIONS)), 90)
-            time.sleep(2)
+            until(lambda: len(quiet_minutes(kafka.bootstrap)) >= TOLD, 90)
         finally:
             running.kill()
             running.wait(10)
         alerts = [read(ALERT, one) for one in bodies(kafka.bootstrap, "sbi.alerts", PARTITIONS)]
-        rows = [read(KPI, one) for one in bodies(kafka.bootstrap, "sbi.kpis", PARTITIONS)]
+        quiet = quiet_minutes(kafka.bootstrap)
     assert {one["alarm_id"]: (one["specific_problem"], one["perceived_severity"]) for one in alerts} == {
         alerts[0]["alarm_id"]: ("heartbeats_absent", "critical")
     }
-    quiet = {(one["kpi_id"], one["window_start_us"]) for one in rows if one["window_s"] == MINUTE_S and is_quiet(one)}
     assert sorted((at_us - begin_us) // MINUTE_US for _, at_us in quiet) == list(range(4, 4 + TOLD))
