@@ -16,7 +16,18 @@ from confluent_kafka.admin import AdminClient
 
 from deploy.stack import kafka
 from deploy.stack.layout import Layout
-from schemas.config import Stack
+from deploy.topics import bring_topics, publish_schemas
+from schemas.config import Kafka, Stack
+from schemas.kafka import client_settings
+
+
+def prepared(bootstrap: str, partitions: int) -> dict[str, str]:
+    """Create topics and publish schemas; return the environment of the programs that are to use them."""
+    config = Kafka(partitions=partitions)
+    settings = client_settings(config, bootstrap)
+    list(bring_topics(settings, config))
+    list(publish_schemas(settings, config))
+    return os.environ | {"SBISCOPE_KAFKA_BOOTSTRAP": bootstrap, "SBISCOPE_KAFKA_PARTITIONS": str(partitions)}
 
 
 def free_ports(count: int) -> list[int]:

@@ -1,6 +1,5 @@
 """The suite capture through a real broker: collector, pairing, KPI stage, killed; every KPI as counted slowly."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -12,15 +11,12 @@ import fastavro
 import pytest
 from confluent_kafka import Consumer, TopicPartition
 
-from deploy.topics import bring_topics, publish_schemas
-from schemas.config import Kafka
 from schemas.fields import document
-from schemas.kafka import client_settings
 from schemas.kafka_bounds import bounds
 from schemas.plain import without_logical_types
 from streams.kpi_windows import WIDTHS_S
 from tests import tshark
-from tests.broker import broker
+from tests.broker import broker, prepared
 from tests.kpis import KEY, KPI, Row, check, counted, read
 from tests.local_stack import until
 from tests.reading import bodies
@@ -64,14 +60,7 @@ def whole(kpis: dict[tuple[Any, ...], Row]) -> bool:
 
 def test_every_kpi_in_the_topic_equals_a_slow_count(tmp_path: Path) -> None:
     with broker() as kafka:
-        config = Kafka(partitions=PARTITIONS)
-        settings = client_settings(config, kafka.bootstrap)
-        list(bring_topics(settings, config))
-        list(publish_schemas(settings, config))
-        environment = os.environ | {
-            "SBISCOPE_KAFKA_BOOTSTRAP": kafka.bootstrap,
-            "SBISCOPE_KAFKA_PARTITIONS": str(PARTITIONS),
-        }
+        environment = prepared(kafka.bootstrap, PARTITIONS)
 
         def run(*words: str) -> subprocess.Popen[bytes]:
             command = [sys.executable, "-m", "deploy.cli", *words]

@@ -1,6 +1,5 @@
 """An NF alone on its node falls silent, through a real broker and real workers, one of which is killed meanwhile."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -11,15 +10,12 @@ import fastavro
 import pytest
 from confluent_kafka import Producer
 
-from deploy.topics import bring_topics, publish_schemas
-from schemas.config import Kafka
 from schemas.fields import document
 from schemas.framing import frame
-from schemas.kafka import client_settings
 from schemas.plain import without_logical_types
 from streams.alert_rules import is_quiet
 from streams.kpi_quiet import MINUTE_S, TOLD
-from tests.broker import broker
+from tests.broker import broker, prepared
 from tests.events import batch, request, response
 from tests.kpis import KPI, read
 from tests.local_stack import ROOT, until
@@ -51,14 +47,7 @@ def quiet_minutes(bootstrap: str) -> set[tuple[str, int]]:
 
 def test_who_is_alone_and_falls_silent_is_told_once(tmp_path: Path) -> None:
     with broker() as kafka:
-        config = Kafka(partitions=PARTITIONS)
-        settings = client_settings(config, kafka.bootstrap)
-        list(bring_topics(settings, config))
-        list(publish_schemas(settings, config))
-        environment = os.environ | {
-            "SBISCOPE_KAFKA_BOOTSTRAP": kafka.bootstrap,
-            "SBISCOPE_KAFKA_PARTITIONS": str(PARTITIONS),
-        }
+        environment = prepared(kafka.bootstrap, PARTITIONS)
         stages = [word for name in ("pairing", "kpis", "alerts") for word in ("--stage", name)]
 
         def worker() -> "subprocess.Popen[bytes]":
