@@ -7,7 +7,7 @@ from collector.workload import Caller, Workload
 
 MOST_WAITING = 4_096  # connections; those of the longest waiting caller leave first
 MOST_ASKED = 64  # callers a turn, as every answer is waited for
-ASK_NS = 1_000_000_000  # until it is asked for again; then twice as long, and so on
+ASK_NS = 125_000_000  # until it is asked for again; then twice as long, and so on
 LONGEST_ASK_NS = 32_000_000_000
 
 

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Callable, Iterator
 from http.client import HTTPException, HTTPResponse
 from io import BufferedReader
+from math import inf
 from ssl import SSLWantReadError
 from typing import Any
 
@@ -54,6 +55,21 @@ class Chunks:
                 self.is_over = not self._left
             at = end + 2
         return b"".join(found)
+
+
+class Pace:
+    """How long to let changes gather: not at all after a quiet time, a whole turn each time where they go on coming."""
+
+    def __init__(self, turn_s: float, at_once: int) -> None:
+        """Of turns that follow each other faster than `turn_s`, the first `at_once` are not held back."""
+        self._turn_s = turn_s
+        self._allowed_s = at_once * turn_s
+        self._due_s = -inf
+
+    def wait_s(self, now_s: float) -> float:
+        """Return for how long a turn that begins by `now_s` is to wait (seconds of one clock that only goes on)."""
+        self._due_s = max(self._due_s, now_s - self._allowed_s) + self._turn_s
+        return max(0.0, self._due_s - now_s)
 
 
 def gathered(sock: socket.socket, answer: HTTPResponse, gather: Callable[[], object]) -> Iterator[list[bytes]]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import gathered_lines
-from schemas.gathered_lines import Chunks, OnlyHead, gathered
+from schemas.gathered_lines import Chunks, OnlyHead, Pace, gathered
 from tests.certificates import Authority
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
@@ -134,3 +134,17 @@ def test_a_line_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
         server.sendall(chunk(b"0"))
         with pytest.raises(HTTPException, match="without end"):
             next(found)
+
+
+@pytest.mark.parametrize(
+    ("times_s", "waits_s"),
+    [
+        pytest.param([0, 1, 2], [0, 0, 0], id="few"),
+        pytest.param([100] * 4, [0, 0, 0, 0.25], id="the fourth at once"),
+        pytest.param([100, 100, 100, 100, 100.25, 100.5], [0, 0, 0, 0.25, 0.25, 0.25], id="they go on"),
+        pytest.param([100] * 4 + [109] * 4, [0, 0, 0, 0.25] * 2, id="again after a quiet time"),
+    ],
+)
+def test_turns_are_held_back_where_they_go_on_coming(times_s: list[float], waits_s: list[float]) -> None:
+    pace = Pace(0.25, 3)
+    assert [pace.wait_s(now_s) for now_s in times_s] == waits_s
