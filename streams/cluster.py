@@ -16,7 +16,7 @@ from streams.places import Place, node_places, pod_places
 from streams.standing import Objects, Services, Standing
 from streams.waiting_places import WaitingPlaces
 
-TURN_S = 0.4  # what came meanwhile is told together, so that each change costs no waking
+TURN_S = 0.5  # what came meanwhile is told together, so that each change costs no waking
 RETOLD = 1_000  # objects a turn, so that telling all of them again takes no more memory
 RETELL_S = 6 * 3_600.0  # so that what a retention took is there again
 
