@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from collector.channel import Channel
-from collector.probes import MAPS
+from collector.window import MAPS
 
 ROOT = Path(__file__).parent.parent
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "VIRTUAL_ENV")  # secrets may stand in others
@@ -28,7 +28,7 @@ class Child:
         words = [str(theirs.fileno()), self._empty, *map(str, written)]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "collector.observer", *words],
+                [sys.executable, "-S", "-m", "collector.observer_start", *words],
                 pass_fds=[theirs.fileno(), *written],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -65,7 +65,7 @@ class Child:
 
 def _environment() -> dict[str, str]:
     kept = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join((str(ROOT), *filter(None, sys.path)))  # what `site` would find and more is known already
     return {**kept, "PYTHONPATH": path, "MALLOC_ARENA_MAX": "1"}
 
 

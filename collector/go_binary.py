@@ -11,6 +11,8 @@ from struct import Struct
 MAGICS = frozenset({0xFFFFFFF0, 0xFFFFFFF1})
 HEADER = Struct("<IHBB8Q")  # magic, 0, instruction quantum, pointer size; then counts and offsets
 PAIR = Struct("<II")  # of the function table: entry, where its _func stands
+MODULE = Struct("<24Q")  # the beginning of moduledata; since Go 1.26 a section begins with it
+MODULE_TEXT = 22  # of its words: where Go's own part of `.text` begins
 STACK_TABLE = 16  # of pcsp in _func
 RET = 0xC3
 
@@ -41,9 +43,12 @@ class _Table:
     functions: int
 
 
-def go_functions(blob: bytes, text: bytes, address: int, names: Sequence[str]) -> dict[str, GoFunction]:
-    """Return those of `names` that the program has; `text` is its `.text`, loaded at `address`. Raises GoTableError."""
-    table = _table(blob, address)
+def go_functions(blob: bytes, text: bytes, address: int, names: Sequence[str], begin: int = 0) -> dict[str, GoFunction]:
+    """Return those of `names` that the program has; `text` is its `.text`, loaded at `address`. Raises GoTableError.
+
+    `begin`: the address that functions are counted from, where the table does not say it; 0 = that of `.text`.
+    """
+    table = _table(blob, address, begin)
     found: dict[str, GoFunction] = {}
     try:
         for name in names:
@@ -57,13 +62,23 @@ def go_functions(blob: bytes, text: bytes, address: int, names: Sequence[str]) -
     return found
 
 
-def _table(blob: bytes, address: int) -> _Table:
+def go_begin(module: bytes, table: int) -> int:
+    """Return where Go's part of `.text` begins: behind what a C compiler put there, in a program with cgo.
+
+    `module`: the section `.go.module`, `table`: the address of `.gopclntab`. 0 where it is not told.
+    """
+    words = MODULE.unpack_from(module) if len(module) >= MODULE.size else (0,) * (MODULE_TEXT + 1)
+    return words[MODULE_TEXT] if words[0] == table else 0
+
+
+def _table(blob: bytes, address: int, begin: int) -> _Table:
     if len(blob) < HEADER.size:
         raise GoTableError("Go's function table is cut short")
     magic, _, quantum, pointer, count, _, text, names, files, _, stacks, functions = HEADER.unpack_from(blob)
     if magic not in MAGICS or pointer != 8:
         raise GoTableError(f"Go's function table has magic {magic:#x}: Go 1.18 or later on 64 bits is known")
-    return _Table(blob, quantum, count, text - address if text else 0, names, files, stacks, functions)
+    begin = text or begin  # Go 1.26 no longer says it here
+    return _Table(blob, quantum, count, begin - address if begin else 0, names, files, stacks, functions)
 
 
 def _function(table: _Table, name: str) -> int | None:

@@ -5,13 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from collector.connections import Connections
-from collector.loader import HOOKS
-from collector.probes import Probes, Window
 from collector.record import BY_PLACE
 from collector.sockets import Sockets, nowhere, untold
+from collector.window import Window
 from collector.workload import Caller, Workload
-from schemas.config import Collector
-from schemas.refusal import Refusal
 
 RECORDS = 256  # read at a time: at most 4 MB
 READS = 16  # before time goes on, however much there is: what they make of bodies is in memory at once
@@ -20,7 +17,6 @@ LITTLE = 32  # a reading of less than this share of the ring
 # A record's time is taken before its place in the ring: what is not in it by then is younger than this.
 UNDERWAY_NS = 20_000_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-MOST_PORT = 65_535
 
 
 class KernelSource:
@@ -119,11 +115,6 @@ class KernelSource:
                 counters.by_reason[name] = counts[name]
 
 
-def loaded(config: Collector) -> Probes:
-    """Load the probes as configured. Raises Refusal: wrong configuration, or what Probes raises."""
-    return Probes(hooks(config.hook), ring_size(config.ring_bytes), ports(config.ports), config.only_own_processes)
-
-
 def wall_offset_ns() -> int:
     """Return what turns CLOCK_MONOTONIC into the time since the epoch, as of now; the best of a few readings."""
     readings = []
@@ -131,27 +122,3 @@ def wall_offset_ns() -> int:
         before, wall, after = time.monotonic_ns(), time.time_ns(), time.monotonic_ns()
         readings.append((after - before, wall - (before + after) // 2))
     return min(readings)[1]
-
-
-def hooks(configured: str) -> tuple[str, ...]:
-    """Return the hooks to try, best first. Raises Refusal for an unknown one."""
-    if configured in {"", "auto"}:
-        return HOOKS
-    if configured not in HOOKS:
-        raise Refusal("no such hook", repr(configured), f"collector.hook is auto or one of {', '.join(HOOKS)}")
-    return (configured,)
-
-
-def ring_size(configured: int) -> int:
-    """Return the ring's size in bytes: the kernel wants a power of two. Raises Refusal."""
-    if not 65_536 <= configured <= 1 << 30:
-        raise Refusal("the ring has a wrong size", f"{configured} bytes", "set collector.ring_bytes to 64 KiB to 1 GiB")
-    return 1 << (configured - 1).bit_length()
-
-
-def ports(configured: str) -> tuple[int, ...]:
-    """Return the ports of a list like "80, 7777"; none = every port. Raises Refusal."""
-    words = configured.replace(",", " ").split()
-    if not all(word.isdecimal() and 0 < int(word) <= MOST_PORT for word in words):
-        raise Refusal("collector.ports is no list of ports", repr(configured), 'write for example "80, 7777"')
-    return tuple(map(int, words))

@@ -2,15 +2,8 @@
 
 from collector.message import Counters
 from collector.pods import PodObject, Pods
-from schemas.kubernetes import Api, Kind, ObjectWatch
-from schemas.refusal import Refusal
-
-
-def is_wanted(word: str) -> bool:
-    """Tell whether collector.kubernetes lets the API be asked. Raises Refusal for a wrong word."""
-    if word not in {"auto", "off"}:
-        raise Refusal("collector.kubernetes is no such word", repr(word), "write auto or off")
-    return word == "auto"
+from schemas.cluster_api import Api
+from schemas.kubernetes import Kind, ObjectWatch
 
 
 def watch_pods(api: Api, node: str, pods: Pods, counters: Counters) -> ObjectWatch[PodObject]:

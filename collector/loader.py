@@ -16,6 +16,7 @@ from typing import Any
 from collector import btf
 from collector.bpf_calls import KPROBE as KPROBE_KIND
 from collector.bpf_calls import RAW_TRACEPOINT, attach_raw_tracepoint
+from collector.hooks import FEXIT, KPROBE, SOCK, SYSCALL
 from collector.loadable import Loadable, compiled, made_anew
 from collector.root_cache import RootCache
 from collector.tls_events import open_events
@@ -24,7 +25,7 @@ from schemas.refusal import Refusal
 
 SOURCES = Path(__file__).parent.parent / "bpf"
 DISTRIBUTION = "/usr/lib/python3/dist-packages"  # where Debian's python3-bpfcc lies
-CACHE = RootCache(btf.CACHE, "programs")
+CACHE = RootCache(Path("/var/cache/sbiscope-programs"), "programs")  # the other one may be a service's own
 KERNEL = Path("/proc/version")  # release, build number and time
 PAGE = 4_096
 PID_NAMESPACE = Path("/proc/self/ns/pid")
@@ -37,7 +38,6 @@ TLS = "tls"
 TLS_PROGRAMS = ("tls_enter", "tls_leave", "go_enter", "go_leave")  # attached by collector.tls_attacher
 TLS_LOOPS = ("tls_go_on", "go_go_on")  # copy the rest of a call; places in `tls_programs`
 UPROBE_MULTI = 48  # BPF_TRACE_UPROBE_MULTI: programs for links that take many functions, Linux 6.6
-SOCK, FEXIT, KPROBE, SYSCALL = HOOKS = ("sock", "fexit", "kprobe", "syscall")  # best first (bpf/<name>.c)
 RAW_TRACEPOINTS = {
     SOCK: {"on_send": "sock_send_length", "on_receive": "sock_recv_length"},
     SYSCALL: {"on_exit": "sys_exit"},
@@ -86,8 +86,15 @@ def load(hook: str, cflags: list[str], cache: RootCache) -> dict[str, int]:
     return descriptors
 
 
+def is_kept(hook: str, cflags: list[str], cache: RootCache) -> bool:
+    """Tell whether `cache` has the probes of `hook` as they would be compiled."""
+    return cache.get(fingerprint(source(hook), cflags)) is not None
+
+
 def _attached(hook: str, found: Loadable) -> dict[str, int]:
     """Load and attach the programs of a hook of raw tracepoints."""
+    for name in TLS_LOOPS:  # these and the first that follows take nearly all of the time
+        found.begin(name, KPROBE_KIND, UPROBE_MULTI)
     found.put("programs", 0, found.load(LOOP, RAW_TRACEPOINT))  # before anything calls it
     places = {**RAW_TRACEPOINTS[hook], STATE: BIRTHS}
     links = [attach_raw_tracepoint(place, found.load(name, RAW_TRACEPOINT)) for name, place in places.items()]

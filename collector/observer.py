@@ -1,6 +1,6 @@
 """The observer: a process without any right that reads the ring, decodes, and hands batches to the supervisor.
 
-`python -m collector.observer CHANNEL EMPTY [LINES]`: a descriptor, a directory, and a descriptor for JSON lines; the
+`collector.observer_start CHANNEL EMPTY [LINES]`: a descriptor, a directory, and a descriptor for JSON lines; the
 maps' descriptors come by the channel. It begins with its parent's rights, loads what it needs, gives all up before the
 first record.
 """
@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from collector import namespaces, privilege, seccomp
+from collector import c_memory, namespaces, privilege, seccomp
 from collector.asked_workload import AskedWorkload
 from collector.avro import BatchHeader
 from collector.batch import Batch, Batcher, BatchRules
@@ -29,10 +29,10 @@ from collector.kernel_source import KernelSource
 from collector.meaning import Meaning
 from collector.message import Limits
 from collector.pipeline import Pipeline
-from collector.probes import MAPS, Window
 from collector.pseudonym import Pseudonyms, plmns_of
 from collector.record import head_of, moved_of
 from collector.sockets import caller_of
+from collector.window import MAPS, Window
 from schemas import crash
 from schemas.config import Collector
 
@@ -40,6 +40,7 @@ KERNEL = 0  # index of its symbol in the schema's enum Source
 HOLE_NS = 200_000_000  # records of one socket swap places by microseconds: what is missing longer is lost
 NICENESS = 10  # the network functions come first: mean latency at 2,000 requests/s +24 % instead of +43 % on 2 cores
 TOLD_NS = 1_000_000_000
+GIVEN_BACK_S = 10  # what a crowd of connections has left; up to a millisecond
 GONE = 3  # exit status: the supervisor is
 YOUNG_OBJECTS = 20_000  # before Python looks for cycles: messages form none, the looks cost a twentieth of the CPU
 
@@ -64,7 +65,7 @@ class Observer:
         self._meaning = meaning = Meaning(pseudonyms, config.capture_bodies)
         batcher = Batcher(first, rules)
         self._pipeline = Pipeline(self._connections, meaning.event, batcher, self._take, meaning.losses)
-        self._events = self._batches = self._watermark_us = self._told_ns = 0
+        self._events = self._batches = self._watermark_us = self._told_ns = self._seconds = 0
 
     def run(self) -> None:
         """Observe until told to stop; then what is open ends and the final batch leaves. Raises Closed."""
@@ -78,6 +79,9 @@ class Observer:
         if now_ns - self._told_ns >= TOLD_NS:
             self._told_ns = now_ns
             self._tell()
+            self._seconds += 1
+            if self._seconds % GIVEN_BACK_S == 0:
+                c_memory.give_back()
 
     def _listen(self) -> None:
         while (message := self._channel.receive()) is not None:
@@ -149,6 +153,7 @@ def main() -> None:
         confined = confine(sys.argv[2])
         gc.collect()
         gc.freeze()  # what is there by now stays for good
+        c_memory.give_back()
         gc.set_threshold(YOUNG_OBJECTS, 20, 20)
         channel.send(Ready(observer.source.incarnation, confined))
         observer.run()
@@ -168,7 +173,3 @@ def sink(channel: Channel, lines: list[str]) -> Callable[[Batch], None]:
             left = left[os.write(descriptor, left) :]
 
     return JsonLines(write).put
-
-
-if __name__ == "__main__":
-    main()

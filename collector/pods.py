@@ -8,7 +8,7 @@ import msgspec
 
 from collector.cgroup import Place
 from collector.workload import Container, Pod
-from schemas.kubernetes import Metadata
+from schemas.cluster_api import Metadata
 
 MOST_PODS = 4_096  # a node has some hundred at most
 GONE = 512  # of deleted pods the last ones are kept: their last connections are told of later

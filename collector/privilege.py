@@ -3,8 +3,6 @@
 import ctypes
 import os
 import resource
-from contextlib import suppress
-from pathlib import Path
 
 from schemas.refusal import Refusal
 
@@ -14,7 +12,7 @@ PR_CAP_AMBIENT_CLEAR_ALL = 4
 ADVICE = "run it as root, or with CAP_BPF and CAP_PERFMON only"
 CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE = 2, 19
 CAPABILITY_VERSION = 0x20080522  # capget(2): version 3, two words a set
-LAST_CAPABILITY = Path("/proc/sys/kernel/cap_last_cap")
+LAST_CAPABILITY = "/proc/sys/kernel/cap_last_cap"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -36,7 +34,9 @@ def forbid_gain() -> None:
     """Let nothing that starts from here on gain a right: before any thread is made, since each has its own state."""
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL)
-    for capability in range(int(LAST_CAPABILITY.read_text()) + 1):
+    with open(LAST_CAPABILITY) as text:  # noqa: PTH123 (pathlib is a megabyte, and processes wait in here all their life)
+        last = int(text.read())
+    for capability in range(last + 1):
         _libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # EPERM where it is not held: nothing to lose then
     if os.geteuid() != 0:
         _drop_capabilities()
@@ -54,10 +54,12 @@ def become_nobody() -> None:
     The root of a container without CAP_SETUID stays what it is: a user without rights once its capabilities are gone.
     """
     if os.geteuid() == 0:
-        with suppress(OSError):
+        try:
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
+        except OSError:
+            pass
 
 
 def drop() -> None:

@@ -1,11 +1,9 @@
 """The attacher: finds the TLS libraries of running and new processes and attaches the loaded programs to them.
 
-`python -m collector.tls_attacher CONTROL DESCRIPTORS`: a socket whose other end is the observer's, and a JSON object
-of descriptors by name. It keeps CAP_SYS_PTRACE alone, to see other processes' files, reads no payload, and ends when
-the observer has.
+A child of collector.tls_keeper. It has CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH alone, to see other processes' files,
+reads no payload, and ends when the agent has.
 """
 
-import json
 import mmap
 import os
 import re
@@ -16,13 +14,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from collector import privilege
 from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_DEATHS, TLS_UNSUPPORTED
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
 from collector.tls_library import Function, Library, TlsCode, UnfollowableError, tls_code
 from collector.tls_link import attach
-from collector.tls_restart import kept
 
 LIBRARY = re.compile(r"/lib(?:ssl|gnutls)[^/]*\.so[^/]*$")
 OTHER_LIBRARY = re.compile(r"\.so(?:\.[\d.]+)?$")  # most of what is mapped: nobody is asked whether it is a program
@@ -199,23 +195,13 @@ def _words(descriptor: int, slots: int) -> memoryview:
     return memoryview(mmap.mmap(descriptor, size, mmap.MAP_SHARED)).cast("Q")
 
 
-def main() -> None:
-    """Give up all rights but one, then follow."""
-    control = socket.socket(fileno=int(sys.argv[1]))
-    descriptors: dict[str, int] = json.loads(sys.argv[2])
-    privilege.keep(privilege.CAP_SYS_PTRACE, privilege.CAP_DAC_READ_SEARCH)
-    counters = _words(descriptors["counters"], COUNTER_SLOTS)
-
-    def count() -> None:
-        counters[TLS_DEATHS] += 1
-
-    def run() -> None:  # perf's rings are not inherited: each attacher maps them itself
-        events = {one: EventRing(one) for name, one in descriptors.items() if name.startswith("cpu")}
-        follow(Attacher(descriptors), control, events)
-
-    with suppress(KeyboardInterrupt):
-        kept(run, control, count)
+def run(control: int, descriptors: dict[str, int]) -> None:
+    """Be an attacher until the agent ends. Raises OSError."""
+    # Perf's rings are not inherited: each attacher maps them itself.
+    events = {one: EventRing(one) for name, one in descriptors.items() if name.startswith("cpu")}
+    follow(Attacher(descriptors), socket.socket(fileno=control), events)
 
 
-if __name__ == "__main__":
-    main()
+def count_death(descriptors: dict[str, int]) -> None:
+    """Let the kernel side's counters tell that an attacher died. Raises OSError."""
+    _words(descriptors["counters"], COUNTER_SLOTS)[TLS_DEATHS] += 1

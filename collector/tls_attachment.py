@@ -1,6 +1,5 @@
 """The attacher as the observer holds it: a process of its own, told to end by a closing socket."""
 
-import json
 import os
 import socket
 import subprocess
@@ -18,13 +17,14 @@ GIVEN = ("tls_enter", "tls_leave", "go_enter", "go_leave", "tls_uses", "tls_prog
 
 
 class TlsAttachment:
-    """A running attacher."""
+    """A running attacher, by the one that keeps it running."""
 
     def __init__(self, descriptors: Mapping[str, int]) -> None:
         """Start it with its part of what was loaded."""
         given = {name: one for name, one in descriptors.items() if name in GIVEN or name.startswith("cpu")}
         self._control, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "collector.tls_attacher", str(theirs.fileno()), json.dumps(given)]
+        words = [str(theirs.fileno()), *(f"{name}={one}" for name, one in given.items())]
+        command = [sys.executable, "-S", "-m", "collector.tls_keeper", *words]
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
         with theirs:
             self._process = subprocess.Popen(

@@ -10,11 +10,8 @@ from dataclasses import dataclass
 from struct import Struct
 from typing import BinaryIO
 
-from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import Section
-
-from collector.go_binary import GoFunction, GoTableError, go_functions
+from collector.elf import SYMBOL_TABLES, Elf, NotElfError, Section
+from collector.go_binary import GoFunction, GoTableError, go_begin, go_functions
 
 SYMBOL = Struct("<IBBHQQ")  # Elf64_Sym (gABI 4): name, info, other, section, value, size
 FUNCTION_TYPES = frozenset({2, 10})  # STT_FUNC, STT_GNU_IFUNC
@@ -95,43 +92,37 @@ class UnfollowableError(ValueError):
 def tls_code(file: BinaryIO) -> tuple[TlsCode, ...]:
     """Return the libraries in `file`; none if it is no x86-64 ELF file or has none. Raises UnfollowableError."""
     try:
-        elf = ELFFile(file)
-        if elf.get_machine_arch() != "x64" or elf.elfclass != 64:
-            return ()
-        go = _go_code(elf)
-        return (*go, *_c_code(elf))
-    except (ELFError, OSError, ValueError, IndexError, KeyError, UnicodeDecodeError) as error:
-        if isinstance(error, UnfollowableError):
-            raise
+        elf = Elf(file)
+        return (*_go_code(elf), *_c_code(elf))
+    except (NotElfError, OSError):
         return ()
 
 
-def _c_code(elf: ELFFile) -> Iterator[TlsCode]:
-    segments = [(one["p_vaddr"], one["p_filesz"], one["p_offset"]) for one in elf.iter_segments("PT_LOAD")]
+def _c_code(elf: Elf) -> Iterator[TlsCode]:
     found: dict[str, int] = {}
-    for section in elf.iter_sections():
-        if section["sh_type"] in {"SHT_DYNSYM", "SHT_SYMTAB"}:
-            names = elf.get_section(section["sh_link"]).data()
-            found |= {**_defined(section, names, {*OPENSSL, *GNUTLS}), **found}
+    for section in elf.sections:
+        if section.kind in SYMBOL_TABLES and section.link < len(elf.sections):
+            names = elf.data(elf.sections[section.link])
+            found |= {**_defined(elf, section, names, {*OPENSSL, *GNUTLS}), **found}
     for library, table in TABLES:
         if NEEDED[library] <= found.keys():
             places = (
-                Place(value - start + offset, table[name])
+                Place(value - one.address + one.offset, table[name])
                 for name, value in found.items()
                 if name in table
-                for start, size, offset in segments
-                if start <= value < start + size
+                for one in elf.segments
+                if one.address <= value < one.address + one.size
             )
             yield TlsCode(library, tuple(places))
 
 
-def _defined(section: Section, names: bytes, wanted: set[str]) -> dict[str, int]:
+def _defined(elf: Elf, section: Section, names: bytes, wanted: set[str]) -> dict[str, int]:
     """Return the addresses of the wanted functions that a symbol table defines."""
     found: dict[str, int] = {}
     symbols = b""
     for name in wanted:
         for place in _all(names, name.encode() + b"\0"):  # also as another name's tail, which linkers share
-            symbols = symbols or section.data()
+            symbols = symbols or elf.data(section)
             value = _function_named(symbols, place)
             if value:
                 found[name] = value
@@ -141,7 +132,7 @@ def _defined(section: Section, names: bytes, wanted: set[str]) -> dict[str, int]
 def _function_named(symbols: bytes, name: int) -> int:
     """Return the address of the function whose name stands at `name` of the string table, 0 if none is defined."""
     for at in _all(symbols, name.to_bytes(4, "little")):
-        if at % SYMBOL.size == 0:
+        if at % SYMBOL.size == 0 and at + SYMBOL.size <= len(symbols):
             _, info, _, section, value, _ = SYMBOL.unpack_from(symbols, at)
             if info & 15 in FUNCTION_TYPES and section:
                 return int(value)
@@ -155,19 +146,21 @@ def _all(text: bytes, part: bytes) -> Iterator[int]:
         at = text.find(part, at + 1)
 
 
-def _go_code(elf: ELFFile) -> tuple[TlsCode, ...]:
-    table, text = elf.get_section_by_name(".gopclntab"), elf.get_section_by_name(".text")
+def _go_code(elf: Elf) -> tuple[TlsCode, ...]:
+    table, text = elf.named(".gopclntab"), elf.named(".text")
     if table is None or text is None:
         return ()
+    module = elf.named(".go.module")
+    begin = go_begin(elf.data(module), table.address) if module is not None else 0
     try:
-        found = go_functions(table.data(), text.data(), text["sh_addr"], tuple(GO))
+        found = go_functions(elf.data(table), elf.data(text), text.address, tuple(GO), begin)
     except GoTableError as error:
         raise UnfollowableError(str(error)) from error
     if not NEEDED[Library.GO] <= found.keys():
         return ()
     if not all(found[name].returns for name in NEEDED[Library.GO]):
         raise UnfollowableError("no RET found in crypto/tls")
-    return (_go_places(found, text["sh_offset"]),)
+    return (_go_places(found, text.offset),)
 
 
 def _go_places(found: dict[str, GoFunction], start: int) -> TlsCode:

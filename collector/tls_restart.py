@@ -3,19 +3,17 @@
 import ctypes
 import os
 import select
-import signal
-import socket
 import sys
 import time
 from collections.abc import Callable
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
 CALM_S = 60.0  # so long without a death: the next one is the first again
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, SIGKILL = 1, 9  # prctl(2), signal(7): the module signal is half a megabyte
 
 
-def kept(run: Callable[[], None], control: socket.socket, count: Callable[[], None]) -> None:
-    """Run `run` in a child until it ends in order or the other end of `control` closes; `count` each other end.
+def kept(run: Callable[[], None], control: int, count: Callable[[], None]) -> None:
+    """Run `run` in a child until it ends in order or the other end of socket `control` closes; `count` each other end.
 
     This process keeps the descriptors and the right that an attacher needs: nobody else could start another.
     """
@@ -42,7 +40,7 @@ def _forked(run: Callable[[], None]) -> int:
         return child
     status = 1
     try:
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
         if os.getppid() == parent:
             run()
         status = 0
@@ -56,6 +54,6 @@ def _waited(child: int) -> int:
     return os.waitpid(child, 0)[1]
 
 
-def _ends(control: socket.socket, wait_s: float) -> bool:
+def _ends(control: int, wait_s: float) -> bool:
     """Tell whether the agent ends: nothing is ever sent this way, so what can be read is the end."""
     return bool(select.select([control], [], [], wait_s)[0])

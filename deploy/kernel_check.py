@@ -5,9 +5,11 @@ import platform
 from pathlib import Path
 
 from collector.btf import VMLINUX
-from collector.loader import DISTRIBUTION, HOOKS
+from collector.hooks import HOOKS
+from collector.loader import DISTRIBUTION
+from collector.loading import Loading, missing_rights
 from collector.privilege import CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, effective_capabilities
-from collector.probes import Loaded, load, lockdown, missing_rights
+from collector.probes import lockdown
 from deploy.findings import Finding
 from schemas.config import Collector
 from schemas.refusal import Refusal
@@ -110,7 +112,7 @@ def _hook(hook: str, why: str, best: str | None) -> Finding:
 def _try(hook: str, config: Collector) -> str:
     """Return why a hook does not load, "" if it does; what was loaded is gone again."""
     try:
-        loaded: Loaded = load([hook], config.ring_bytes)
+        loaded = Loading([hook], config.ring_bytes).loaded()
     except Refusal as refusal:
         return str(refusal)
     for descriptor in loaded.descriptors.values():

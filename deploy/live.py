@@ -1,35 +1,39 @@
 """How the agent runs on a node: load the probes, give up rights, supervise an observer until a signal ends it."""
 
 import dataclasses
+import gc
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from importlib import import_module
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from collector import kernel_source, privilege
+from collector import c_memory, privilege
 from collector.agent_status import exposition
 from collector.attribution import NO_NAME, Attribution
 from collector.backoff import BackOff, Budget
 from collector.channel import Setup
 from collector.child import Child
 from collector.container_names import ContainerNames
-from collector.health import HealthServer
-from collector.kubernetes import is_wanted, watch_pods
+from collector.lean_kafka import import_little
+from collector.loading import begun
 from collector.message import Counters
 from collector.pods import Pods
-from collector.probes import Dials, Probes, may_load
+from collector.probes import Probes
 from collector.pseudonym_key import key_of
 from collector.supervisor import Supervisor
-from collector.watch import About, Watch
+from collector.watch import About, Watch, release
+from collector.window import Dials
 from collector.workload import Container
 from deploy.sinks import kafka_sink, lines_descriptor
+from schemas.cluster_api import api_here, is_wanted
 from schemas.config import Config
-from schemas.kubernetes import api_here
 from schemas.loss import HIDES_NO_MESSAGE
 
 if TYPE_CHECKING:
@@ -46,13 +50,17 @@ def collect_live(config: Config, to: str) -> int:
 
     Rights are used to load the probes and to open the sink, then given up for good.
     """
-    may_load()
-    behind = Counters()
+    c_memory.keep_one_arena()
+    behind, met = Counters(), Counters()
     with ExitStack() as ending:
+        loading = begun(config.collector)
+        ending.callback(loading.end)
         lines = None if to == "kafka" else ending.enter_context(lines_descriptor(to))
         child = Child(lines)
         ending.callback(child.end)
-        probes = kernel_source.loaded(config.collector)
+        wanted, runs = setup(config, loading.ring_bytes, lines), release()
+        import_sink(to)
+        probes = Probes(loading)
         ending.callback(probes.close)
         container_of = names_here(ending)
         privilege.forbid_gain()
@@ -60,28 +68,48 @@ def collect_live(config: Config, to: str) -> int:
         if to == "kafka":
             sink = kafka_sink(config, behind, patient=False)
             ending.callback(sink.close, FLUSH_S)
-        wanted = setup(config, probes.ring_bytes, lines)
-        met = Counters()
         pods = pods_here(config, met, ending)
-        probes.await_tls()  # the observer asks from here on, and must not wait for its answers
         supervisor = Supervisor(
             probes, child, wanted, Attribution(pods.of, container_of=container_of), sink, lines, behind
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: supervisor.stop())
-        watch = watching(config, probes, supervisor, sink, behind, met, pods)
+        watch = watching(config, probes, supervisor, sink, behind, met, pods, runs)
         supervisor.each_second(watch.second)
         if config.collector.metrics_port:
-            address, port = config.collector.metrics_address, config.collector.metrics_port
-            health = HealthServer(address, port, lambda: exposition(watch.status()), watch.ailment)
-            ending.callback(health.close)
-            health.start()
+            served(config, watch, ending)
         privilege.drop()
         os.nice(NICENESS)
-        print(f"sbiscope collect: observing {config.site.node} (hook {probes.hook})", file=sys.stderr, flush=True)
+        gc.collect()
+        gc.freeze()  # what is there by now stays for good
+        c_memory.give_back()
+        Thread(target=announce, args=(config.site.node, probes), daemon=True).start()
         supervisor.run()
     print(f"sbiscope collect: ended; {summary(supervisor.seen.figures.loss | behind.by_reason)}", file=sys.stderr)
     return 0
+
+
+def import_sink(to: str) -> None:
+    """Import what the sink is made of, while others load: a tenth of a second."""
+    if to == "kafka":
+        import_little()
+        import_module("collector.publisher")
+
+
+def announce(node: str, probes: Probes) -> None:
+    """Say that the node is observed, once the TLS libraries of all that ran before have been found too."""
+    probes.await_tls()
+    print(f"sbiscope collect: observing {node} (hook {probes.hook})", file=sys.stderr, flush=True)
+
+
+def served(config: Config, watch: Watch, ending: ExitStack) -> None:
+    """Serve metrics and health until `ending`. Raises Refusal: the address is taken, or none."""
+    from collector.health import HealthServer
+
+    address, port = config.collector.metrics_address, config.collector.metrics_port
+    health = HealthServer(address, port, lambda: exposition(watch.status()), watch.ailment)
+    ending.callback(health.close)
+    health.start()
 
 
 def watching(
@@ -92,11 +120,12 @@ def watching(
     behind: Counters,
     met: Counters,
     pods: Pods,
+    runs: str,
 ) -> Watch:
-    """Return what is done each second."""
+    """Return what is done each second; `runs`: this program's release."""
     collector = config.collector
     budget = Budget(collector.cpu_percent / 100, collector.memory_mb * MEGABYTE)
-    about = About(config.site.name, config.site.node, probes.hook, probes.mapped_bytes, time.time_ns() // 1_000)
+    about = About(config.site.name, config.site.node, probes.hook, probes.mapped_bytes, time.time_ns() // 1_000, runs)
     tell = sink.deliver if sink is not None else None
 
     def delivered() -> tuple[int, int]:
@@ -118,6 +147,8 @@ def pods_here(config: Config, met: Counters, ending: ExitStack) -> Pods:
     pods = Pods(frozenset(collector.pod_labels.replace(",", " ").split()))
     api = api_here() if is_wanted(collector.kubernetes) else None
     if api is not None:
+        from collector.kubernetes import watch_pods
+
         watch = watch_pods(api, config.site.node, pods, met)
         watch.start()
         ending.callback(watch.close)

@@ -60,19 +60,23 @@ def events_topic(config: Config) -> str:
 
 def client(config: Config) -> dict[str, str | int]:
     """Return the settings by which a Kafka client reaches the configured cluster, or else the local stack's broker."""
-    from deploy.stack.endpoints import endpoints
     from schemas.kafka import client_settings
 
-    return client_settings(config.kafka, endpoints(config).bootstrap)
+    return client_settings(config.kafka, config.kafka.bootstrap or _bootstrap_of_stack(config))
+
+
+def _bootstrap_of_stack(config: Config) -> str:
+    from deploy.stack.endpoints import endpoints
+
+    return endpoints(config).bootstrap
 
 
 def kafka_sink(config: Config, loss: Counters, patient: bool) -> "Publisher":
     """Return a publisher in contact with Kafka; `patient` as the publisher has it."""
     from collector.publisher import Publisher
-    from deploy.registry import marks
     from schemas.framing import single_object_mark
 
-    registered = marks(config.kafka)
+    registered = _registered(config)
 
     def framed(schema: str) -> Callable[[bytes], bytes]:
         mark = registered.get(schema) or single_object_mark(schema)
@@ -82,6 +86,15 @@ def kafka_sink(config: Config, loss: Counters, patient: bool) -> "Publisher":
     beside = {} if patient else {schema: _forms(schema, prefix + topic, framed) for schema, topic in BESIDE.items()}
     topic = events_topic(config)
     return Publisher(client(config), topic, framed(SCHEMA), loss, queue_bytes, patient, beside, _said)
+
+
+def _registered(config: Config) -> dict[str, bytes]:
+    """Return the marks that a registry gives, by schema; nothing where none is configured."""
+    if not config.kafka.registry_url:
+        return {}
+    from deploy.registry import marks
+
+    return marks(config.kafka)
 
 
 def _said(text: str) -> None:

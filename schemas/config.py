@@ -2,7 +2,6 @@
 
 import os
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
@@ -186,6 +185,8 @@ def _apart(stack: Stack) -> None:
 
 
 def _read(path: Path) -> dict[str, Any]:
+    import tomllib  # an agent configured by variables alone never needs it
+
     try:
         return tomllib.loads(path.read_text())
     except OSError as error:

@@ -8,9 +8,7 @@ the registry's id, 4 octets, big endian. Readers take both, so a topic may chang
 import json
 from functools import cache
 
-from fastavro import parse_schema
-from fastavro.schema import fingerprint, to_parsing_canonical_form
-
+from schemas.canonical import fingerprint
 from schemas.fields import FOLDER, document
 
 SINGLE_OBJECT = b"\xc3\x01"
@@ -37,13 +35,17 @@ def schema_text(name: str) -> str:
 @cache
 def single_object_mark(name: str) -> bytes:
     """Return the ten octets that stand before each body that this release writes with the schema `name`."""
-    return mark_of(schema_text(name))
+    return SINGLE_OBJECT + fingerprint(document(name))
 
 
 def mark_of(text: str) -> bytes:
     """Return the single-object mark of a schema's text; raises ValueError or fastavro's errors where it is none."""
+    from fastavro import parse_schema
+    from fastavro.schema import fingerprint as fingerprint_of
+    from fastavro.schema import to_parsing_canonical_form
+
     canonical = to_parsing_canonical_form(parse_schema(json.loads(text)))
-    return SINGLE_OBJECT + bytes.fromhex(fingerprint(canonical, "CRC-64-AVRO"))
+    return SINGLE_OBJECT + bytes.fromhex(fingerprint_of(canonical, "CRC-64-AVRO"))
 
 
 def confluent_mark(schema_id: int) -> bytes:

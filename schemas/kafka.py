@@ -1,9 +1,12 @@
 """How clients reach the configured Kafka: librdkafka's settings, and what other clients need for the same."""
 
-import ssl
+from typing import TYPE_CHECKING
 
 from schemas.config import Kafka
 from schemas.refusal import Refusal
+
+if TYPE_CHECKING:
+    import ssl
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
@@ -69,10 +72,12 @@ def has_tls(kafka: Kafka) -> bool:
     return kafka.security_protocol.endswith("SSL")
 
 
-def tls_context(kafka: Kafka) -> ssl.SSLContext | None:
+def tls_context(kafka: Kafka) -> "ssl.SSLContext | None":
     """Return the context of clients on Python's TLS; None without TLS. Raises Refusal for a file that is of no use."""
     if not has_tls(kafka):
         return None
+    import ssl  # 4 MB, which a client without TLS does without
+
     try:
         context = ssl.create_default_context(cafile=kafka.ssl_ca_location or None)
     except OSError as error:
@@ -83,7 +88,7 @@ def tls_context(kafka: Kafka) -> ssl.SSLContext | None:
     return context
 
 
-def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
+def _show(context: "ssl.SSLContext", certificate: str, key: str) -> None:
     """Let `context` show a certificate of ours. Raises Refusal."""
     try:
         context.load_cert_chain(certificate, key, password="")  # else a key with one would ask the terminal

@@ -2,19 +2,22 @@
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from confluent_kafka import Consumer, KafkaException, Producer
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import KafkaException
 
 from schemas.refused_contact import Heard, kafka_refusal
+
+if TYPE_CHECKING:  # as light as an agent's start is to be
+    from confluent_kafka import Consumer, Producer
+    from confluent_kafka.admin import AdminClient
 
 CONTACT_S = 10.0
 STEP_S = 1.0
 
 
 def topics_of(
-    client: AdminClient | Producer | Consumer, settings: Mapping[str, object], heard: Heard, topic: str | None = None
+    client: "AdminClient | Producer | Consumer", settings: Mapping[str, object], heard: Heard, topic: str | None = None
 ) -> Mapping[str, Any]:
     """Return the metadata of all topics, or of one, by name; `heard`: the client's `error_cb`. Raises Refusal."""
     end = time.monotonic() + CONTACT_S

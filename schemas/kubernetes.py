@@ -3,7 +3,6 @@
 API concepts, "Efficient detection of changes": list, then watch from its resourceVersion; 410 Gone means list again.
 """
 
-import os
 import random
 import socket
 import ssl
@@ -14,15 +13,14 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
+from schemas.cluster_api import Api, Metadata
 from schemas.gathered_lines import OnlyHead, Pace, gathered
 
-ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 LIST_LIMIT = 50  # objects a page: memory stays small whatever there is
 WATCH_S = 300  # then the server ends the watch in order, and it is begun anew
 SILENCE_S = WATCH_S + 30
@@ -32,16 +30,6 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
 GONE = 410
 ERROR_TEXT_BYTES = 256
 NO_CHANGES = frozenset({"ERROR", "BOOKMARK"})
-
-
-class Metadata(msgspec.Struct, gc=False):
-    """Of an object of the API: what is needed of it; everything else is passed over unread."""
-
-    uid: str = ""
-    name: str = ""
-    namespace: str = ""
-    labels: dict[str, str] | None = None
-    resource_version: str = msgspec.field(default="", name="resourceVersion")
 
 
 class Position(msgspec.Struct):
@@ -104,24 +92,6 @@ class Failed(Exception):  # noqa: N818 (what the request did)
     def __init__(self, code: int, text: str) -> None:
         super().__init__(text)
         self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Api:
-    """Where the API is and how one shows who one is; `token_file` is read for each request, since it changes."""
-
-    url: str
-    token_file: Path | None = None
-    ca_file: Path | None = None
-
-
-def api_here(account: Path = ACCOUNT) -> Api | None:
-    """Return the API of the cluster that this process is a pod of, None outside of one."""
-    host, port = os.environ.get("KUBERNETES_SERVICE_HOST"), os.environ.get("KUBERNETES_SERVICE_PORT", "443")
-    if not host or not (account / "token").exists():
-        return None
-    name = f"[{host}]" if ":" in host else host
-    return Api(f"https://{name}:{port}", account / "token", account / "ca.crt")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,15 @@
 
 import re
 import socket
-import ssl
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from schemas.config import Kafka
 from schemas.kafka import tls_context
 from schemas.refusal import Refusal
+
+if TYPE_CHECKING:
+    import ssl
 
 CONTACT_S = 3.0
 ALERT_S = 0.5  # for a server of TLS 1.3 to refuse what we showed of us, after the handshake
@@ -109,8 +111,10 @@ def _certificate_fault(settings: Mapping[str, object], bootstrap: str) -> str:
     return ""
 
 
-def certificate_fault(host: str, port: int, context: ssl.SSLContext) -> str:
+def certificate_fault(host: str, port: int, context: "ssl.SSLContext") -> str:
     """Return what `context` refuses of the server's certificate, or the server of ours; "" if nothing."""
+    import ssl
+
     try:
         with (
             socket.create_connection((host, port), CONTACT_S) as plain,

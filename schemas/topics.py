@@ -4,8 +4,6 @@ from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
-import yaml
-
 from schemas.config import Kafka
 
 FILE = Path(__file__).parent / "topics.yaml"
@@ -51,6 +49,8 @@ class Topic:
 @cache
 def declared() -> dict[str, Topic]:
     """Return each topic of this release by its name; `partitions` 0 means as configured."""
+    import yaml  # who knows the topics by name needs no list of them
+
     document = yaml.safe_load(FILE.read_text())
     known = {one.name for one in fields(Topic)} - {"name"}
     for name, entry in document.items():

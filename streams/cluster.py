@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, Protocol
 
-from schemas.kubernetes import Api, Kind, ObjectWatch, Told, Told_contra
+from schemas.cluster_api import Api
+from schemas.kubernetes import Kind, ObjectWatch, Told, Told_contra
 from streams.cluster_objects import NodeObject, PodObject, ServiceObject, SliceObject
 from streams.places import Place, node_places, pod_places
 from streams.standing import Objects, Services, Standing

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from schemas.kubernetes import Metadata
+from schemas.cluster_api import Metadata
 
 
 class Owner(msgspec.Struct, gc=False):

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 import yaml
 
-from collector.kernel_source import loaded
+from collector.loading import Loading, begun
 from collector.probes import Probes
 from deploy.demo import observing_line
 from deploy.demo_peers import Consumer, producers, serve_connection, talk
@@ -45,7 +45,7 @@ Event = dict[str, Any]
 def hook(request: pytest.FixtureRequest) -> str:
     """Return each hook that this kernel takes."""
     try:
-        Probes([request.param], 1 << 20, ()).close()
+        Probes(Loading([request.param], 1 << 20)).close()
     except Refusal as refusal:
         pytest.skip(f"hook {request.param} does not load here: {refusal.seen}")
     return str(request.param)
@@ -469,7 +469,7 @@ def observer_of(supervisor: int) -> int:
 def observers_of(supervisor: int) -> list[int]:
     """Return the observers among the supervisor's children; the attacher of TLS is another."""
     lines = {child: Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children(supervisor)}
-    return [child for child, words in lines.items() if b"collector.observer" in words]
+    return [child for child, words in lines.items() if b"collector.observer_start" in words]
 
 
 def status(process: int) -> dict[str, str]:
@@ -481,7 +481,7 @@ def status(process: int) -> dict[str, str]:
 def test_starting_and_stopping_leaves_nothing() -> None:
     before = len(list(Path("/proc/self/fd").iterdir()))
     for _ in range(3):  # a hundred times: tests/test_loss_live.py
-        probes = loaded(Collector())
+        probes = Probes(begun(Collector()))
         programs = program_ids(os.getpid())
         window = probes.window()
         probes.close()

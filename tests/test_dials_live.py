@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from collector.kernel_source import KernelSource, loaded
+from collector.kernel_source import KernelSource
+from collector.loading import begun
 from collector.message import Vantage
-from collector.probes import Dials, Probes
+from collector.probes import Probes
 from collector.record import COPY_AT_MOST, FLOW_MINUTE, ONE_IN, Moved, head_of, moved_of
+from collector.window import Dials
 from schemas.config import Collector
 from tests.kernel import LIVE
 from tests.live_peers import PREFACE, Recorder, connected, observed
@@ -20,7 +22,7 @@ MOST, CALL = 2_048, 7_001  # bytes of a call: copied, and in all
 
 @pytest.fixture(scope="module")
 def probes() -> Iterator[Probes]:
-    running = loaded(replace(Collector(), ring_bytes=1 << 22))
+    running = Probes(begun(replace(Collector(), ring_bytes=1 << 22)))
     yield running
     running.close()
 

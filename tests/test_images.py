@@ -28,8 +28,8 @@ def packages(image: str) -> dict[str, str]:
     [
         (
             "agent",
-            {"confluent-kafka", "fastavro", "msgspec", "pyelftools"},
-            {"faust-streaming", "aiohttp", "chdb", "h2"},
+            {"confluent-kafka", "fastavro", "msgspec"},
+            {"faust-streaming", "aiohttp", "chdb", "h2", "cramjam"},
         ),
         ("workers", {"faust-streaming", "mode-streaming", "multidict", "clickhouse-connect"}, {"chdb", "chdb-core"}),
         ("build", {"cython", "setuptools"}, {"pytest", "msgspec"}),

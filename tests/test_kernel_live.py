@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from collector.kernel_source import KernelSource, loaded
+from collector.kernel_source import KernelSource
 from collector.loader import FEXIT_TURNS
+from collector.loading import begun
 from collector.message import Vantage
+from collector.probes import Probes
 from schemas.config import Collector
 from schemas.refusal import Refusal
 from tests.kernel import LIVE
@@ -28,7 +30,7 @@ CUT = {
 def hook(request: pytest.FixtureRequest) -> str:
     """Return each hook that this kernel takes."""
     try:
-        loaded(replace(AGENT, hook=request.param)).close()
+        Probes(begun(replace(AGENT, hook=request.param))).close()
     except Refusal as refusal:
         pytest.skip(f"hook {request.param} does not load here: {refusal.seen}")
     return str(request.param)
@@ -42,7 +44,7 @@ def taken(hook: str) -> tuple[Recorder, dict[str, tuple[int, Sent]]]:
     """
     for _ in range(TRIES):
         recorder, done = Recorder(), {}
-        probes = loaded(replace(AGENT, hook=hook))
+        probes = Probes(begun(replace(AGENT, hook=hook)))
         with observed(KernelSource(probes.window(), AGENT.consume_ms, detach=probes.close), recorder):
             for case in (*WHOLE, *WITH_GAPS):
                 done[case.__name__] = played(case, socket.AF_INET)
@@ -102,7 +104,7 @@ def answered(client: socket.socket, server: socket.socket) -> None:
 
 def test_both_ends_have_a_number_that_the_next_connection_of_their_ports_has_not(hook: str) -> None:
     recorder = Recorder()
-    probes = loaded(replace(AGENT, hook=hook))
+    probes = Probes(begun(replace(AGENT, hook=hook)))
     with (
         observed(KernelSource(probes.window(), AGENT.consume_ms, detach=probes.close), recorder),
         socket.create_server(("127.0.0.1", 0)) as listener,
@@ -135,7 +137,7 @@ def test_ends_joined_late_have_that_number_too(hook: str) -> None:
         client.connect(("127.0.0.1", port))
         with listener.accept()[0] as server:
             answered(client, server)
-            probes = loaded(replace(AGENT, hook=hook))
+            probes = Probes(begun(replace(AGENT, hook=hook)))
             with observed(KernelSource(probes.window(), AGENT.consume_ms, detach=probes.close), recorder):
                 answered(client, server)
     numbers = [recorder.of(port, vantage).ends.answers_from for vantage in (Vantage.CLIENT, Vantage.SERVER)]

@@ -16,7 +16,8 @@ from collector.message import Counters
 from collector.pods import MIRROR, PodObject, Pods
 from collector.workload import Container
 from schemas import kubernetes
-from schemas.kubernetes import Api, ObjectWatch, api_here
+from schemas.cluster_api import Api, api_here
+from schemas.kubernetes import ObjectWatch
 from tests.certificates import Authority
 from tests.kube_api import PODS, KubeApi, Pod, kube_api, pod
 

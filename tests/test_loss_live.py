@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from collector.probes import MAPS, Probes, Window
+from collector.loading import Loading
+from collector.probes import Probes
 from collector.record import HEAD, Head, Kind, ending_of, head_of
+from collector.window import MAPS, Window
 from tests.kernel import LIVE
 from tests.live_peers import PREFACE, pattern, receive
 
@@ -86,7 +88,7 @@ def listener() -> Iterator[socket.socket]:
 
 def test_what_was_sent_is_what_was_captured_and_what_was_lost(listener: socket.socket) -> None:
     """Nobody reads the ring while 89 calls go through; then it is read, and 7 more calls find room."""
-    probes = Probes(HOOKS, SMALLEST_RING, (listener.getsockname()[1],))
+    probes = Probes(Loading(HOOKS, SMALLEST_RING, (listener.getsockname()[1],)))
     window = probes.window()
     with socket.create_connection(listener.getsockname()) as client, listener.accept()[0] as server:
         client.sendall(PREFACE)
@@ -112,10 +114,10 @@ def test_what_was_sent_is_what_was_captured_and_what_was_lost(listener: socket.s
 
 def test_started_and_ended_again_and_again_nothing_is_left() -> None:
     """100 times with SBISCOPE_LONG: descriptors, mappings, and the kernel's own objects."""
-    Probes(HOOKS, SMALLEST_RING, ()).close()
+    Probes(Loading(HOOKS, SMALLEST_RING)).close()
     before = opened()
     for _ in range(CYCLES):
-        probes = Probes(HOOKS, SMALLEST_RING, ())
+        probes = Probes(Loading(HOOKS, SMALLEST_RING))
         maps = {map_number(probes.maps[name]) for name in MAPS}
         probes.window()
         probes.close()

@@ -11,9 +11,10 @@ from msgspec import structs
 
 from deploy.place_record import encode
 from schemas import kubernetes
+from schemas.cluster_api import Api
 from schemas.fields import document
 from schemas.jsonform import json_form
-from schemas.kubernetes import Api, HasMetadata
+from schemas.kubernetes import HasMetadata
 from streams import cluster, standing
 from streams.cluster import Cluster, State
 from streams.cluster_objects import NodeObject, PodObject, ServiceObject, SliceObject

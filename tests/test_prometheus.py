@@ -9,7 +9,7 @@ import yaml
 
 from collector.agent_status import exposition as of_agent
 from deploy.resolving import exposition as of_resolver
-from schemas.kubernetes import Api
+from schemas.cluster_api import Api
 from streams.cluster import Cluster
 from streams.runtime.exposition import exposition as of_worker
 from streams.runtime.figures import Figures

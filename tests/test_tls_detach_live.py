@@ -30,7 +30,7 @@ def libraries(tmp_path: Path) -> Path:
 
 def links(running: Agent, library: Path) -> int:
     """Return how many links of a library the attacher holds; of all where the kernel does not say it (before 6.16)."""
-    (keeper,) = (one for one in children(running.process.pid) if b"tls_attacher" in command_line(one))
+    (keeper,) = (one for one in children(running.process.pid) if b"tls_keeper" in command_line(one))
     (attacher,) = children(keeper)
     place = Path(f"/proc/{attacher}")
     held = [file.name for file in (place / "fd").iterdir() if "bpf_link" in os.readlink(file)]  # noqa: PTH115 (no path)

@@ -71,11 +71,12 @@ def test_functions_stand_where_readelf_has_them(name: str, kind: Library, table:
     }
 
 
-def test_a_stripped_go_programs_returns_are_those_of_gos_own_disassembler(tmp_path: Path) -> None:
-    if not shutil.which("go") or not shutil.which("strip"):
-        pytest.skip("no Go or no strip here")
+@pytest.mark.parametrize("cgo", [False, True], ids=["pure", "cgo"])
+def test_a_stripped_go_programs_returns_are_those_of_gos_own_disassembler(tmp_path: Path, cgo: bool) -> None:
+    if not shutil.which("go") or not shutil.which("strip") or (cgo and not shutil.which("gcc")):
+        pytest.skip("no Go, no strip or no gcc here")
     (tmp_path / "one.go").write_text(GO_SOURCE)
-    environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": "0"}
+    environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": str(int(cgo))}
     subprocess.run(["go", "build", "-o", "whole", "one.go"], cwd=tmp_path, check=True, env=environment)
     shutil.copy(tmp_path / "whole", tmp_path / "stripped")
     subprocess.run(["strip", tmp_path / "stripped"], check=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.loading import Loading
 from collector.probes import Probes
 from tests.test_agent_live import Agent, agent, each, free_port, nghttp, seen, wait_for
 from tests.tls_peers import BlockingClient
@@ -32,7 +33,7 @@ HEADERS = {"openssl": "/usr/include/openssl/ssl.h", "gnutls": "/usr/include/gnut
 @pytest.fixture(scope="module", autouse=True)
 def followed() -> None:
     """Skip where the kernel has no links for uprobes, which came with Linux 6.6."""
-    probes = Probes(["sock", "syscall"], 1 << 20, ())
+    probes = Probes(Loading(["sock", "syscall"], 1 << 20))
     follows = probes.follows_tls
     probes.close()
     if not follows:
@@ -185,7 +186,7 @@ def test_a_connection_older_than_the_agent_is_joined(identity: tuple[str, str], 
 def test_the_attacher_has_one_right_and_ends_with_the_observer(tmp_path: Path) -> None:
     with agent(tmp_path) as running:
         children = Path(f"/proc/{running.process.pid}/task/{running.process.pid}/children").read_text().split()
-        (attacher,) = (int(one) for one in children if b"tls_attacher" in Path(f"/proc/{one}/cmdline").read_bytes())
+        (attacher,) = (int(one) for one in children if b"tls_keeper" in Path(f"/proc/{one}/cmdline").read_bytes())
         status = Path(f"/proc/{attacher}/status").read_text()
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
         assert fields["Uid"].split() == ["65534"] * 4
@@ -198,7 +199,7 @@ def test_the_attacher_has_one_right_and_ends_with_the_observer(tmp_path: Path) -
 
 def test_a_dead_attacher_is_counted_and_another_one_goes_on(identity: tuple[str, str], tmp_path: Path) -> None:
     with agent(tmp_path) as running, serving(python("blocking", *identity)) as (_, port):
-        (keeper,) = (one for one in children(running.process.pid) if b"tls_attacher" in command_line(one))
+        (keeper,) = (one for one in children(running.process.pid) if b"tls_keeper" in command_line(one))
         for _ in range(2):
             (attacher,) = children(keeper)
             os.kill(attacher, signal.SIGKILL)

@@ -30,7 +30,7 @@ def test_it_is_begun_again_until_it_ends_in_order(tmp_path: Path, capfd: pytest.
             raise RuntimeError("as told")
 
     with ours, theirs:
-        tls_restart.kept(run, theirs, lambda: deaths.append(1))
+        tls_restart.kept(run, theirs.fileno(), lambda: deaths.append(1))
     assert (begun.stat().st_size, len(deaths)) == (3, 2)
     # A librdkafka client of another test may still look for its broker on this process's stderr.
     said = [line for line in capfd.readouterr().err.splitlines() if line.startswith("sbiscope:")]
@@ -46,5 +46,5 @@ def test_no_other_one_begins_when_the_agent_has_ended() -> None:
     deaths: list[int] = []
     with theirs:
         ours.close()
-        tls_restart.kept(lambda: os.kill(os.getpid(), signal.SIGKILL), theirs, lambda: deaths.append(1))
+        tls_restart.kept(lambda: os.kill(os.getpid(), signal.SIGKILL), theirs.fileno(), lambda: deaths.append(1))
     assert not deaths

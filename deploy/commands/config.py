@@ -13,14 +13,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the configuration in force as TOML, secrets replaced. Raises Refusal for what a command would refuse."""
-    from collector import kernel_source
-    from collector.kubernetes import is_wanted
+    from collector import hooks
+    from schemas.cluster_api import is_wanted
     from schemas.kafka import checked
 
     config = load(options.config)
     checked(config.kafka)
-    kernel_source.hooks(config.collector.hook)
-    kernel_source.ports(config.collector.ports)
+    hooks.hooks(config.collector.hook)
+    hooks.ports(config.collector.ports)
     is_wanted(config.collector.kubernetes)
     print(rendered(config))
     return 0

@@ -23,6 +23,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="who talks to whom on this node just now, SBI or not, by process and pod",
     )
+    parser.add_argument(
+        "--keep-programs",
+        action="store_true",
+        help="as root: compile what the agent loads into the kernel, for agents without the right to keep it",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -33,6 +38,8 @@ def run(options: argparse.Namespace) -> int:
     config = load(options.config)
     if options.inventory:
         return _inventory(config)
+    if options.keep_programs:
+        return _keep_programs(config)
     found = [*machine_findings(), *kernel_findings(config.collector)]
     for one in found:
         advice = f"; {one.advice}" if one.advice and not one.is_fine else ""
@@ -54,6 +61,22 @@ def _inventory(config: "Config") -> int:
     for line in lines(found):
         print(line)
     return 0
+
+
+def _keep_programs(config: "Config") -> int:
+    """Let a loader compile and keep the configured hook's programs, unless that was done; 1 where that cannot be."""
+    from collector import loader
+    from collector.hooks import hooks, ports, ring_size
+    from collector.loading import begun
+
+    collector = config.collector
+    hook = hooks(collector.hook)[0]
+    flags = loader.flags(ring_size(collector.ring_bytes), ports(collector.ports), collector.only_own_processes)
+    if not loader.is_kept(hook, flags, loader.CACHE):
+        begun(collector).loaded()  # what it loaded is gone with this process
+    is_kept = loader.is_kept(hook, flags, loader.CACHE)
+    print(f"the programs of hook {hook} are {'kept' if is_kept else 'not kept: that takes root'}")
+    return 0 if is_kept else 1
 
 
 def machine_findings() -> list[Finding]:

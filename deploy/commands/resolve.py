@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from schemas.kubernetes import Api
+    from schemas.cluster_api import Api
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +71,7 @@ def _api(options: argparse.Namespace) -> "Api":
     import ssl
     from urllib.parse import urlsplit
 
-    from schemas.kubernetes import Api, api_here
+    from schemas.cluster_api import Api, api_here
     from schemas.refusal import Refusal
 
     if options.api:

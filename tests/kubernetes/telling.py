@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from schemas.kubernetes import Api
+from schemas.cluster_api import Api
 from streams.cluster import Cluster
 
 if __name__ == "__main__":

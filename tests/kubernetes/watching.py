@@ -9,7 +9,7 @@ from pathlib import Path
 from collector.kubernetes import watch_pods
 from collector.message import Counters
 from collector.pods import Pods
-from schemas.kubernetes import Api
+from schemas.cluster_api import Api
 
 if __name__ == "__main__":
     node, url, token_file, ca_file = sys.argv[1:]
