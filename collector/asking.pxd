@@ -22,6 +22,7 @@ cdef class Asking:
     cpdef void producer_told(self, Asked asked, Fields fields)
     cdef void _find_callback(self, Asked asked, RequestTarget target, long long now_us)
     cdef void _find_ends(self, Asked asked, Ends ends)
+    cdef object _producer(self, Asked asked, str target_nf, str process, long long version)
     cdef str _place(self, Fields fields, Ends ends)
     cpdef void learn(self, Asked asked, BodyFacts body, long long now_us)
     cpdef void learn_answer(self, Asked asked, BodyFacts body, long long now_us)

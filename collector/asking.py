@@ -17,7 +17,7 @@ if cython.compiled:
     from cython.cimports.collector.halves import Message
     from cython.cimports.collector.hop import RequestKeys, exchange_key
     from cython.cimports.collector.network_function import NetworkFunctions
-    from cython.cimports.collector.request_target import Matched, RequestTarget, RequestTargets
+    from cython.cimports.collector.request_target import Concluded, Matched, RequestTarget, RequestTargets
     from cython.cimports.collector.sbi_headers import Fields
 else:
     from collector.asked import Asked, Ends, new_asked
@@ -25,7 +25,7 @@ else:
     from collector.halves import Message
     from collector.hop import RequestKeys, exchange_key
     from collector.network_function import NetworkFunctions
-    from collector.request_target import Matched, RequestTarget, RequestTargets
+    from collector.request_target import Concluded, Matched, RequestTarget, RequestTargets
     from collector.sbi_headers import Fields
 
 MOST_PLACES = 4_096
@@ -106,26 +106,27 @@ class Asking:
             ends.sender = sender
             ends.version = version
         asked.consumer = ends.consumer
+        asked.producer = self._producer(asked, target_nf, ends.server_process, version)
+
+    def _producer(self, asked: Asked, target_nf: str | None, process: str | None, version: cython.longlong) -> End:
+        """Return who answers, as concluded for this target before where that holds."""
         target: RequestTarget | None = asked.target
-        if (
-            target is not None
-            and target.version == version
-            and target.asked is match
-            and target.place is asked.place
-            and target.target_nf is target_nf
-            and target.receiver is asked.receiver
-            and target.process is ends.server_process
-        ):
-            asked.producer = target.producer
-            return
+        match: Matched = asked.matched
+        known: Concluded | None = None if target is None else target.concluded
+        if known is not None and known.holds(match, asked.place, target_nf, asked.receiver, process, version):
+            return known.producer
+        if target is not None:
+            known, target.concluded_before = target.concluded_before, known
+            target.concluded = known
+            if known is not None and known.holds(match, asked.place, target_nf, asked.receiver, process, version):
+                return known.producer
         service_nf = None if match.is_callback else match.producer_nf
-        asked.producer = self._functions.producer(
-            service_nf, target_nf, asked.receiver, asked.place, match.service, ends.server_process
+        producer: End = self._functions.producer(
+            service_nf, target_nf, asked.receiver, asked.place, match.service, process
         )
         if target is not None:
-            target.asked, target.place, target.target_nf = match, asked.place, target_nf
-            target.receiver, target.process = asked.receiver, ends.server_process
-            target.version, target.producer = version, asked.producer
+            target.concluded = Concluded(match, asked.place, target_nf, asked.receiver, process, version, producer)
+        return producer
 
     def _place(self, fields: Fields, ends: Ends) -> str:
         """Return host and port of the NF that is meant: of Target-apiRoot, else :authority, else the server's."""
@@ -191,14 +192,16 @@ class Asking:
                 asked.matched.match, asked.fields.method or "", body.callbacks, asked.consumer.nf_type, now_us
             )
         if asked.matched.is_of_nrf:
-            self.inventory.learn(body.profiles, now_us)
+            if body.profiles:
+                self.inventory.learn(body.profiles, now_us)
             if asked.fields.method == "PATCH":
                 self._hear(asked, status_in(body), now_us)
 
     def learn_answer(self, asked: Asked, body: BodyFacts, now_us: cython.longlong) -> None:
         """Learn from a successful answer of an NRF."""
         if asked.matched.is_of_nrf:
-            self.inventory.learn(body.profiles, now_us)
+            if body.profiles:
+                self.inventory.learn(body.profiles, now_us)
             if asked.fields.method == "DELETE":
                 self._hear(asked, DEREGISTERED, now_us)
 

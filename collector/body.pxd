@@ -12,3 +12,6 @@ cdef class BodyFacts:
     cdef readonly tuple profiles
     cdef readonly tuple patched
     cdef readonly str unreadable
+
+cpdef BodyFacts read_body(str content_type, str content_encoding, bytes prefix, Py_ssize_t body_bytes)
+cpdef object json_text(str content_type, str content_encoding, bytes prefix, Py_ssize_t body_bytes)

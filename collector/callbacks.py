@@ -5,6 +5,7 @@ TS 29.500 annex B; SBI.md 4. The direction is reversed: the sender offers the se
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import cache
 
 from collector.body import Callback
 from collector.catalogue import CALLBACK_HEADER, CALLBACK_LEARNED, VENDOR_SHAPE, Match
@@ -46,8 +47,8 @@ class Callbacks:
     def __init__(self, known: Iterable[Operation] | None = None) -> None:
         """Know the callbacks among `known`, by default of the whole table."""
         self._by_value: dict[str, list[Operation]] = {}
-        self._by_parent: dict[tuple[str, str, str, str], list[Operation]] = {}
-        self._by_key: dict[tuple[str, str], list[Operation]] = {}
+        self._by_parent: dict[tuple[str, str, str, str], tuple[Operation, ...]] = {}
+        self._by_key: dict[tuple[str, str], tuple[Operation, ...]] = {}
         for one in operations() if known is None else known:
             if one.callback is not None:
                 self._add(one)
@@ -71,8 +72,8 @@ class Callbacks:
             return
         service = one.service.lower()
         parent = (service, one.parent_method or "", one.parent_path or "", found[1])
-        self._by_parent.setdefault(parent, []).append(one)
-        self._by_key.setdefault((service, found[1]), []).append(one)
+        self._by_parent[parent] = (*self._by_parent.get(parent, ()), one)
+        self._by_key[service, found[1]] = (*self._by_key.get((service, found[1]), ()), one)
 
     def _named(self, name: str) -> list[Operation]:
         every = [one for group in self._by_value.values() for one in group]
@@ -102,7 +103,7 @@ class Callbacks:
             )
             place = split_uri(one.uri) if found else None
             if found and place is not None and place[0] and len(place[1]) > 1:
-                self._learned.put(place, (tuple(found), receiver), now_us)
+                self._learned.put(place, (found, receiver), now_us)
 
     def learned(
         self, authority: str, path: str, segments: Sequence[str], method: str | None, now_us: int
@@ -154,5 +155,10 @@ def _match(found: Sequence[Operation], source: str, segments: Sequence[str], ver
 
 
 def _suffix(one: Operation) -> str:
-    found = SUFFIX.fullmatch(one.path_template)
+    return _suffix_of(one.path_template)
+
+
+@cache  # the templates of a table
+def _suffix_of(template: str) -> str:
+    found = SUFFIX.fullmatch(template)
     return (found[1] or "") if found else ""

@@ -105,6 +105,10 @@ N2_INFO_CONTAINER = cython.declare(cython.int, _AT["n2InfoContainer"])
 PDU_SESSION_CHARGING_INFORMATION = cython.declare(cython.int, _AT["pDUSessionChargingInformation"])
 OPERATIONS = cython.declare(cython.int, _AT["operations"])
 
+Verdict = tuple[str | None, bool]  # word, and whether it tells of a failure
+References = tuple[tuple[str, str], ...]  # key, id
+Patched = tuple[tuple[str, str | int], ...]  # path, value
+
 LONGEST_WORD = 128  # of a cause or verdict
 LONGEST_REFERENCE = 256
 SYNCH_FAILURE = "SYNCH_FAILURE"  # the UE's sequence number did not fit (TS 33.501 6.1.3.3.1): the vector is asked anew
@@ -131,6 +135,7 @@ _REFERENCES = (
 )  # fmt: skip
 
 
+@cython.ccall
 def identifiers_of(m: list[Any]) -> Identifiers:
     """Return what the document says of UE, session, slice and network: at its top, else in what it wraps."""
     places = [identifiers_at_top(m)]
@@ -144,6 +149,7 @@ def identifiers_of(m: list[Any]) -> Identifiers:
     return merged(*places) if len(places) > 1 else places[0]
 
 
+@cython.cfunc
 def _found(found: dict[str, Any]) -> Identifiers:
     return identifiers({name: value for name, value in found.items() if value is not None})
 
@@ -190,6 +196,7 @@ def identifiers_at_top(m: list[Any]) -> Identifiers:
     )
 
 
+@cython.cfunc
 def _wrapped(d: dict[str, Any]) -> dict[str, Any]:
     """Return what an association's original request, a UE context or an AF request says (one level down)."""
     found: dict[str, Any] = {}
@@ -205,6 +212,7 @@ def _wrapped(d: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@cython.cfunc
 def _n2(container: dict[str, Any]) -> Identifiers:
     info = container.get("smInfo")
     if not isinstance(info, dict):
@@ -214,6 +222,7 @@ def _n2(container: dict[str, Any]) -> Identifiers:
     )
 
 
+@cython.cfunc
 def _charged(information: dict[str, Any]) -> Identifiers:
     """Return what PDUSessionChargingInformation says (TS 32.291 6.1.6.2.2.1)."""
     session, user = information.get("pduSessionInformation"), information.get("userInformation")
@@ -230,6 +239,8 @@ def _charged(information: dict[str, Any]) -> Identifiers:
 
 @cython.cfunc
 def _kind(ue: str) -> str:
+    if ue.startswith("imsi-"):
+        return "supi"
     return KINDS[ue.partition("-")[0]]
 
 
@@ -254,6 +265,7 @@ def _either(first: object, second: object) -> object:
     return second if first is None else first
 
 
+@cython.ccall
 def cause_of(m: list[Any]) -> str | None:
     """Return the application error: at the top, under `error` (SmContextUpdateError …), or OAuth2's `error`."""
     if isinstance(m[CAUSE], str):
@@ -266,7 +278,8 @@ def cause_of(m: list[Any]) -> str | None:
     return _word(_charging_error(m))
 
 
-def verdict_of(m: list[Any]) -> tuple[str | None, bool]:
+@cython.ccall
+def verdict_of(m: list[Any]) -> Verdict:
     """Return the verdict that stands inside the document, and whether it tells of a failure (SBI.md 9)."""
     if isinstance(m[AUTH_RESULT], str):
         return _word(m[AUTH_RESULT]), is_failure(m[AUTH_RESULT])
@@ -319,11 +332,13 @@ def _charging_error(m: list[Any]) -> object:
     return error.get("cause") if isinstance(error, dict) else None
 
 
+@cython.cfunc
 def _word(value: object) -> str | None:
     return value[:LONGEST_WORD] if isinstance(value, str) and value else None
 
 
-def references_of(m: list[Any]) -> tuple[tuple[str, str], ...]:
+@cython.ccall
+def references_of(m: list[Any]) -> References:
     """Return (key, id) of the resources that the document names at its top."""
     found: list[tuple[str, str]] = []
     for key in _REFERENCES:
@@ -359,7 +374,8 @@ def _as_profile(m: list[Any]) -> dict[str, Any]:
     return {key: value for key, value in every.items() if value is not None}
 
 
-def patched_of(m: list[Any]) -> tuple[tuple[str, str | int], ...]:
+@cython.ccall
+def patched_of(m: list[Any]) -> Patched:
     """Return (path, value) of what a JSON Patch (RFC 6902) sets to a text or number."""
     if not isinstance(m[OPERATIONS], list):
         return ()

@@ -251,8 +251,12 @@ def _is_imsi(text: str) -> cython.bint:
 @cython.ccall
 def may_be_ue_id(text: str) -> cython.bint:
     """Tell, before any pattern is tried, whether a text may begin with an identifier: most do not."""
-    dash: cython.Py_ssize_t = text.find("-")
-    return "0" <= text[:1] <= "9" or text[:1] == "+" or (2 < dash < 7 and text[:dash].lower() in KINDS)
+    if not text:
+        return False
+    if "0" <= text[0] <= "9" or text[0] == "+":
+        return True
+    dash: cython.Py_ssize_t = text.find("-", 3, 7)
+    return dash > 0 and "-" not in text[:3] and text[:dash].lower() in KINDS
 
 
 @lru_cache(CACHED)

@@ -2,7 +2,9 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import msgspec
 
 from collector.nf_profile import NfProfile
 
@@ -11,8 +13,7 @@ PROXIES = frozenset({"SCP", "SEPP"})  # they pass requests on and answer none of
 DEREGISTERED = "DEREGISTERED"  # our word for a profile that its NF took back
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):  # one is made for each heartbeat
     """An NF instance as last heard of; `heard_us` = when. told: what it said of itself then, if nothing since."""
 
     profile: NfProfile

@@ -7,7 +7,7 @@ from typing import Any
 
 import cython
 
-from collector.body import NO_BODY, BodyState, read_body
+from collector.body import NO_BODY, BodyState
 from collector.body_redaction import BodyRedaction
 from collector.identifiers import NO_IDENTIFIERS
 from collector.inventory import Inventory
@@ -29,6 +29,7 @@ from schemas.sbi.causes import list_of
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends, new_asked
     from cython.cimports.collector.asking import Asking
+    from cython.cimports.collector.body import read_body
     from cython.cimports.collector.halves import Message
     from cython.cimports.collector.hop import event_id, exchange_key
     from cython.cimports.collector.identifiers import Identifiers
@@ -39,6 +40,7 @@ if cython.compiled:
 else:
     from collector.asked import Asked, Ends, new_asked
     from collector.asking import Asking
+    from collector.body import read_body
     from collector.halves import Message
     from collector.hop import event_id, exchange_key
     from collector.identifiers import Identifiers

@@ -4,6 +4,10 @@
 import re
 from functools import lru_cache
 
+import cython
+
+Text = tuple[bytes, bool]  # JSON, and whether its end was seen
+
 LONGEST_BOUNDARY = 70  # RFC 2046 5.1.1
 MOST_PARTS = 16
 LONGEST_CACHED = 256  # characters of a content type remembered
@@ -12,24 +16,29 @@ _FIRST_LINE = re.compile(rb"(?:\r?\n)?--([^\r\n]{1,70}?)[ \t]*\r?\n")
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 
 
-def json_part(content_type: str, body: bytes) -> tuple[bytes, bool] | None:
+@cython.ccall
+def json_part(content_type: str, body: bytes) -> Text | None:
     """Return the first JSON part and whether its end was seen, None if there is none.
 
     A missing or wrong boundary parameter is taken from the first line, as the content-type may have been lost.
     """
-    boundary = _cached_boundary(content_type) if len(content_type) <= LONGEST_CACHED else _boundary(content_type)
+    boundary: bytes | None = (
+        _cached_boundary(content_type) if len(content_type) <= LONGEST_CACHED else _boundary(content_type)
+    )
     if boundary is None or boundary not in body[: len(boundary) + 256]:
         first = _FIRST_LINE.match(body)
         if first is None:
             return None
         boundary = b"--" + first[1]
-    at = body.find(boundary)
+    begin: cython.Py_ssize_t
+    at: cython.Py_ssize_t = body.find(boundary)
     for _ in range(MOST_PARTS):
         if at < 0 or body.startswith(b"--", at + len(boundary)):
             return None
         begin = at + len(boundary)
         at = body.find(boundary, begin)
-        if found := _json_in(body[begin : at if at >= 0 else len(body)]):
+        found: bytes | None = _json_in(body[begin : at if at >= 0 else len(body)])
+        if found:
             return found, at >= 0
     return None
 
@@ -43,11 +52,18 @@ def _boundary(content_type: str) -> bytes | None:
 _cached_boundary = lru_cache(256)(_boundary)  # those of senders that make up a boundary each time go
 
 
+@cython.cfunc
 def _json_in(part: bytes) -> bytes | None:
     """Return the content of a part that says it is JSON, or says nothing and looks like it."""
-    end = _HEAD_END.search(part)
-    if end is None:
-        return None
-    head, content = part[: end.start()].lower(), part[end.end() :]
+    begin: cython.Py_ssize_t
+    end: cython.Py_ssize_t = part.find(b"\r\n\r\n")
+    begin = end + 4
+    if end < 0 or part.find(b"\n\n", 0, end) >= 0 or part.find(b"\n\r\n", 0, end + 2) >= 0:
+        found = _HEAD_END.search(part)  # lines that end otherwise
+        if found is None:
+            return None
+        end, begin = found.span()
+    head: bytes = part[:end].lower()
+    content: bytes = part[begin:]
     is_json = b"json" in head if b"content-type" in head else content[:1] in (b"{", b"[")
     return content.rstrip(b"\r\n") if is_json else None

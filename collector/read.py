@@ -31,7 +31,7 @@ class Read:
         self.state = facts.state
         self.cause = None if facts.cause is None else redact(facts.cause)
         self.result = None if facts.result is None else redact(facts.result)
-        status = status_in(facts)
+        status = status_in(facts) if facts.patched or facts.profiles else None
         self.nf_status = None if status is None else redact(status[:LONGEST_WORD])
         self.remote_error = facts.remote_error
         self.teaches = bool(facts.callbacks or facts.profiles)

@@ -35,11 +35,13 @@ class Recent:
 
     def put(self, key: Any, value: Any, now_us: cython.longlong) -> None:
         """Set the value of `key`; too old or too many others go."""
-        if not self._entries:
+        count: cython.Py_ssize_t = len(self._entries)
+        if count == 0:
             self._since_us = now_us
-        else:
-            self._entries.pop(key, None)
         self._entries[key] = (value, now_us)
+        if len(self._entries) == count:  # it stood there already: its place is the last
+            del self._entries[key]
+            self._entries[key] = (value, now_us)
         if now_us - self._since_us > self._kept_us or len(self._entries) > self._most:
             self._drop(now_us)
 

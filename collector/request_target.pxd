@@ -9,6 +9,19 @@ cdef class Matched:
     cdef readonly str producer_nf
     cdef readonly bint is_of_nrf
 
+cdef class Concluded:
+    cdef Matched _asked
+    cdef str _place
+    cdef str _target_nf
+    cdef str _receiver
+    cdef str _process
+    cdef long long _version
+    cdef readonly object producer
+
+    cdef bint holds(
+        self, Matched asked, str place, str target_nf, str receiver, str process, long long version
+    ) noexcept
+
 cdef class RequestTarget:
     cdef readonly str plain
     cdef readonly str text
@@ -19,13 +32,8 @@ cdef class RequestTarget:
     cdef readonly str requester
     cdef readonly bint is_kept
     cdef readonly dict matches
-    cdef public Matched asked
-    cdef public str place
-    cdef public str target_nf
-    cdef public str receiver
-    cdef public str process
-    cdef public long long version
-    cdef public object producer
+    cdef public Concluded concluded
+    cdef public Concluded concluded_before
 
     cpdef str path(self)
     cpdef str instance(self)

@@ -2,14 +2,13 @@
 """What a request target (RFC 9113 8.3.1 :path) means, worked out once and kept while it comes again."""
 
 import re
-from typing import Any
 
 import cython
 
 from collector.callbacks import Callbacks
 from collector.catalogue import LONGEST_METHOD, NOTHING, Match, segments_of
 from collector.header_text import LONGEST_URI, plain_text, shortened
-from collector.network_function import instance_in
+from collector.network_function import End, instance_in
 from collector.percent import decoded
 from collector.redaction import Redaction
 
@@ -49,6 +48,50 @@ class Matched:
 NO_MATCH = Matched(NOTHING)
 
 
+@cython.no_gc  # makes no circles
+@cython.final
+@cython.cclass
+class Concluded:
+    """Who answers requests to a target, and by what that was concluded: holds while all of it is the same."""
+
+    def __init__(
+        self,
+        asked: Matched,
+        place: str,
+        target_nf: str | None,
+        receiver: str | None,
+        process: str | None,
+        version: int,
+        producer: End,
+    ) -> None:
+        self._asked = asked
+        self._place = place
+        self._target_nf = target_nf
+        self._receiver = receiver
+        self._process = process
+        self._version = version
+        self.producer = producer
+
+    def holds(
+        self,
+        asked: Matched,
+        place: str,
+        target_nf: str | None,
+        receiver: str | None,
+        process: str | None,
+        version: cython.longlong,
+    ) -> cython.bint:
+        """Tell whether all is the same, each text by its object: an equal one is concluded from anew."""
+        return (
+            self._version == version
+            and self._asked is asked
+            and self._place is place
+            and self._target_nf is target_nf
+            and self._receiver is receiver
+            and self._process is process
+        )
+
+
 @cython.final
 @cython.cclass
 class RequestTarget:
@@ -71,13 +114,8 @@ class RequestTarget:
         self.requester = found[1] if found is not None else None
         self.is_kept = False
         self.matches: dict[str, Matched] = {}
-        self.asked: Matched | None = None  # by what the producer was concluded last, and who it is
-        self.place: str | None = None
-        self.target_nf: str | None = None
-        self.receiver: str | None = None
-        self.process: str | None = None
-        self.version = -1
-        self.producer: Any = None
+        self.concluded: Concluded | None = None
+        self.concluded_before: Concluded | None = None  # hops through a proxy come in turn
 
     def path(self) -> str:
         """Return the path without query and closing slashes; worked out when asked, as callbacks alone need it."""

@@ -42,7 +42,7 @@ cdef class HeaderReader:
     cdef long long _last_second
     cdef list _met
     cdef list _met_meanings
-    cdef unsigned char[512] _met_slots
+    cdef unsigned char[2048] _met_slots
     cpdef Fields read(self, headers)
     cdef int _slot_of(self, bytes name) except -1
     cdef object _meaning(self, int slot, bytes name, bytes value)

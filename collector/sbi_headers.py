@@ -56,7 +56,7 @@ REQUEST_INFO = cython.declare(cython.int, 19)
 OTHER = cython.declare(cython.int, 20)
 IGNORED = cython.declare(cython.int, 21)
 
-MET = cython.declare(cython.Py_ssize_t, 512)  # fields known by their object, a power of two
+MET = cython.declare(cython.Py_ssize_t, 2_048)  # fields known by their object, a power of two
 _MEANS_ALONE_BYTES = cython.declare(
     bytes, bytes(slot not in (1, 6, 9, 10, 12, 15, 16, 19) for slot in range(IGNORED + 1))
 )
@@ -175,6 +175,8 @@ class HeaderReader:
                 continue
             known = self._slots.get(name)
             slot = self._slot_of(name) if known is None else known
+            if slot == IGNORED:  # not worth a place among those met: Content-Length is another one each time
+                continue
             if not _MEANS_ALONE[slot]:
                 self._take(fields, slot, name, value)
                 continue
@@ -197,8 +199,6 @@ class HeaderReader:
 
     def _meaning(self, slot: cython.int, name: bytes, value: bytes) -> Any:
         """Return what a field says whatever stands beside it."""
-        if slot == IGNORED:
-            return None
         if slot == STATUS:
             return self._number(value, 999)
         if slot == CONTENT_TYPE:

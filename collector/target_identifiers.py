@@ -157,15 +157,21 @@ def _take_segments(found: dict[str, Any], resource: str) -> cython.void:
             if is_place and low.isdigit() and low.isascii():
                 segment = by_place(low, TRANSLATION if TRANSLATION in resource else f"{service}/{before}")
             _take_ue_id(found, segment, is_place)
-        if before in _PDU_PLACES or service in _UE_AND_PDU_PLACES or (before.startswith("imsi-") and "callback" in low):
-            session = pdu_session_id(segment)
-            if session is not None:
-                found.setdefault("pdu_session_id", session)
+        session: Any = pdu_session_id(segment) if len(segment) < 4 else None
+        if session is not None and _is_pdu_place(service, before, low):
+            found.setdefault("pdu_session_id", session)
         if before == "nf-instances":
             found.setdefault("nf_instance", nf_instance_id(segment))
         service, before = before, low
     if ("/provisioned-data" in resource or "/ue-policy-set" in resource) and (plmn := _PLMN_PLACE.search(resource)):
         found["plmn"] = plmn[1].replace("-", "")
+
+
+@cython.cfunc
+def _is_pdu_place(service: str, before: str, segment: str) -> cython.bint:
+    if before in _PDU_PLACES or service in _UE_AND_PDU_PLACES:
+        return True
+    return before.startswith("imsi-") and "callback" in segment
 
 
 @cython.cfunc

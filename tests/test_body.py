@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import zlib
 
 import pytest
@@ -14,6 +15,7 @@ from collector.document_facts import cause_of, identifiers_of, patched_of, profi
 from collector.identifiers import NO_IDENTIFIERS, Identifiers
 from collector.json_members import MemberReader
 from collector.json_prefix import closed
+from collector.multipart import json_part
 from collector.nf_profile import NfService
 from tests import tshark
 from tests.messages import facts, messages
@@ -499,6 +501,18 @@ def test_any_octets(body: bytes, kind: str | None, encoding: str | None) -> None
 def test_a_multipart_with_rubbish_in_it(rubbish: bytes, at: int) -> None:
     body = MULTIPART[:at] + rubbish + MULTIPART[at:]
     read_body(KIND, None, body, len(body))
+
+
+@given(st.text("\r\na", max_size=12), st.booleans())
+@settings(max_examples=300)
+def test_a_part_begins_behind_its_first_empty_line_however_lines_end(lines: str, typed: bool) -> None:
+    head = b"Content-Type: application/json" if typed else b""
+    part = head + lines.encode() + b'\r\n\r\n{"dnn":"x"}'
+    empty = re.search(rb"\r?\n\r?\n", part)
+    assert empty is not None
+    content = part[empty.end() :].rstrip(b"\r\n")
+    expected = (content, True) if content and (typed or content[:1] == b"{") else None
+    assert json_part("multipart/related; boundary=b", b"--b" + part + b"\r\n--b--") == expected
 
 
 def test_bodies_of_a_capture() -> None:

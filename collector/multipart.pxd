@@ -1,0 +1,1 @@
+cpdef object json_part(str content_type, bytes body)
