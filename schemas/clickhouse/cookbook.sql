@@ -164,6 +164,21 @@ FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime6
 WHERE cut = 'peer' AND status IN (429, 503)
 GROUP BY producer_nf, to_proxy, server_address ORDER BY unavailable + too_many DESC, server_address, producer_nf, to_proxy;
 
+-- causes_by_list: which causes answers name, and in which list of TS 29.500 they stand: service, common, proxy, none (an NF's own word)
+SELECT cause_list, producer_nf, service, cause, to_proxy, uniqExact(exchange_key) AS answers,
+    min(request_us) AS first, max(request_us) AS last
+FROM transactions
+WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')} AND cause IS NOT NULL
+GROUP BY cause_list, producer_nf, service, cause, to_proxy
+ORDER BY cause_list = 'none' DESC, answers DESC, producer_nf, service, cause, to_proxy;
+
+-- loaded_nfs: who said how loaded it is or asked to be sent less (3gpp-Sbi-Lci, 3gpp-Sbi-Oci), of what, and the latest word
+SELECT nf, nf_instance, kind, scope, snssai, dnn, count() AS reports, max(percent) AS highest_percent,
+    argMax(percent, (ifNull(reported_us, request_us), percent)) AS latest_percent, max(ifNull(reported_us, request_us)) AS latest
+FROM load_reports_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+GROUP BY nf, nf_instance, kind, scope, snssai, dnn
+ORDER BY kind DESC, highest_percent DESC, nf, nf_instance, scope, snssai, dnn;
+
 -- access_refused: who was told 401 or 403, a finding when it is nobody's subscriber; hops to a proxy apart
 SELECT client_address, user_agent, to_proxy, service, status, cause, sum(exchanges) AS refused, min(first_us) AS first, max(last_us) AS last
 FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
