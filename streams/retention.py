@@ -6,6 +6,7 @@ connections, is kept no longer than the transactions it came from; rollups no sh
 
 from schemas.config import ClickHouse
 from streams.rollup import TABLES
+from streams.rollup_hours import TABLES as HOURS
 
 SUPERSEDED_DAYS = 1  # so long a mark that a roll counts no more waits for its rows, to be merged with them
 
@@ -15,6 +16,7 @@ def ends(kept: ClickHouse) -> dict[str, str]:
     days = {
         "transactions": kept.transactions_days,
         "subscriber_times": kept.transactions_days,
+        "nf_messages": kept.transactions_days,
         "kpis": kept.kpis_days,
         "procedures": kept.procedures_days,
         "alerts": kept.alerts_days,
@@ -31,11 +33,12 @@ def rollups(kept: ClickHouse) -> dict[str, str]:
     whole = after("rolled_at", 0 if for_ever else max(kept.rollups_days, kept.transactions_days))
     replaced = after("rolled_at", SUPERSEDED_DAYS, "superseded")
     connections = after("rolled_at", kept.transactions_days, "cut = 'connection'")
-    tables = {f"rollup_{name}": joined(replaced, whole) for name in TABLES}
-    paths = {
-        "rollup_counts.example": after("rolled_at", kept.transactions_days)
-    }  # a vendor's path may hold a pseudonym
-    return tables | paths | {"rollup_counts": joined(replaced, connections, whole), "rollup_slots": whole}
+    counts = ("rollup_counts", "rollup_counts_hours")
+    ledgers = dict.fromkeys(("rollup_slots", "rollup_hours"), whole)
+    tables = {f"rollup_{name}": joined(replaced, whole) for name in (*TABLES, *HOURS)}
+    # A vendor's path may hold a pseudonym.
+    paths = {f"{name}.example": after("rolled_at", kept.transactions_days) for name in counts}
+    return tables | paths | ledgers | dict.fromkeys(counts, joined(replaced, connections, whole))
 
 
 def after(column: str, days: int, where: str = "") -> str:

@@ -15,15 +15,17 @@ from clickhouse_connect.driver.client import Client
 from schemas.refusal import Refusal
 from streams.clickhouse import FAILURES, rows, said
 from streams.rolled import SLOT_US, incomplete
+from streams.rollup_hours import roll_hours
 
 LOG = logging.getLogger("sbiscope")
 EVERY_S = 60.0
 OVERLAP_MS = 30_000  # a row may become visible this long after its stored_at
 ROWS = 1_000_000  # rolled in one go, if more than one slot; a statement costs as much as some 100,000 rows
 SLOTS = 48  # likewise
-TABLES = ("counts", "latency", "requests", "sightings", "distinct")
+TABLES = ("counts", "latency", "requests", "sightings", "distinct", "instances", "loops")
 
-READ = tuple(f"{name}_between(" for name in ("FROM counts", "FROM latency", "request_counts", "sightings", "distinct"))
+VIEWS = ("FROM counts", "FROM latency", "_summed", "request_counts", "sightings", "distinct", "instances", "loops")
+READ = tuple(f"{name}_between(" for name in VIEWS)
 BEHIND = """
 SELECT count(), toString((SELECT max(rolled_at) FROM rollup_slots))
 FROM transactions
@@ -57,6 +59,8 @@ ROLLED = """
 SELECT toUnixTimestamp64Micro(slot_us), toUnixTimestamp64Milli(max(rolled_at)) FROM rollup_slots GROUP BY slot_us
 """
 NOW = "SELECT toUnixTimestamp64Milli(now64(3))"
+CUTS_SINCE = 101  # the migration before which rolls had not all TABLES: they are made again, where all rows are kept
+BEGUN = "SELECT toUnixTimestamp64Milli(max(applied_at)) FROM migrations WHERE number = {number:Int64}"
 INSERT = """
 INSERT INTO rollup_{table}
 SELECT *
@@ -117,17 +121,20 @@ class Rolling:
         for run in self.due():
             roll(self.client, run)
             yield run
+        for _ in roll_hours(self.client, inserted):
+            pass
         self.since_ms = max(0, now_ms - OVERLAP_MS)
 
     def due(self) -> list[Run]:
         """Return the slots that hold rows younger than their last roll and can be rolled, the newest first."""
         stored = rows(self.client, STORED, {"slot": SLOT_US, "since": self.since_ms})
-        rolled = dict(rows(self.client, ROLLED))
-        late = {slot: (at_ms, own) for slot, at_ms, own in stored if at_ms + OVERLAP_MS > rolled.get(slot, 0)}
-        due = {slot: own for slot, (_, own) in late.items() if own or slot in rolled}
+        rolled, ((begun_ms,),) = dict(rows(self.client, ROLLED)), rows(self.client, BEGUN, {"number": CUTS_SINCE})
+        late = {slot: at_ms for slot, at_ms, _ in stored if at_ms + OVERLAP_MS > rolled.get(slot, 0)}
+        early = {slot for slot, at_ms in rolled.items() if at_ms < begun_ms}
+        due = {slot: own for slot, _, own in stored if slot in late or slot in early if own or slot in rolled}
         again = runs({slot: own for slot, own in due.items() if slot in rolled})
         kept = {slot for run in again for slot in incomplete(self.client, run.slots)}
-        self._leave_out({slot: late[slot][0] for slot in kept if due[slot]})
+        self._leave_out({slot: late[slot] for slot in kept & late.keys() if due[slot]})
         return runs({slot: own for slot, own in due.items() if slot not in kept})
 
     def _leave_out(self, late: dict[int, int]) -> None:
@@ -156,13 +163,18 @@ def runs(slots: dict[int, int]) -> list[Run]:
 
 def roll(client: Client, run: Run) -> None:
     """Roll slots anew."""
+    inserted(client, TABLES, {"start": run.start_us, "stop": run.stop_us, "slot": SLOT_US}, LEDGER)
+
+
+def inserted(client: Client, tables: tuple[str, ...], period: dict[str, int], ledger: str) -> None:
+    """Insert a roll of `period` into each of `tables`, then into the ledger; then mark what it replaces."""
     ((rolled_at,),) = rows(client, NOW)
-    period = {"start": run.start_us, "stop": run.stop_us, "rolled_at": rolled_at}
-    for table in TABLES:
-        client.command(INSERT.format(table=table), parameters=period, settings=SETTINGS)
-    client.command(LEDGER, parameters=period | {"slot": SLOT_US}, settings=SETTINGS)
-    for table in TABLES:
-        client.command(SUPERSEDED.format(table=table), parameters=period, settings=SETTINGS)
+    places = period | {"rolled_at": rolled_at}
+    for table in tables:
+        client.command(INSERT.format(table=table), parameters=places, settings=SETTINGS)
+    client.command(ledger, parameters=places, settings=SETTINGS)
+    for table in tables:
+        client.command(SUPERSEDED.format(table=table), parameters=places, settings=SETTINGS)
 
 
 def keep_rolling(connect: Callable[[], Client], ended: Event) -> None:

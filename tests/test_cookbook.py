@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from streams.clickhouse import rows
+from streams.clickhouse import Account, rows
 from streams.cookbook import PERIOD, recipes
 from streams.rollup import TABLES, Rolling
+from streams.rollup_hours import TABLES as HOURS
 from tests import engine, generate
 from tests.test_decode import lines, sbiscope
 from tests.test_meaning import SUITE
@@ -30,6 +31,10 @@ def client() -> Client:
 def run(client: Client, name: str, **places: str) -> list[dict[str, Any]]:
     result = client.query(BOOK[name].sql, parameters=PERIOD | places)
     return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+
+def emptied() -> tuple[Account, Client]:
+    return engine.emptied(*(f"rollup_{table}" for table in (*TABLES, *HOURS, "slots", "hours")))
 
 
 def test_there_are_at_least_twenty_and_each_says_what_it_tells() -> None:
@@ -92,7 +97,7 @@ def test_hops_of_one_request_are_one_request_and_the_same_key_later_is_another()
 
 @pytest.mark.stack
 def test_a_request_that_comes_back_to_a_proxy_is_a_loop() -> None:
-    _, client = engine.emptied()
+    _, client = emptied()
     first = next(row for row in POOL if row["duration_us"]) | {"server_port": 7777, "deadline_ms": 1_000}
     start, end = first["request_us"], first["response_end_us"]
 
@@ -107,6 +112,7 @@ def test_a_request_that_comes_back_to_a_proxy_is_a_loop() -> None:
         hop("later", "10.0.0.1", end + 5, end + 500),  # the same key, afterwards: another request
     ]
     generate.insert(client, [generate.encode_batch(log)])
+    assert list(Rolling(client).roll())
     (found,) = run(client, "loops")
     assert (found["server_address"], found["requests"], found["times_again"]) == ("10.0.0.1", 1, 1)
 
@@ -114,9 +120,10 @@ def test_a_request_that_comes_back_to_a_proxy_is_a_loop() -> None:
 @pytest.mark.stack
 def test_the_inventory_holds_the_instances_of_the_suite() -> None:
     """Nine NFs registered, served and left; the NRF itself never registers; each where its profile says."""
-    _, client = engine.emptied()
+    _, client = emptied()
     told = [row for row in lines(sbiscope("decode", "--transactions", SUITE)) if row["request_us"] is not None]
     generate.insert(client, [generate.encode_batch(told)])
+    assert list(Rolling(client).roll())
     found = {row["nf_type"]: row for row in run(client, "nf_inventory")}
     registered = {"AMF", "AUSF", "BSF", "NSSF", "PCF", "SCP", "SMF", "UDM", "UDR"}
     assert {name for name, row in found.items() if row["status"] == "deregistered"} == registered
@@ -128,7 +135,7 @@ def test_the_inventory_holds_the_instances_of_the_suite() -> None:
 
 @pytest.mark.stack
 def test_the_inventory_tells_what_an_nf_says_of_itself_and_that_it_fell_silent() -> None:
-    _, client = engine.emptied()
+    _, client = emptied()
     first = next(row for row in POOL if row["service"] == "nnrf-nfm") | {
         "request_key": None, "outcome": "success", "status": 204, "method": "PATCH", "consumer_nf": "SMF",
         "resource": "/nf-instances/{nfInstanceID}", "result": "REGISTERED",
@@ -239,7 +246,7 @@ FATES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("name", [*HOPS, *APART])
 def test_a_request_through_a_proxy_counts_once(name: str) -> None:
     """A hop to the proxy and one to the producer, both seen at both ends."""
-    _, client = engine.emptied(*(f"rollup_{table}" for table in (*TABLES, "slots")))
+    _, client = emptied()
     one = next(row for row in POOL if row["duration_us"] and row["operation"])
     log = [
         one | FATES.get(name, {}) | {
@@ -259,7 +266,7 @@ def test_a_request_through_a_proxy_counts_once(name: str) -> None:
 
 @pytest.mark.stack
 def test_cuts_of_an_early_release_that_knew_no_proxies_count_on() -> None:
-    _, client = engine.emptied(*(f"rollup_{table}" for table in (*TABLES, "slots")))
+    _, client = emptied()
     generate.insert(client, [generate.encode_batch(POOL[:7])])
     assert list(Rolling(client).roll())
     old = "SELECT * REPLACE (NULL AS to_proxy, roll + 1 AS roll) FROM rollup_latency WHERE cut IN ('pair', 'minute')"

@@ -29,7 +29,7 @@ REPEATABLE = (
     "ALTER TABLE",
     "INSERT INTO",  # only into a table in which a row replaces its like
 )
-SELF_REPEATING = {"subscriber_times"}
+SELF_REPEATING = {"subscriber_times", "nf_messages"}
 
 
 def ledger(account: Account) -> list[int]:
@@ -172,7 +172,7 @@ def test_every_stored_table_but_the_ledger_has_an_end_and_takes_it_once() -> Non
     endless = rows(client, stored.format("AND create_table_query NOT LIKE '% TTL %'"))
     assert endless == [(engine.stored("migrations"),)]
     assert {name for (name,) in rows(client, stored.format(""))} == {
-        engine.stored(name) for name in {*retention.ends(ClickHouse()), "migrations"} - {"rollup_counts.example"}
+        engine.stored(name) for name in {*retention.ends(ClickHouse()), "migrations"} if "." not in name
     }
     before = rows(client, changes)
     retain(client, engine.form(account), retention.ends(ClickHouse()))

@@ -7,7 +7,7 @@
 -- traffic_by_nf_pair: which NF type asks which, how often and with what success
 SELECT consumer_nf, producer_nf, sum(exchanges) AS requests,
     round(sum(succeeded) / nullIf(sum(succeeded) + sum(failed), 0), 4) AS success_ratio
-FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM latency_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'pair' AND NOT ifNull(to_proxy, false)
 GROUP BY consumer_nf, producer_nf ORDER BY requests DESC, consumer_nf, producer_nf;
 
@@ -15,7 +15,7 @@ GROUP BY consumer_nf, producer_nf ORDER BY requests DESC, consumer_nf, producer_
 SELECT operation, sum(exchanges) AS requests, sumIf(exchanges, verdict = 'success') AS succeeded,
     sumIf(exchanges, verdict = 'failure') AS failed, sumIf(exchanges, verdict = 'unknown') AS unknown,
     round(succeeded / nullIf(succeeded + failed, 0), 4) AS success_ratio
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'fate' AND NOT to_proxy
 GROUP BY operation ORDER BY failed DESC, requests DESC, operation;
 
@@ -23,13 +23,13 @@ GROUP BY operation ORDER BY failed DESC, requests DESC, operation;
 SELECT producer_nf, server_address, server_port, sum(durations) AS answered,
     quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(duration_state) AS merged, round(merged[1]) AS median_us,
     round(merged[2]) AS p95_us, max(max_us) AS longest_us
-FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM latency_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'endpoint' AND NOT to_proxy
 GROUP BY producer_nf, server_address, server_port HAVING answered > 0 ORDER BY p95_us DESC, server_address, server_port;
 
 -- failing_causes: why operations fail, hops to a proxy apart
 SELECT operation, to_proxy, outcome, status, cause, result, error_origin, sum(exchanges) AS failures
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'fate' AND verdict = 'failure'
 GROUP BY operation, to_proxy, outcome, status, cause, result, error_origin
 ORDER BY failures DESC, operation, to_proxy, outcome, status, cause, result, error_origin;
@@ -42,7 +42,7 @@ ORDER BY request_us, transaction_id;
 -- registrations_by_plmn_and_slice: AMF registrations at the UDM (a proxy of 28.554 registration success)
 SELECT plmn, snssai, sum(exchanges) AS requests, sumIf(exchanges, verdict = 'success') AS succeeded,
     round(succeeded / nullIf(sumIf(exchanges, verdict != 'unknown'), 0), 4) AS success_ratio
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'fate' AND NOT to_proxy AND service = 'nudm-uecm' AND method = 'PUT' AND resource LIKE '%registrations/amf-%'
 GROUP BY plmn, snssai ORDER BY requests DESC, plmn, snssai;
 
@@ -50,7 +50,7 @@ GROUP BY plmn, snssai ORDER BY requests DESC, plmn, snssai;
 SELECT snssai, dnn, sum(exchanges) AS requested, sum(created) AS sessions,
     round(sessions / nullIf(sum(succeeded) + sum(failed), 0), 4) AS success_ratio,
     round(quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(duration_state)[2]) AS p95_us
-FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM latency_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'slice' AND NOT to_proxy AND operation = 'Nsmf_PDUSession_CreateSMContext'
 GROUP BY snssai, dnn ORDER BY requested DESC, snssai, dnn;
 
@@ -59,7 +59,7 @@ SELECT consumer_nf, producer_nf, to_proxy, sum(both_ends) AS seen_at_both_ends,
     quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(network_state) AS merged,
     round(quantilesDDMerge(0.01, 0.5, 0.95, 0.99)(both_state)[1]) AS server_median_us,
     round(merged[1]) AS network_median_us, round(merged[2]) AS network_p95_us
-FROM latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM latency_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'pair' AND both_ends > 0
 GROUP BY consumer_nf, producer_nf, to_proxy ORDER BY network_p95_us DESC, consumer_nf, producer_nf, to_proxy;
 
@@ -85,20 +85,23 @@ SELECT instance, argMaxIf(nf_type, at, nf_type IS NOT NULL) AS nf_type, arraySor
     -- Times of its heartbeats and what lies between; a hop to a proxy is of the same second.
     arraySort(groupArrayIf(toUnixTimestamp64Milli(at) / 1000, said = 'PATCH')) AS beats_s, arrayFilter(wait -> wait > 1, arrayDifference(beats_s)) AS waits_s,
     arrayReduce('quantileExact(0.5)', waits_s) AS heartbeat_s,
-    (SELECT toUnixTimestamp64Milli(max(request_us)) / 1000 FROM transactions WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')}) - arrayMax(beats_s) AS silent_s,
+    toUnixTimestamp64Milli(assumeNotNull((SELECT request_us FROM transactions WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')} ORDER BY request_us DESC LIMIT 1))) / 1000 - arrayMax(beats_s) AS silent_s,
     multiIf(last_word = '', 'not seen at the NRF', last_word = 'DELETE', 'deregistered',
         length(waits_s) > 1 AND silent_s > 2 * heartbeat_s, 'heartbeat lapsed', lower(coalesce(argMaxIf(nf_status, at, nf_status IS NOT NULL), 'registered'))) AS status
 FROM
 (
-    SELECT request_us AS at, assumeNotNull(producer_nf_instance) AS instance, producer_nf AS nf_type, if(verdict = 'success', service, NULL) AS service_served,
-        snssai AS slice, concat(server_address, ':', toString(server_port)) AS address, NULL AS said, NULL AS nf_status
-    FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-    WHERE producer_nf_instance IS NOT NULL AND NOT to_proxy AND callback IS NULL
+    SELECT last_us AS at, instance, nf_type, service AS service_served, snssai AS slice,
+        if(producing AND trust = max(if(producing, trust, 0)) OVER (PARTITION BY instance), ifNull(address, ''), '') AS address, NULL AS said, NULL AS nf_status
+    FROM
+    (
+        SELECT *, transform(vantage, ['client', 'wire', 'server'], [1, 2, 3], 0) AS trust
+        FROM instances_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+    )
     UNION ALL
     SELECT request_us, assumeNotNull(consumer_nf_instance), consumer_nf, NULL, NULL, '',
-        if(service = 'nnrf-nfm' AND verdict = 'success' AND resource LIKE '/nf-instances/%', method, NULL) AS told, if(told IN ('PUT', 'PATCH'), result, NULL)
-    FROM exchanges_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-    WHERE consumer_nf_instance IS NOT NULL
+        if(outcome IN ('success', 'redirect', 'business'), method, NULL) AS told, if(told IN ('PUT', 'PATCH'), result, NULL)
+    FROM nf_messages
+    WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')} AND consumer_nf_instance IS NOT NULL
 )
 GROUP BY instance ORDER BY nf_type, instance;
 
@@ -108,16 +111,12 @@ SELECT path AS nf_instance, arraySort(groupArrayIf(toUnixTimestamp64Milli(reques
     arrayReduce('quantileExact(0.5)', waits_ms) / 1000 AS usual_interval_s,
     -- Since the last beat, while others were seen; of an instance that left, none.
     if(argMax(method, request_us) = 'DELETE' OR length(waits_ms) < 2, 0,
-        assumeNotNull((
-            SELECT max(toUnixTimestamp64Milli(request_us)) FROM transactions
-            WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')}
-        )) - arrayMax(beats_ms)) AS silent_ms,
+        toUnixTimestamp64Milli(assumeNotNull((SELECT request_us FROM transactions WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')} ORDER BY request_us DESC LIMIT 1))) - arrayMax(beats_ms)) AS silent_ms,
     arrayMax(arrayPushBack(waits_ms, silent_ms)) / 1000 AS longest_s,
     arrayCount(wait -> wait > 2000 * usual_interval_s, arrayPushBack(waits_ms, silent_ms)) AS pauses,
     fromUnixTimestamp64Milli(arrayMax(beats_ms), 'UTC') AS last_beat
-FROM transactions
-WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')}
-    AND service = 'nnrf-nfm' AND method IN ('PATCH', 'DELETE') AND resource LIKE '/nf-instances/%'
+FROM nf_messages
+WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')} AND method IN ('PATCH', 'DELETE')
 GROUP BY path HAVING notEmpty(beats_ms) AND pauses > 0 ORDER BY longest_s DESC, path;
 
 -- cardinality: how much there is of everything, to 1 %
@@ -145,14 +144,14 @@ ORDER BY site, node;
 
 -- late_answers: answered, but after the consumer had given up, hops to a proxy apart
 SELECT operation, producer_nf, to_proxy, sum(exchanges) AS late, max(max_us) AS longest_us, any(deadline_ms) AS waited_ms
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'fate' AND outcome = 'late'
 GROUP BY operation, producer_nf, to_proxy ORDER BY late DESC, operation, producer_nf, to_proxy;
 
 -- unanswered_by_producer: whose answers never came, proxies apart
 SELECT producer_nf, to_proxy, server_address, server_port, sumIf(exchanges, outcome = 'unanswered') AS unanswered, sum(exchanges) AS requests,
     round(unanswered / nullIf(sumIf(exchanges, verdict != 'unknown'), 0), 4) AS share, maxIf(last_us, outcome = 'unanswered') AS last
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'peer'
 GROUP BY producer_nf, to_proxy, server_address, server_port HAVING unanswered > 0
 ORDER BY unanswered DESC, server_address, server_port, producer_nf, to_proxy;
@@ -160,7 +159,7 @@ ORDER BY unanswered DESC, server_address, server_port, producer_nf, to_proxy;
 -- overload: producers, and proxies asked for them, that say they are congested
 SELECT producer_nf, to_proxy, server_address, sumIf(exchanges, status = 503) AS unavailable, sumIf(exchanges, status = 429) AS too_many,
     sum(with_retry_after) AS with_retry, min(first_us) AS first, max(last_us) AS last
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'peer' AND status IN (429, 503)
 GROUP BY producer_nf, to_proxy, server_address ORDER BY unavailable + too_many DESC, server_address, producer_nf, to_proxy;
 
@@ -181,14 +180,14 @@ ORDER BY kind DESC, highest_percent DESC, nf, nf_instance, scope, snssai, dnn;
 
 -- access_refused: who was told 401 or 403, a finding when it is nobody's subscriber; hops to a proxy apart
 SELECT client_address, user_agent, to_proxy, service, status, cause, sum(exchanges) AS refused, min(first_us) AS first, max(last_us) AS last
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'peer' AND status IN (401, 403)
 GROUP BY client_address, user_agent, to_proxy, service, status, cause
 ORDER BY refused DESC, client_address, user_agent, to_proxy, service, status, cause;
 
 -- unusual_pairs: consumers that asked a service fewer than five times, among the traffic of all
 SELECT consumer_nf, client_address, service, sum(exchanges) AS requests, min(first_us) AS first, max(last_us) AS last
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'peer'
 GROUP BY consumer_nf, client_address, service HAVING requests < 5 ORDER BY requests, consumer_nf, client_address, service;
 
@@ -200,15 +199,15 @@ WHERE event_type = 'securityService' AND notification = 'notifyNewAlarm'
 ORDER BY raised_us, alarm_id;
 
 -- procedures_that_break: where registrations, sessions and handovers end, most frequent first
-SELECT kind, if(outcome = 'failed', failed_step, last_step) AS at_step, outcome, failed_producer_nf, failed_status, failed_cause, count() AS many
-FROM procedures FINAL
+SELECT kind, if(outcome = 'failed', failed_step, last_step) AS at_step, outcome, failed_producer_nf, failed_status, failed_cause, uniqExact(procedure_id) AS many -- a repeat is the same row
+FROM procedures
 WHERE outcome IN ('failed', 'abandoned') AND begin_us >= {start:DateTime64(6, 'UTC')} AND begin_us < {stop:DateTime64(6, 'UTC')}
 GROUP BY kind, at_step, outcome, failed_producer_nf, failed_status, failed_cause
 ORDER BY many DESC, kind, at_step, outcome, failed_producer_nf, failed_status, failed_cause;
 
 -- not_in_catalogue: what is asked for that no specification of ours names
 SELECT method, resource, operation_source, sum(exchanges) AS requests, any(example) AS a_path
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'fate' AND NOT to_proxy AND operation IS NULL AND resource IS NOT NULL
 GROUP BY method, resource, operation_source ORDER BY requests DESC, method, resource, operation_source;
 
@@ -221,32 +220,21 @@ GROUP BY minute ORDER BY minute;
 
 -- latency_heat: answers of each operation by duration, in steps of powers of two milliseconds
 SELECT operation, up_to_ms, sum(exchanges) AS answers
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'heat' AND NOT ifNull(to_proxy, false) AND up_to_ms IS NOT NULL
 GROUP BY operation, up_to_ms ORDER BY operation, up_to_ms;
 
 -- busiest_connections: connections by load, and how many of their streams ended badly
 SELECT client_address, client_port, server_address, server_port, sum(exchanges) AS requests, sum(cut_off) AS ended_badly,
     dateDiff('second', min(first_us), max(last_us)) AS seconds
-FROM counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+FROM counts_summed_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 WHERE cut = 'connection'
 GROUP BY connection_id, client_address, client_port, server_address, server_port
 ORDER BY requests DESC, client_address, client_port, server_address, server_port LIMIT 50;
 
 -- loops: requests that came to one server again before it had answered them, as on a circle of proxies (TS 29.500 6.10.10)
-SELECT consumer_nf, producer_nf, operation, server_address, server_port, uniqExact(request_key) AS requests,
-    count() AS times_again, min(request_us) AS first_request, max(request_us) AS last_request
-FROM
-(
-    SELECT *, max(ifNull(response_end_us, request_us + toIntervalMillisecond(deadline_ms))) OVER before AS open_until
-    FROM exchanges_between(start = {start:DateTime64(6, 'UTC')} - toIntervalSecond(60), stop = {stop:DateTime64(6, 'UTC')})
-    WHERE request_key IS NOT NULL AND request_event_id IS NOT NULL
-    WINDOW before AS
-    (
-        PARTITION BY request_key, server_address, server_port
-        ORDER BY request_us, transaction_id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    )
-)
-WHERE request_us <= open_until AND request_us >= {start:DateTime64(6, 'UTC')}
+SELECT consumer_nf, producer_nf, operation, server_address, server_port, uniqExactMerge(request_keys) AS requests,
+    sum(times_again) AS times_again, min(first_us) AS first_request, max(last_us) AS last_request
+FROM loops_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 GROUP BY consumer_nf, producer_nf, operation, server_address, server_port
 ORDER BY times_again DESC, server_address, server_port, operation, consumer_nf, producer_nf;

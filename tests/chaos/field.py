@@ -87,14 +87,14 @@ class Field:
         for collector in self.collectors.values():
             collector.terminate()
         for node, collector in self.collectors.items():
-            assert collector.wait(90) == 0, self.log(f"collector-{node}")
+            assert collector.wait(300) == 0, self.log(f"collector-{node}")
         self.collectors.clear()
 
     def stop_workers(self) -> dict[str, int]:
         """End all workers in order; return their exit codes."""
         for worker in self.workers.values():
             worker.terminate()
-        codes = {name: worker.wait(60) for name, worker in self.workers.items()}
+        codes = {name: worker.wait(300) for name, worker in self.workers.items()}
         self.workers.clear()
         return codes
 
