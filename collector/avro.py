@@ -13,9 +13,9 @@ import cython
 from schemas.fields import fields_of
 
 if cython.compiled:
-    from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_GET_SIZE
-    from cython.cimports.cpython.unicode import PyUnicode_AsUTF8AndSize
-    from cython.cimports.libc.string import memcpy
+    from cython.cimports.collector.objects import sbiscope_told, sbiscope_utf8
+    from cython.cimports.cpython.bytes import PyBytes_AS_STRING
+    from cython.cimports.libc.string import memcpy, memset
 
 STRING = cython.declare(cython.int, 0)
 LONG = cython.declare(cython.int, 1)
@@ -26,6 +26,8 @@ LONG_MAP = cython.declare(cython.int, 5)
 OPTIONAL_STRING = cython.declare(cython.int, 6)  # from here on the value may be None
 OPTIONAL_LONG = cython.declare(cython.int, 7)
 OPTIONAL_BYTES = cython.declare(cython.int, 8)
+
+WIDEST = cython.declare(cython.Py_ssize_t, 11)  # octets of a union's branch and a long
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,24 @@ class BatchHeader:
     final: bool
     loss: dict[str, int]
     clock_us: int = 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _put_long(into: cython.p_uchar, at: cython.Py_ssize_t, value: cython.longlong) -> cython.Py_ssize_t:
+    """Write a zigzag varint, of ten octets at most; return where it ends."""
+    zigzag: cython.ulonglong
+    if cython.compiled:
+        zigzag = cython.cast(cython.ulonglong, value << 1) ^ cython.cast(cython.ulonglong, value >> 63)
+    else:
+        zigzag = (value << 1) ^ (value >> 63)
+    while zigzag > 127:
+        into[at] = (zigzag & 127) | 128
+        at += 1
+        zigzag >>= 7
+    into[at] = zigzag
+    return at + 1
 
 
 @cython.final
@@ -62,71 +82,67 @@ class Buffer:
 
     @cython.cfunc
     @cython.exceptval(-1)
-    def _grow(self, wanted: cython.Py_ssize_t) -> cython.int:
-        self._store = self._store + bytearray(self._room + wanted)
-        self._room = len(self._store)
-        self._bytes = self._store
+    def need(self, octets: cython.Py_ssize_t) -> cython.int:
+        """See that there is room for so many more."""
+        if self._room - self._length < octets:
+            self._store = self._store + bytearray(self._room + octets)
+            self._room = len(self._store)
+            self._bytes = self._store
         return 0
 
     @cython.cfunc
     @cython.inline
+    @cython.exceptval(check=False)
+    def zeros(self, n: cython.Py_ssize_t) -> cython.void:
+        """Append octets for which there is room: the branch of as many unions that are null."""
+        if cython.compiled:
+            memset(self._bytes + self._length, 0, n)
+        else:
+            self._store[self._length : self._length + n] = bytes(n)
+        self._length += n
+
+    @cython.cfunc
     @cython.exceptval(-1)
     def octet(self, value: cython.int) -> cython.int:
         """Append one octet: a boolean, the end of an array or map, the branch of a union, 0 or 2."""
-        if self._room == self._length:
-            self._grow(1)
+        self.need(1)
         self._bytes[self._length] = value
         self._length += 1
         return 0
 
     @cython.cfunc
-    @cython.inline
     @cython.exceptval(-1)
     def long(self, value: cython.longlong) -> cython.int:
         """Append a zigzag varint: Avro's int, long and enum."""
-        zigzag: cython.ulonglong
-        n: cython.Py_ssize_t
-        if self._room - self._length < 10:
-            self._grow(10)
-        n = self._length
-        if cython.compiled:
-            zigzag = cython.cast(cython.ulonglong, value << 1) ^ cython.cast(cython.ulonglong, value >> 63)
-        else:
-            zigzag = (value << 1) ^ (value >> 63)
-        while zigzag > 127:
-            self._bytes[n] = (zigzag & 127) | 128
-            n += 1
-            zigzag >>= 7
-        self._bytes[n] = zigzag
-        self._length = n + 1
+        self.need(WIDEST)
+        self._length = _put_long(self._bytes, self._length, value)
         return 0
 
     @cython.cfunc
     @cython.exceptval(-1)
-    def text(self, value: Any) -> cython.int:
-        """Append a string; raises TypeError or UnicodeEncodeError for what is none."""
+    def text(self, value: Any, spare: cython.Py_ssize_t) -> cython.int:
+        """Append a string and leave room for `spare`; raises TypeError or UnicodeEncodeError for what is none."""
         n: cython.Py_ssize_t = 0
         if cython.compiled:
-            utf8: cython.p_const_char = PyUnicode_AsUTF8AndSize(value, cython.address(n))
-            self.long(n)
-            if self._room - self._length < n:
-                self._grow(n)
+            utf8: cython.p_const_char = sbiscope_utf8(value, cython.address(n))
+            if self._room - self._length < n + WIDEST + spare:
+                self.need(n + WIDEST + spare)
+            self._length = _put_long(self._bytes, self._length, n)
             memcpy(self._bytes + self._length, utf8, n)
             self._length += n
         else:
-            self.octets(value.encode())
+            self.octets(value.encode(), spare)
         return 0
 
     @cython.cfunc
     @cython.exceptval(-1)
-    def octets(self, value: bytes) -> cython.int:
-        """Append Avro bytes."""
+    def octets(self, value: bytes, spare: cython.Py_ssize_t) -> cython.int:
+        """Append Avro bytes and leave room for `spare`."""
         n: cython.Py_ssize_t = len(value)
-        self.long(n)
-        if self._room - self._length < n:
-            self._grow(n)
+        self.need(n + WIDEST + spare)
+        self._length = _put_long(self._bytes, self._length, n)
         if cython.compiled:
-            memcpy(self._bytes + self._length, PyBytes_AS_STRING(value), PyBytes_GET_SIZE(value))
+            memcpy(self._bytes + self._length, PyBytes_AS_STRING(value), n)
         else:
             self._store[self._length : self._length + n] = value
         self._length += n
@@ -149,11 +165,15 @@ class RecordEncoder:
     """Writes records of one schema from tuples in the order of its fields; enums are given as their index."""
 
     _plan: bytes
+    _optional: bytes
     _size: cython.Py_ssize_t
 
     def __init__(self, record: str, batch: str) -> None:
         self._plan = bytes(_kind(kind) for _name, kind in fields_of(batch, record))
         self._size = len(self._plan)
+        run = 0
+        runs = [run := run + 1 if kind >= OPTIONAL_STRING else 0 for kind in reversed(self._plan)]
+        self._optional = bytes(min(run, 255) for run in reversed(runs))  # how many fields from here on may be None
 
     def encoded(self, values: tuple[Any, ...]) -> bytes:
         """Return one record alone, no framing; raises what `encode_batch` raises."""
@@ -166,32 +186,65 @@ class RecordEncoder:
     def write(self, out: Buffer, values: tuple[Any, ...]) -> cython.int:
         """Append one record; raises ValueError where the number of values is not that of the schema's fields."""
         plan: cython.p_const_uchar = self._plan
+        optional: cython.p_const_uchar = self._optional
+        size: cython.Py_ssize_t = self._size
+        spare: cython.Py_ssize_t = WIDEST * size
         kind: cython.int
-        i: cython.Py_ssize_t
+        i: cython.Py_ssize_t = 0
+        told: cython.Py_ssize_t
+        number: cython.longlong
         value: Any
-        if len(values) < self._size:
-            raise ValueError(f"{len(values)} values for {self._size} fields")
-        for i in range(self._size):
+        if len(values) < size:
+            raise ValueError(f"{len(values)} values for {size} fields")
+        out.need(spare)
+        while i < size:
             kind = plan[i]
-            value = values[i]
             if kind >= OPTIONAL_STRING:
-                if value is None:
-                    out.octet(0)
+                told = _told(values, i, i + optional[i])
+                if told > i:
+                    out.zeros(told - i)
+                    i = told
                     continue
-                out.octet(2)
+                out._bytes[out._length] = 2
+                out._length += 1
+            value = values[i]
+            i += 1
             if kind == STRING or kind == OPTIONAL_STRING:
-                out.text(value)
+                out.text(value, spare)
             elif kind == LONG or kind == OPTIONAL_LONG:
-                out.long(value)
+                number = value
+                out._length = _put_long(out._bytes, out._length, number)
             elif kind == BOOLEAN:
-                out.octet(1 if value else 0)
-            elif kind == STRINGS:
-                _write_strings(out, value)
-            elif kind == OPTIONAL_BYTES:
-                out.octets(value)
+                out._bytes[out._length] = 1 if value else 0
+                out._length += 1
             else:
-                _write_map(out, value, kind)
+                _write_many(out, value, kind, spare)
         return 0
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _told(values: tuple[Any, ...], at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
+    """Return the first place from `at` to `end` whose value is not None."""
+    if cython.compiled:
+        return sbiscope_told(values, at, end)
+    while at < end and values[at] is None:
+        at += 1
+    return at
+
+
+@cython.cfunc
+@cython.exceptval(-1)
+def _write_many(out: Buffer, value: Any, kind: cython.int, spare: cython.Py_ssize_t) -> cython.int:
+    if kind == STRINGS:
+        _write_strings(out, value)
+    elif kind == OPTIONAL_BYTES:
+        out.octets(value, 0)
+    else:
+        _write_map(out, value, kind)
+    out.need(spare)
+    return 0
 
 
 @cython.cfunc
@@ -201,7 +254,7 @@ def _write_strings(out: Buffer, value: tuple[str, ...]) -> cython.int:
     if value:
         out.long(len(value))
         for item in value:
-            out.text(item)
+            out.text(item, 0)
     out.octet(0)
     return 0
 
@@ -212,11 +265,11 @@ def _write_map(out: Buffer, value: dict[str, Any], kind: cython.int) -> cython.i
     if value:
         out.long(len(value))
         for key, item in value.items():
-            out.text(key)
+            out.text(key, 0)
             if kind == LONG_MAP:
                 out.long(item)
             else:
-                out.text(item)
+                out.text(item, 0)
     out.octet(0)
     return 0
 

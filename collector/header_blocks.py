@@ -16,6 +16,7 @@ if cython.compiled:
     from cython.cimports.collector.frames import END_STREAM, FAULT_GAP, FAULT_MALFORMED, HEADERS, PUSH_PROMISE, Splitter
     from cython.cimports.collector.halves import Message
     from cython.cimports.collector.hpack import Decoder
+    from cython.cimports.collector.objects import sbiscope_list
     from cython.cimports.collector.side import Side
     from cython.cimports.collector.stream import Stream
 else:
@@ -31,6 +32,8 @@ PATH = cython.declare(object, shared_name(b":path"))
 SCHEME = cython.declare(object, shared_name(b":scheme"))
 AUTHORITY = cython.declare(object, shared_name(b":authority"))
 STATUS = cython.declare(object, shared_name(b":status"))
+
+USUAL_FIELDS = cython.declare(cython.Py_ssize_t, 8)  # of a block; a list is made for so many at once
 
 # What is known of a block: bits.
 READ = cython.declare(cython.int, 1)  # it was read to its end
@@ -81,7 +84,7 @@ def read_block(exchanges: Exchanges, side: Side) -> cython.int:
     """Read the header block that the side's splitter stands at."""
     splitter: Splitter = side.splitter
     decoder: Decoder = side.decoder
-    headers: list[Any] = []
+    headers: list[Any] = _no_fields()
     facts: cython.int = 0
     if decoder.decode(splitter.p, splitter.at, splitter.at + splitter.size, headers):
         facts = READ | _pseudo_headers(headers)
@@ -98,6 +101,14 @@ def read_block(exchanges: Exchanges, side: Side) -> cython.int:
         _prove_roles(exchanges, side, facts)
     _dispatch(exchanges, side, headers, facts)
     return 0
+
+
+@cython.cfunc
+@cython.inline
+def _no_fields() -> list[Any]:
+    if cython.compiled:
+        return sbiscope_list(USUAL_FIELDS)
+    return []
 
 
 @cython.cfunc

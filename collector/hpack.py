@@ -11,12 +11,13 @@ import cython
 from collector.hpack_tables import STATIC_FIELDS
 
 if cython.compiled:
-    from cython.cimports.collector import huffman
+    from cython.cimports.collector import huffman, literals
     from cython.cimports.collector.hpack_window import ENTRY_OVERHEAD, Window
+    from cython.cimports.collector.objects import sbiscope_append
     from cython.cimports.collector.selection import Selection
     from cython.cimports.cpython.bytes import PyBytes_GET_SIZE
 else:
-    from collector import huffman
+    from collector import huffman, literals
     from collector.hpack_window import ENTRY_OVERHEAD, Window
     from collector.selection import Selection
 
@@ -186,19 +187,45 @@ class Decoder:
                     name_bytes = cython.cast(cython.Py_ssize_t, slot) >> 24
         if not wanted:
             return self._unread_value(indexing, name_bytes)
-        value: bytes | None = self._string()
-        if value is None:
+        field: tuple[Any, ...] | None = self._field(name)
+        if field is None:
             return False
-        field: tuple[Any, ...] = (name, value)
         if name is None:
             self._emit_unknown(field, identity, headers)
-            if indexing:
-                window.insert_unnamed(field, identity, ENTRY_OVERHEAD + PyBytes_GET_SIZE(value))
         else:
             self._emit(field, headers)
-            if indexing:
-                window.insert(field, ENTRY_OVERHEAD + name_bytes + PyBytes_GET_SIZE(value))
+        if indexing:
+            value_bytes: cython.Py_ssize_t = PyBytes_GET_SIZE(cython.cast(bytes, field[1]))
+            if name is None:
+                window.insert_unnamed(field, identity, ENTRY_OVERHEAD + value_bytes)
+            else:
+                window.insert(field, ENTRY_OVERHEAD + name_bytes + value_bytes)
         return True
+
+    def _field(self, name: bytes | None) -> tuple[Any, ...] | None:
+        """Read the value of a literal field; return the field, None if the string is malformed."""
+        at: cython.Py_ssize_t = self._at
+        size: cython.Py_ssize_t
+        field: tuple[Any, ...] | None = None
+        value: bytes | None
+        if at >= self._end:
+            return None
+        huffman_coded: cython.bint = self._p[at] & 128 != 0
+        size = self._integer(127)
+        at = self._at
+        if size < 0 or size > self._end - at:
+            return None
+        self._at = at + size
+        if name is not None:
+            field = literals.met(self._p, at, size, huffman_coded, name)
+        if field is None:
+            value = huffman.text(self._p, at, at + size) if huffman_coded else self._p[at : at + size]
+            if value is None:
+                return None
+            field = (name, value)
+            if name is not None:
+                literals.keep(self._p, at, size, huffman_coded, field)
+        return field
 
     def _unread_value(self, indexing: cython.bint, name_bytes: cython.Py_ssize_t) -> bool:
         """Pass over the value of a field that nobody reads; only its size matters, and only to the table."""
@@ -278,6 +305,8 @@ class Decoder:
         self.list_bytes += ENTRY_OVERHEAD + PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value)
         if self.list_bytes > self._max_list_bytes:
             self.cut_fields += 1
+        elif cython.compiled:
+            sbiscope_append(headers, field)
         else:
             headers.append(field)
 

@@ -16,6 +16,7 @@ cdef class Stream:
     cdef void set_state(self, int side, int state) noexcept
 
 cdef class Streams:
+    cdef Stream _only
     cdef dict _streams
     cdef dict _told
     cdef Stream _latest
@@ -25,6 +26,7 @@ cdef class Streams:
 
     cdef Stream get(self, unsigned int stream_id)
     cdef Stream open(self, unsigned int stream_id)
+    cdef int _put(self, Stream stream) except -1
     cdef int remove(self, Stream stream) except -1
     cdef bint is_over(self, unsigned int stream_id)
     cdef bint is_new(self, unsigned int stream_id) noexcept

@@ -71,27 +71,36 @@ class Streams:
     """Streams by id. Ids of one end only grow (RFC 9113 5.1.1), which tells an ended stream from an unseen one."""
 
     def __init__(self, from_start: cython.bint) -> None:
-        self._streams: dict[int, Stream] = {}
+        self._only: Stream | None = None  # the one stream that is open, if none stands in _streams
+        self._streams: dict[int, Stream] | None = None
         self._told: dict[int, int] | None = None
-        self._latest: Stream | None = None
+        self._latest: Stream | None = None  # of those in _streams
         self._known_from = 0 if from_start else NOWHERE  # all from here to _highest were seen when they began
         self._highest = 0  # highest odd id whose begin was seen
         self.held_bytes = 0
 
     def get(self, stream_id: cython.uint) -> Stream | None:
         """Return the open stream of that id."""
-        stream: Stream | None = self._latest
-        if stream is None or stream.id != stream_id:
-            stream = self._streams.get(stream_id)
-            if stream is not None:
-                self._latest = stream
+        stream: Stream | None = self._only
+        if stream is not None:
+            return stream if stream.id == stream_id else None
+        stream = self._latest
+        if stream is not None and stream.id == stream_id:
+            return stream
+        if self._streams is None:
+            return None
+        stream = self._streams.get(stream_id)
+        if stream is not None:
+            self._latest = stream
         return stream
 
     def open(self, stream_id: cython.uint) -> Stream:
         """Add a stream; a half of it that was told already stays closed."""
         stream: Stream = new_stream(stream_id)
-        self._streams[stream_id] = stream
-        self._latest = stream
+        if self._only is None and not self._streams:
+            self._only = stream
+        else:
+            self._put(stream)
         if self._told is not None and stream_id in self._told:
             told: cython.int = self._told[stream_id]
             stream.state0 = CLOSED if told & 1 else IDLE
@@ -99,9 +108,23 @@ class Streams:
             stream.early = True
         return stream
 
+    def _put(self, stream: Stream) -> cython.int:
+        """Put a stream beside others, in order of their opening."""
+        if self._streams is None:
+            self._streams = {}
+        only: Stream | None = self._only
+        if only is not None:
+            self._streams[only.id] = only
+            self._only = None
+        self._streams[stream.id] = stream
+        self._latest = stream
+        return 0
+
     def remove(self, stream: Stream) -> cython.int:
         """Take a stream out. Of one that ended early frames may still come (RFC 9113 5.1, closed)."""
-        if self._streams.pop(stream.id, None) is None:
+        if self._only is stream:
+            self._only = None
+        elif self._streams is None or self._streams.pop(stream.id, None) is None:
             return 0
         if self._latest is stream:
             self._latest = None
@@ -148,14 +171,19 @@ class Streams:
 
     def oldest(self) -> Stream | None:
         """Return the stream that is open longest."""
-        for stream in self._streams.values():
-            return stream
-        return None
+        if self._only is None and self._streams is not None:
+            for stream in self._streams.values():
+                return stream
+        return self._only
 
     def all(self) -> list[Stream]:
         """Return the open streams, the oldest first."""
-        return list(self._streams.values())
+        if self._only is not None:
+            return [self._only]
+        return [] if self._streams is None else list(self._streams.values())
 
     def count(self) -> cython.Py_ssize_t:
         """Return how many are open."""
-        return len(self._streams)
+        if self._only is not None:
+            return 1
+        return 0 if self._streams is None else len(self._streams)

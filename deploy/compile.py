@@ -12,6 +12,7 @@ COMPILED = (
     "collector.huffman",
     "collector.selection",
     "collector.hpack_window",
+    "collector.literals",
     "collector.hpack",
     "collector.halves",
     "collector.frames",

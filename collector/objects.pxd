@@ -1,0 +1,41 @@
+cdef extern from *:
+    """
+    /* The UTF-8 of a text: of a plain one where it stands, without asking CPython for it. */
+    static CYTHON_INLINE const char *sbiscope_utf8(PyObject *text, Py_ssize_t *length) {
+        if (PyUnicode_Check(text) && PyUnicode_IS_COMPACT_ASCII(text)) {
+            *length = ((PyASCIIObject *)text)->length;
+            return (const char *)((PyASCIIObject *)text + 1);
+        }
+        return PyUnicode_AsUTF8AndSize(text, length);
+    }
+
+    /* The first place from `at` to `end` of a tuple that is not None. */
+    static CYTHON_INLINE Py_ssize_t sbiscope_told(PyObject *values, Py_ssize_t at, Py_ssize_t end) {
+        while (at < end && PyTuple_GET_ITEM(values, at) == Py_None)
+            at++;
+        return at;
+    }
+
+    /* An empty list with room. */
+    static CYTHON_INLINE PyObject *sbiscope_list(Py_ssize_t room) {
+        PyObject *list = PyList_New(room);
+        if (list != NULL)
+            Py_SET_SIZE(list, 0);
+        return list;
+    }
+
+    /* Append to a list, where it has room without asking CPython for it. */
+    static CYTHON_INLINE int sbiscope_append(PyObject *list, PyObject *item) {
+        Py_ssize_t size = Py_SIZE(list);
+        if (((PyListObject *)list)->allocated <= size)
+            return PyList_Append(list, item);
+        Py_INCREF(item);
+        PyList_SET_ITEM(list, size, item);
+        Py_SET_SIZE(list, size + 1);
+        return 0;
+    }
+    """
+    const char *sbiscope_utf8(object text, Py_ssize_t *length) except NULL
+    Py_ssize_t sbiscope_told(tuple values, Py_ssize_t at, Py_ssize_t end)
+    list sbiscope_list(Py_ssize_t room)
+    int sbiscope_append(list items, object item) except -1
