@@ -1,15 +1,20 @@
 """Nothing planted rests anywhere: topics, tables, files, logs, metrics and every output of a stack that met it."""
 
+import io
 import json
 import signal
 import socket
 import urllib.request
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import pypdf
 import pytest
 from confluent_kafka import Consumer, TopicPartition
+from pyarrow import parquet
 
+from deploy.commands import report
 from deploy.commands.trace import FORMATS
 from deploy.demo import live_hindrance, observing_line
 from schemas.config import load
@@ -138,9 +143,6 @@ def test_no_table_holds_any(stack: LocalStack) -> None:
 
 
 OUTPUTS = (
-    ("report",),
-    ("report", "--by", "operation", "--format", "html"),
-    ("report", "--format", "csv"),
     ("status",),
     ("tail", "--from-beginning", "--count", str(EXCHANGES)),
     ("tail", "--from-beginning", "--count", str(EXCHANGES), "--json"),
@@ -155,6 +157,29 @@ def test_no_output_holds_any(stack: LocalStack, words: tuple[str, ...]) -> None:
     assert code == 0, told
     assert len(out) > 100
     assert scanned((out + told).encode(), words[0]) == []
+
+
+def unpacked(octets: bytes, form: str) -> bytes:
+    """Return what a report of a packed format says."""
+    if form == "xlsx":
+        book = zipfile.ZipFile(io.BytesIO(octets))
+        return b"\n".join(book.read(name) for name in book.namelist())
+    if form == "parquet":
+        return repr(parquet.read_table(io.BytesIO(octets)).to_pylist()).encode()
+    paper = pypdf.PdfReader(io.BytesIO(octets))
+    return "\n".join([str(paper.metadata), *(page.extract_text() for page in paper.pages)]).encode()
+
+
+@pytest.mark.parametrize("form", report.FORMATS)
+@pytest.mark.parametrize("cut", ["nf", "operation"])
+def test_no_report_holds_any(stack: LocalStack, tmp_path: Path, form: str, cut: str) -> None:
+    made = tmp_path / "report"
+    code, out, told = stack.run("report", "--by", cut, "--format", form, "--output", str(made))
+    assert code == 0, told
+    octets = made.read_bytes()
+    said = unpacked(octets, form) if form in report.BINARY else octets
+    assert len(said) > 100
+    assert scanned(octets + said + (out + told).encode(), form) == []
 
 
 def test_no_file_holds_any(stack: LocalStack) -> None:
