@@ -136,18 +136,26 @@ class Channel:
             raise Closed(str(error)) from error
         if not octets:
             raise Closed("end of file")
-        self._rest += octets
-        at, rest = 0, self._rest
-        while len(rest) - at >= HEAD.size:
-            length, kind = HEAD.unpack_from(rest, at)
+        if self._rest:
+            self._rest += octets
+            del self._rest[: self._read(self._rest)]
+        else:  # mostly whole messages: they are read where they lie
+            self._rest += memoryview(octets)[self._read(octets) :]
+
+    def _read(self, octets: bytes | bytearray) -> int:
+        """Let the whole messages that `octets` begin with wait to be taken; return where they end. Raises Closed."""
+        at = 0
+        view = memoryview(octets)
+        while len(view) - at >= HEAD.size:
+            length, kind = HEAD.unpack_from(view, at)
             if length > MOST_BYTES or kind >= len(KINDS):
                 raise Closed(f"no message: kind {kind}, {length} octets")
-            if len(rest) - at - HEAD.size < length:
+            end = at + HEAD.size + length
+            if len(view) < end:
                 break
-            body = bytes(memoryview(rest)[at + HEAD.size : at + HEAD.size + length])
-            at += HEAD.size + length
             try:
-                self._waiting.append(self._decoders[kind].decode(body))
+                self._waiting.append(self._decoders[kind].decode(view[at + HEAD.size : end]))
             except (msgspec.DecodeError, UnicodeDecodeError) as error:
                 raise Closed(f"no message: {error}") from error
-        del rest[:at]
+            at = end
+        return at

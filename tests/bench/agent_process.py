@@ -25,14 +25,15 @@ EMPTY_BYTES = 400  # a batch without events is shorter
 class Agent:
     """The agent's processes; the loader is gone when it observes."""
 
-    def __init__(self, bootstrap: str, ports: Sequence[int]) -> None:
-        """Start it; it sees these ports only, so that a busy machine does not count."""
+    def __init__(self, bootstrap: str, ports: Sequence[int], cpu_percent: int = 100) -> None:
+        """Start it; it sees these ports only, so that a busy machine does not count. `cpu_percent`: its budget."""
         self._began_s = time.monotonic()
         environment = {
             **os.environ,
             "SBISCOPE_KAFKA_BOOTSTRAP": bootstrap,
             "SBISCOPE_COLLECTOR_PORTS": ",".join(map(str, ports)),
             "SBISCOPE_COLLECTOR_FLOWS": "false",
+            "SBISCOPE_COLLECTOR_CPU_PERCENT": str(cpu_percent),
         }
         command = [sys.executable, "-m", "deploy.cli", "collect"]
         self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=environment)
@@ -68,18 +69,12 @@ class Agent:
         """Return the memory of all its processes without the maps shared with the kernel; `kind`: Rss or Pss."""
         return sum(memory_mb_of(process, kind) for process in self.processes())
 
-    def first_event_s(self, bootstrap: str) -> float:
+    def first_event_s(self, reader: Consumer) -> float:
         """Wait for the first batch with events; return how long after the start it was there."""
-        consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bench", "log_level": 0})
-        found = consumer.list_topics("sbi.events", 10).topics["sbi.events"].partitions
-        consumer.assign([TopicPartition("sbi.events", number, 0) for number in found])
-        try:
-            while time.monotonic() - self._began_s < 60:
-                message = consumer.poll(0.02)
-                if message is not None and not message.error() and len(message.value()) > EMPTY_BYTES:
-                    return time.monotonic() - self._began_s
-        finally:
-            consumer.close()
+        while time.monotonic() - self._began_s < 60:
+            message = reader.poll(0.02)
+            if message is not None and not message.error() and len(message.value()) > EMPTY_BYTES:
+                return time.monotonic() - self._began_s
         raise TimeoutError("no event in Kafka")
 
     def end(self) -> str:
@@ -89,9 +84,22 @@ class Agent:
 
 
 @contextmanager
-def agent(bootstrap: str, ports: Sequence[int]) -> Iterator[Agent]:
+def reader_of_events(bootstrap: str) -> Iterator[Consumer]:
+    """Read what comes to sbi.events as long as the block lasts, each message at once."""
+    settings = {"bootstrap.servers": bootstrap, "group.id": "bench", "log_level": 0, "fetch.wait.max.ms": 5}
+    consumer = Consumer(settings)
+    found = consumer.list_topics("sbi.events", 10).topics["sbi.events"].partitions
+    consumer.assign([TopicPartition("sbi.events", number, 0) for number in found])
+    try:
+        yield consumer
+    finally:
+        consumer.close()
+
+
+@contextmanager
+def agent(bootstrap: str, ports: Sequence[int], cpu_percent: int = 100) -> Iterator[Agent]:
     """Run an agent as long as the block lasts."""
-    running = Agent(bootstrap, ports)
+    running = Agent(bootstrap, ports, cpu_percent)
     try:
         yield running
     finally:

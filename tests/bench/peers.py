@@ -15,6 +15,7 @@ from pathlib import Path
 CONNECTIONS, RATE = 10, 2_000
 BODY_BYTES, BODIES = 4_096, 997  # policies of as many subscribers, each client asks for all in its own order
 PATH = "npcf-am-policy-control/v1/policies"
+OPENING_S = 4.0
 UNITS = {"us": 1, "ms": 1_000, "s": 1_000_000}
 
 
@@ -59,11 +60,17 @@ class Peers:
         files = ["-i", str(self._place / f"uris{number}"), f"--base-uri={base}"]
         return ["h2load", "-c", "1", "--rps", str(rate), "-D", str(max(1, round(seconds))), *files]
 
-    def many(self, connections: int) -> None:
-        """Open many connections, each of which asks twice."""
+    @contextmanager
+    def many(self, connections: int) -> Iterator[None]:
+        """Have many connections open as long as the block lasts; each asks once a second."""
         url = f"http://127.0.0.1:{self.ports[False]}/{PATH}/0.json"
-        command = ["h2load", "-c", str(connections), "-n", str(2 * connections), url]
-        subprocess.run(command, check=True, capture_output=True)
+        command = ["h2load", "-c", str(connections), "--rps", "1", "-D", "60", url]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as clients:
+            try:
+                time.sleep(OPENING_S)
+                yield
+            finally:
+                clients.kill()
 
     @contextmanager
     def trickle(self) -> Iterator[None]:
@@ -84,9 +91,11 @@ def mean_and_count(said: str) -> tuple[float, int]:
     return float(number) * UNITS[unit], int(answered[1])
 
 
-def saturate(port: int, seconds: float) -> float:
-    """Ask for the small file as fast as it is answered, 8 at a time; return requests a second."""
-    command = ["h2load", "-D", str(max(1, round(seconds))), "-c", "8", "-m", "1", f"http://127.0.0.1:{port}/small.json"]
+def saturate(port: int, seconds: float, at_most: float = 0.0) -> float:
+    """Ask for the small file as fast as it is answered, 8 at a time, or `at_most` a second; return requests/s."""
+    pace = ["--rps", str(round(at_most / 8))] if at_most else []
+    url = f"http://127.0.0.1:{port}/small.json"
+    command = ["h2load", "-D", str(max(1, round(seconds))), "-c", "8", "-m", "1", *pace, url]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return mean_and_count(said)[1] / seconds
 
