@@ -1,6 +1,6 @@
 -- So that a day of 100 million rows answers at once (tests/bench/bench_cookbook.py): whole hours of the rollups as one row.
--- They are what their slots' latest rolls add up to, and count while no slot of
--- theirs was rolled again since (rollup_hours.slots_rolled_at); else the slots themselves are read.
+-- They are what their slots' latest rolls add up to, and count while no slot of theirs was rolled again since
+-- (rollup_hours.slots_rolled_at); else the slots themselves are read.
 CREATE TABLE IF NOT EXISTS ${database}.rollup_hours ${on_cluster}
 (
     hour_us DateTime64(6, 'UTC') COMMENT 'begin of the hour',
@@ -141,9 +141,16 @@ SELECT * EXCEPT (slot_us, rolled_at, roll, superseded)
 FROM ${database}.rollup_counts_hours
 WHERE NOT superseded AND (slot_us, rolled_at) IN (SELECT hour_us, rolled_at FROM ${database}.whole_hours_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')}))
 UNION ALL
-SELECT * EXCEPT (slot_us, rolled_at)
-FROM ${database}.counts_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE NOT (fromUnixTimestamp64Micro(intDiv(toUnixTimestamp64Micro(slot_us), 3600000000) * 3600000000, 'UTC') IN (SELECT hour_us FROM ${database}.whole_hours_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})))
+SELECT * EXCEPT (slot_us, rolled_at, roll, superseded)
+FROM ${database}.rollup_counts
+WHERE NOT superseded AND (slot_us, rolled_at) IN
+    (
+        SELECT slot_us, max(rolled_at)
+        FROM ${database}.rollup_slots
+        WHERE slot_us > {start:DateTime64(6, 'UTC')} - toIntervalSecond(300) AND slot_us < {stop:DateTime64(6, 'UTC')}
+            AND NOT (fromUnixTimestamp64Micro(intDiv(toUnixTimestamp64Micro(slot_us), 3600000000) * 3600000000, 'UTC') IN (SELECT hour_us FROM ${database}.whole_hours_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})))
+        GROUP BY slot_us
+    )
 COMMENT 'Exchanges counted of a period, for sums over all of it: counts_summed_between(start=…, stop=…). Whole hours are one row each, the rest rows of five minutes, as counts_between has them; choose one cut (fate, peer, connection, heat)';
 
 CREATE OR REPLACE VIEW ${database}.latency_summed_between ${on_cluster} AS
@@ -151,7 +158,14 @@ SELECT * EXCEPT (slot_us, rolled_at, roll, superseded)
 FROM ${database}.rollup_latency_hours
 WHERE NOT superseded AND (slot_us, rolled_at) IN (SELECT hour_us, rolled_at FROM ${database}.whole_hours_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')}))
 UNION ALL
-SELECT * EXCEPT (slot_us, rolled_at, minute_us)
-FROM ${database}.latency_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
-WHERE NOT (fromUnixTimestamp64Micro(intDiv(toUnixTimestamp64Micro(slot_us), 3600000000) * 3600000000, 'UTC') IN (SELECT hour_us FROM ${database}.whole_hours_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')}))) AND cut != 'minute'
+SELECT * EXCEPT (slot_us, rolled_at, roll, superseded, minute_us)
+FROM ${database}.rollup_latency
+WHERE NOT superseded AND (slot_us, rolled_at) IN
+    (
+        SELECT slot_us, max(rolled_at)
+        FROM ${database}.rollup_slots
+        WHERE slot_us > {start:DateTime64(6, 'UTC')} - toIntervalSecond(300) AND slot_us < {stop:DateTime64(6, 'UTC')}
+            AND NOT (fromUnixTimestamp64Micro(intDiv(toUnixTimestamp64Micro(slot_us), 3600000000) * 3600000000, 'UTC') IN (SELECT hour_us FROM ${database}.whole_hours_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})))
+        GROUP BY slot_us
+    ) AND cut != 'minute'
 COMMENT 'Durations of a period, for sums over all of it: latency_summed_between(start=…, stop=…). Whole hours are one row each, the rest rows of five minutes, as latency_between has them; choose one cut (endpoint, slice, pair)';

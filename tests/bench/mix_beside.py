@@ -62,8 +62,8 @@ SELECT
     concat(if(number % 80 < 40, 'c', 's'), toString(number % 40)),
     'boot-1',
     fromUnixTimestamp64Micro({start_us}),
-    fromUnixTimestamp64Micro({start_us} + intDiv(number, 80) * 10000000),
-    '1.0.0', '6.1.0-28-amd64', 'sock', 200 + number % 50, number * 150, number, number * 150, told_us,
+    fromUnixTimestamp64Micro({start_us} + intDiv(number, 80) * 10000000) AS at,
+    '1.0.0', '6.1.0-28-amd64', 'sock', 200 + number % 50, number * 150, number, number * 150, at,
     map('supervisor', number * 70, 'observer', number * 2800), map('supervisor', 41000000, 'observer', 58000000),
     map('ring_full', intDiv(number, 90000))
 FROM numbers({rows})
@@ -74,10 +74,10 @@ INSERT INTO alerts (alarm_id, version, notification, event_us, event_type, perce
 SELECT
     hex(sipHash128(intDiv(number, 2), 'alarm')), 1 + number % 2,
     ['notifyNewAlarm', 'notifyClearedAlarm'][1 + number % 2],
-    fromUnixTimestamp64Micro({start_us} + intDiv(number * {day_us}, {rows})),
+    fromUnixTimestamp64Micro({start_us} + intDiv(number * {day_us}, {rows})) AS at,
     ['qualityOfService', 'securityService', 'communications'][1 + intDiv(number, 2) % 3],
     ['major', 'cleared'][1 + number % 2], 'failure_ratio', concat('SubNetwork=north,Node=s', toString(number % 40)),
-    '12.5 % of 400 requests failed, threshold 10 %', event_us
+    '12.5 % of 400 requests failed, threshold 10 %', at
 FROM numbers({rows})
 """
 
