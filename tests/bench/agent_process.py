@@ -86,9 +86,10 @@ class Agent:
 @contextmanager
 def reader_of_events(bootstrap: str) -> Iterator[Consumer]:
     """Read what comes to sbi.events as long as the block lasts, each message at once."""
-    settings = {"bootstrap.servers": bootstrap, "group.id": "bench", "log_level": 0, "fetch.wait.max.ms": 5}
-    consumer = Consumer(settings)
+    settings = {"bootstrap.servers": bootstrap, "group.id": "bench", "log_level": 0}
+    consumer = Consumer({**settings, "fetch.wait.max.ms": 5, "allow.auto.create.topics": True})
     found = consumer.list_topics("sbi.events", 10).topics["sbi.events"].partitions
+    assert found
     consumer.assign([TopicPartition("sbi.events", number, 0) for number in found])
     try:
         yield consumer
