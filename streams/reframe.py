@@ -8,7 +8,7 @@ checks the records: the server's reader does.
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from fastavro import parse_schema
 from fastavro import schemaless_reader as read_record
 
 BLOCK_BYTES = 1 << 20  # small blocks are slow: one a message costs the server a third of its speed
+PIECE_BYTES = 1 << 18  # tens of megabytes at once cost more for their fresh pages than for being copied
 VARINTS = frozenset({"int", "long", "enum"})
 STRINGS = frozenset({"string", "bytes"})
 
@@ -113,7 +114,23 @@ class Layout:
 
     def container(self, many: Iterable[Rows]) -> bytes:
         """Return one object container file with all records of `many`, in order, in blocks of about BLOCK_BYTES."""
-        parts: list[bytes | memoryview] = [self._opening]
+        return b"".join(self._parts(many))
+
+    def pieces(self, many: Iterable[Rows]) -> Iterator[bytes]:
+        """Yield what `container` returns, in pieces of about PIECE_BYTES."""
+        waiting: list[bytes | memoryview] = []
+        size = 0
+        for part in self._parts(many):
+            waiting.append(part)
+            size += len(part)
+            if size >= PIECE_BYTES:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+        if waiting:
+            yield b"".join(waiting)
+
+    def _parts(self, many: Iterable[Rows]) -> Iterator[bytes | memoryview]:
+        yield self._opening
         waiting: list[memoryview] = []
         count = size = 0
         for rows in many:
@@ -121,11 +138,14 @@ class Layout:
                 waiting.append(records)
                 count, size = count + number, size + len(records)
                 if size >= BLOCK_BYTES:
-                    parts += [_long(count), _long(size), *waiting, self._sync]
+                    yield _long(count) + _long(size)
+                    yield from waiting
+                    yield self._sync
                     waiting, count, size = [], 0, 0
         if count:
-            parts += [_long(count), _long(size), *waiting, self._sync]
-        return b"".join(parts)
+            yield _long(count) + _long(size)
+            yield from waiting
+            yield self._sync
 
 
 def _blocks(body: bytes, at: int) -> Iterable[tuple[int, memoryview]]:

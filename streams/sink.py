@@ -5,7 +5,7 @@ stored, and nothing else may; stored again after a crash it does no harm, since 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,8 +61,8 @@ class BadRows(Exception):  # noqa: N818 (what the store says of them)
     """The store refused these rows and would refuse them for ever; anything else it raises is tried again."""
 
 
-Store = Callable[[Layout, bytes], None]
-"""Stores one container; returns when its rows are safe; raises BadRows, or anything else when it is away."""
+Store = Callable[[Layout, Iterable[bytes]], None]
+"""Stores one container, given in pieces, and returns when its rows are safe; raises BadRows, or else: it is away."""
 
 
 @dataclass(slots=True)
@@ -162,7 +162,7 @@ class Block:
     def _stored(self, many: list[Arrived], layout: Layout, store: Store) -> list[Poisoned]:
         """Store messages; where the rows are bad, halve until each bad message stands alone."""
         try:
-            store(layout, layout.container(one.rows for one in many))
+            store(layout, layout.pieces(one.rows for one in many))
         except BadRows as bad:
             if len(many) > 1:
                 half = len(many) // 2

@@ -1,6 +1,6 @@
 """Which stages there are, and what each is made of: its fold or its table, its topics, its bounds."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from schemas.config import Config
 from schemas.framing import single_object_mark
@@ -114,13 +114,13 @@ def table(account: Account, name: str) -> Store:
     """Return what stores rows in a table; the server is met at the first row, and may be away then as at any time."""
     found: list[Table] = []
 
-    def store(layout: Layout, container: bytes) -> None:
+    def store(layout: Layout, pieces: Iterable[bytes]) -> None:
         if not found:
             try:
                 found.append(Table(connect(account), name, compressed=not _is_near(account)))
             except Refusal as refusal:
                 raise ConnectionError(str(refusal)) from refusal
-        found[0].store(layout, container)
+        found[0].store(layout, pieces)
 
     return store
 

@@ -1,7 +1,7 @@
 """How rows get into a ClickHouse table: one synchronous insert, bad rows told from an outage, an outage sat out."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from clickhouse_connect.driver.client import Client
 from zstandard import ZstdCompressor
@@ -31,19 +31,30 @@ class Table:
         self._compressor = ZstdCompressor(1) if compressed else None
         self._columns: dict[Layout, list[str]] = {}
 
-    def store(self, layout: Layout, container: bytes) -> None:
-        """Insert `container`; returns when it is stored. Raises BadRows, or what the client raised in an outage."""
+    def store(self, layout: Layout, pieces: Iterable[bytes]) -> None:
+        """Insert one container; returns when it is stored. Raises BadRows, or what the client raised in an outage.
+
+        It leaves piece by piece: the client would copy a whole one behind its statement.
+        """
         try:
             columns = self._columns.get(layout) or self._shared(layout)
-            if self._compressor:
-                container = self._compressor.compress(container)
             encoding = "zstd" if self._compressor else None
-            self._client.raw_insert(self._name, columns, container, SETTINGS, "Avro", encoding)
+            self._client.raw_insert(self._name, columns, self._leaving(pieces), SETTINGS, "Avro", encoding)
         except FAILURES as error:
             if is_bad_rows(error):
                 raise BadRows(said(error)) from error
             self._columns.clear()  # the table may have changed
             raise
+
+    def _leaving(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        if self._compressor is None:
+            yield from pieces
+            return
+        compressing = self._compressor.compressobj()
+        for piece in pieces:
+            if squeezed := compressing.compress(piece):
+                yield squeezed
+        yield compressing.flush()
 
     def _shared(self, layout: Layout) -> list[str]:
         """Return the columns that both sides have: a newer writer's further fields are read past."""

@@ -6,6 +6,7 @@ is set aside, all else is tried again while the alerts wait in Kafka. So each is
 
 import base64
 import ssl
+from collections.abc import Iterable
 from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.parse import urlsplit, urlunsplit
@@ -41,8 +42,9 @@ class Webhook:
         self._opener = _opener(alerts.webhook_ca_location)
         self._container, self._taken = b"", 0
 
-    def store(self, layout: Layout, container: bytes) -> None:  # noqa: ARG002 (a container says its schema)
-        """Post the alerts in `container`. Raises BadRows where they are refused for what they are, else OSError."""
+    def store(self, layout: Layout, pieces: Iterable[bytes]) -> None:  # noqa: ARG002 (a container says its schema)
+        """Post the alerts of a container. Raises BadRows where they are refused for what they are, else OSError."""
+        container = b"".join(pieces)
         try:
             alerts = read(container)
             bodies = list(requests(alerts))

@@ -187,7 +187,7 @@ def encode_batch(rows: Sequence[dict[str, Any]], input_partition: int = 0, first
 def insert(client: Client, bodies: Sequence[bytes]) -> None:
     """Insert batches as the sink does."""
     layout = Layout(json.loads((SCHEMAS / "sbi_transaction_batch.avsc").read_text()))
-    Table(client, "transactions_arriving").store(layout, layout.container(map(layout.rows, bodies)))
+    Table(client, "transactions_arriving").store(layout, layout.pieces(map(layout.rows, bodies)))
 
 
 def _names() -> list[str]:

@@ -119,7 +119,7 @@ def test_the_stream_and_the_recomputed_kpis_agree(suite: Stages) -> None:
     generate.insert(client, [generate.encode_batch(list(suite.transactions.values()))])
     layout = Layout(document("kpi"))
     published = [kpis_record(row) for row in suite.published]
-    Table(client, "kpis_arriving").store(layout, layout.container(layout.rows(octets) for octets in published))
+    Table(client, "kpis_arriving").store(layout, layout.pieces(layout.rows(octets) for octets in published))
     for width_s in (10, 60, 300, 900, 3_600):
         found = client.query(
             "SELECT toUnixTimestamp64Micro(window_start) AS window_us, * FROM "
@@ -161,7 +161,7 @@ def test_the_view_has_a_window_with_answers_alone_only_where_a_measurement_count
     _, client = engine.migrated()
     layout = Layout(document("kpi"))
     octets = [kpis_record(row) for row in nodes.stages.published]
-    Table(client, "kpis_arriving").store(layout, layout.container(layout.rows(one) for one in octets))
+    Table(client, "kpis_arriving").store(layout, layout.pieces(layout.rows(one) for one in octets))
     sql = "SELECT toUnixTimestamp64Micro(window_start_us), operation FROM kpi_windows WHERE window_s = 10"
     assert sorted(client.query(sql).result_rows) == [
         (at(0), session),

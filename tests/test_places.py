@@ -254,7 +254,7 @@ def test_both_ends_of_an_exchange_are_named() -> None:
     places += old.put(pod("gone", "10.2.0.9"), T0) + old.drop(pod("gone"), T0 + 60 * S)
     layout = Layout(document("place"))
     bodies = [encode("lab", place, T0 + number)[0] for number, place in enumerate(places)]
-    Table(client, "places_arriving").store(layout, layout.container(layout.rows(body) for body in bodies))
+    Table(client, "places_arriving").store(layout, layout.pieces(layout.rows(body) for body in bodies))
     mine = {"site": "lab", "node": "n1", "namespace": "core", "client_address": "10.1.0.7"}
     generate.insert(client, [generate.encode_batch([
         exchange(1, **mine, vantage="client", pod="amf-0", server_address="10.96.0.8"),

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.reframe import BLOCK_BYTES, Layout, Malformed
+from streams.reframe import BLOCK_BYTES, PIECE_BYTES, Layout, Malformed
 from tests import generate
 
 SCHEMA = json.loads((generate.SCHEMAS / "sbi_transaction_batch.avsc").read_text())
@@ -143,6 +143,9 @@ def test_records_are_gathered_into_large_blocks() -> None:
     container = LAYOUT.container([rows] * 100)
     assert container.count(LAYOUT._sync) - 1 == -(-rows.size * 100 // (BLOCK_BYTES + rows.size))
     assert len(read(container)) == 4_000
+    pieces = list(LAYOUT.pieces([rows] * 100))
+    assert b"".join(pieces) == container
+    assert max(map(len, pieces)) < PIECE_BYTES + rows.size
 
 
 def test_a_bare_record_is_one_row() -> None:

@@ -5,6 +5,7 @@ import copy
 import io
 import itertools
 import json
+from collections.abc import Iterable
 from typing import Any
 
 import fastavro
@@ -33,12 +34,12 @@ class Memory:
         self.away = 0
         self.calls = 0
 
-    def store(self, layout: Layout, container: bytes) -> None:
+    def store(self, layout: Layout, pieces: Iterable[bytes]) -> None:
         self.calls += 1
         if self.away:
             self.away -= 1
             raise ConnectionError("away")
-        found = [row["transaction_id"] for row in fastavro.reader(io.BytesIO(container))]
+        found = [row["transaction_id"] for row in fastavro.reader(io.BytesIO(b"".join(pieces)))]
         if any(one.startswith("bad") for one in found):
             raise BadRows("one is bad")
         self.stored += found

@@ -24,7 +24,7 @@ from streams.runtime.writers import Writers
 from streams.sink import Block, Gathering, Poisoned, Store, Target
 from streams.store import insist
 
-LOOK_S = 0.05
+LOOK_S, IDLE_S = 0.05, 0.25  # between two looks at the clock, while rows wait and while none do
 BLOCK_BYTES = 67_108_864
 AHEAD = 4  # blocks gathered as one while another is being stored: a large one costs less a row
 AGAIN_S = 60.0  # a sink that stopped tries again
@@ -88,8 +88,9 @@ class Sinking:
         self._link = link
         self._keeper = Keeper(self._plan.target.stage, {}, link, self._reader)
         self._alarms = Alarms(self._plan.target.stage, self._plan.alerts, self._plan.alert_mark, link)
+        idle_s = max(LOOK_S, min(IDLE_S, self._plan.seconds / 4))
         while not self._ending:
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S if self._since is not None else idle_s)
             if not self._storing.locked():
                 if self._since is not None and self._due(time.monotonic() - self._since):
                     self._begin_storing()

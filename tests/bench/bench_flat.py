@@ -22,6 +22,7 @@ from streams.pairing import TRANSACTIONS, Pairing
 from streams.procedures import PROCEDURES, PROCEDURES_JSON, Procedures
 from streams.sink import TARGETS, Gathering
 from tests.bench.bench_pairing import T0, said
+from tests.bench.bench_sink import swallow
 from tests.bench.line import show
 from tests.events import batch, request, response
 
@@ -104,7 +105,7 @@ class Stages(Folds):
         self.sink.take(partition, self.offsets[partition], made, ROWS_SCHEMA, made)
         self.offsets[partition] += 1
         if self.sink.rows >= BLOCK:
-            self.sink.seal().store(lambda *_: None)
+            self.sink.seal().store(swallow)
 
     def _judge(self, partition: int, append_ms: int, made: bytes) -> None:
         for rows in self.windows[partition].apply(append_ms, DELTAS_SCHEMA, made):

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -107,6 +108,13 @@ def looping(name: str) -> list[str]:
 
 def run(kafka: Broker, prefix: str, command: list[str], rate: Measure) -> float:
     """Measure one process, which is ended afterwards."""
+    with started(kafka, prefix, command):
+        return rate(kafka, prefix)
+
+
+@contextmanager
+def started(kafka: Broker, prefix: str, command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run one process on topics of one partition, and end it."""
     words = [word.format(bootstrap=kafka.bootstrap, prefix=prefix) for word in command]
     environment = os.environ | {
         "SBISCOPE_KAFKA_BOOTSTRAP": kafka.bootstrap,
@@ -115,7 +123,7 @@ def run(kafka: Broker, prefix: str, command: list[str], rate: Measure) -> float:
     }
     with subprocess.Popen([sys.executable, "-m", *words], env=environment, stderr=subprocess.DEVNULL) as process:
         try:
-            return rate(kafka, prefix)
+            yield process
         finally:
             process.kill()
 
