@@ -29,6 +29,8 @@ from tests.traffic import HEADERS, PREFACE, frame, settings
 ROUNDS = 15
 SOURCE = Path(__file__).parent / "inflate.c"
 CONNECTIONS = (10, 100, 1_000, 10_000, 100_000)
+WARM, MEASURED = 3, 5
+OWN = b"ref-0000000-"  # in each path: what `own` replaces by something of the connection's own
 Block = tuple[int, bytes]
 
 
@@ -214,7 +216,7 @@ class Exchanges:
             (":method", "POST"),
             (":scheme", "http"),
             (":authority", "smf.5gc.example:7777"),
-            (":path", f"/nsmf-pdusession/v1/sm-contexts/{number}/modify"),
+            (":path", f"/nsmf-pdusession/v1/sm-contexts/{OWN.decode()}{number}/modify"),
             ("content-type", "application/json"),
             ("user-agent", "AMF"),
             ("3gpp-sbi-sender-timestamp", f"Sun, 22 Nov 2026 21:17:{number % 60:02}.437 GMT"),
@@ -227,9 +229,18 @@ class Exchanges:
         ]
         body = b'{"n2SmInfoType":"PDU_RES_SETUP_RSP"}' * 6
         return [
-            (True, frame(HEADERS, 4, self._stream, self._client.encode(request)) + frame(0, 1, self._stream, body)),
-            (False, frame(HEADERS, 4, self._stream, self._server.encode(response)) + frame(0, 1, self._stream, body)),
+            (True, self._frames(self._client.encode(request, huffman=False), body)),
+            (False, self._frames(self._server.encode(response, huffman=False), body)),
         ]
+
+    def _frames(self, block: bytes, body: bytes) -> bytes:
+        return frame(HEADERS, 4, self._stream, block) + frame(0, 1, self._stream, body)
+
+
+def own(pieces: list[tuple[bool, bytes]], connections: int) -> list[list[tuple[bool, bytes]]]:
+    """Return the pieces for each connection, with values that no other connection has."""
+    names = [b"ref-%07d-" % connection for connection in range(connections)]
+    return [[(side, data.replace(OWN, name)) for side, data in pieces] for name in names]
 
 
 def many(number: int, exchanges: int) -> list[Connection]:
@@ -247,30 +258,39 @@ def many(number: int, exchanges: int) -> list[Connection]:
 def bench_connections(burst: int) -> None:
     """Cost of a message with few and many connections, each of which takes so many exchanges in turn.
 
-    One exchange a turn shows the memory: each octet of a connection's state comes from DRAM, not from a cache.
+    One exchange a turn shows the memory: each octet of a connection's state comes from DRAM, not from a cache. Paths
+    are each connection's own, stamps and agents are the same on many, as those of real traffic.
     """
     base = 0.0
     for number in CONNECTIONS:
         limits, talk = Limits(), Exchanges()
         observers = [Connection(limits, True) for _ in range(number)]
-        bursts = range(max(6, 40_000 // number // burst))
-        turns = [talk.start(), *([piece for _ in range(burst) for piece in talk.next()] for _ in bursts)]
+        at_once = max(1, 20_000 // number // burst)  # turns written before the clock starts, for few connections many
         costs = []
-        gc.collect()
-        gc.freeze()
-        for turn, pieces in enumerate(turns):
-            count, began = 0, time.process_time()
-            for observer in observers:
-                for from_client, data in pieces:
-                    observer.feed(from_client, data, 1)
-                count += len(observer.take())
-            if turn > 2:
-                costs.append((time.process_time() - began) / count)
-        gc.unfreeze()
-        cost = 1e6 * statistics.fmean(costs)
+        _spent(observers, [own(talk.start(), number)])
+        for _ in range(WARM + MEASURED):
+            turns = [own([piece for _ in range(burst) for piece in talk.next()], number) for _ in range(at_once)]
+            gc.collect()
+            gc.freeze()
+            costs.append(_spent(observers, turns) / (2 * burst * number * at_once))
+            gc.unfreeze()
+        cost = 1e6 * statistics.median(costs[WARM:])
         base = base or cost
         name = f"cost of a message, {number} connections, {burst} exchanges a turn"
         report(name, cost, "us/message", f"{CONNECTIONS[0]} connections", round(base, 3), False)
+
+
+def _spent(observers: list[Connection], turns: list[list[list[tuple[bool, bytes]]]]) -> float:
+    """Give each connection its chunks, turn by turn; return the seconds it took."""
+    count, expected, began = 0, sum(len(chunks) for given in turns for chunks in given), time.process_time()
+    for given in turns:
+        for observer, chunks in zip(observers, given, strict=True):
+            for from_client, data in chunks:
+                observer.feed(from_client, data, 1)
+            count += len(observer.take())
+    spent = time.process_time() - began
+    assert count in (0, expected)  # none of the preface and the settings
+    return spent
 
 
 def bench_memory() -> None:
