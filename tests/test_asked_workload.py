@@ -8,6 +8,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 
 from collector.asked_workload import AskedWorkload
+from collector.awaited_workload import ASK_NS
 from collector.channel import Answer, Ask, Channel
 from collector.connections import Bounds, Connections
 from collector.message import NOWHERE, Limits
@@ -91,13 +92,13 @@ def test_a_workload_that_is_not_whole_is_asked_for_again_and_again() -> None:
     sockets = Sockets(connections, memoryview(array("Q", bytes(8 * 65_536))), "boot", 0, workload_of)
     sockets.take([record(0, PREFACE)])
     times = []
-    for second in range(1, 40):
+    for turn in range(1, 40):
         asked.clear()
-        sockets.settle(second * 1_000_000_000)
-        times += [second] * len(asked)
+        sockets.settle(turn * ASK_NS)
+        times += [turn] * len(asked)
     assert times == [1, 3, 7, 15, 31]
     asked.clear()
     known["pods"] = AMF
-    for second in (64, 65, 66):
-        sockets.settle(second * 1_000_000_000)
+    for turn in (64, 65, 66):
+        sockets.settle(turn * ASK_NS)
     assert asked == [CALLER]
