@@ -31,6 +31,10 @@ cdef class Ends:
     cdef str sender
     cdef long long version
     cdef object consumer
+    cdef str named
+    cdef object named_of
+    cdef long long named_version
+    cdef object named_consumer
 
 cdef class Asked:
     cdef public Fields fields

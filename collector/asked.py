@@ -52,6 +52,10 @@ class Ends:
         self.sender: str | None = None
         self.version = -1
         self.consumer: End = NOBODY
+        self.named: str | None = None  # the instance that a request named last, of whom, and who that is
+        self.named_of: End = NOBODY
+        self.named_version = -1
+        self.named_consumer: End = NOBODY
 
 
 @cython.no_gc  # makes no circles

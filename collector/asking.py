@@ -6,7 +6,7 @@ import cython
 from collector.callbacks import Callbacks
 from collector.catalogue import METHOD_NOT_IN_API, Catalogue
 from collector.inventory import DEREGISTERED, Inventory
-from collector.network_function import NRF_PROFILE, End, instance_in
+from collector.network_function import NOBODY, NRF_PROFILE, End, instance_in
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
 from collector.uri import authority_of
@@ -158,12 +158,25 @@ class Asking:
         told = (fields.method, tail, fields.user_agent, fields.correlation_info, receiver)
         return self._keys.of(told, stamp, body, body_bytes)
 
-    def consumer_named(self, asked: Asked, named: str | None) -> End:
+    def consumer_named(self, ends: Ends, asked: Asked, named: str | None) -> End:
         """Return the consumer with the instance that the request names, if that one is of the consumer's type."""
         consumer: End = asked.consumer
-        if named is None or consumer.nf_type is None or consumer.instance is not None:
+        if (
+            named is None
+            or consumer is NOBODY
+            or (asked.matched.is_of_management and asked.fields.method not in WRITES)
+        ):
             return consumer
-        if asked.matched.service == "nnrf-nfm" and asked.fields.method not in WRITES:
+        version: cython.longlong = self.inventory.version
+        if ends.named_version != version or ends.named_of is not consumer or ends.named != named:
+            ends.named_version = version
+            ends.named_of = consumer
+            ends.named = named
+            ends.named_consumer = self._with_instance(consumer, named)
+        return ends.named_consumer
+
+    def _with_instance(self, consumer: End, named: str) -> End:
+        if consumer.nf_type is None or consumer.instance is not None:
             return consumer
         if self.inventory.type_of(named) != consumer.nf_type:
             return consumer

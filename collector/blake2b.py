@@ -44,7 +44,7 @@ _ORDER_BYTES = cython.declare(
         "ea489fd61c02b753"
     ),
 )
-_HEX_BYTES = cython.declare(bytes, b"0123456789abcdef")
+_HEX_BYTES = cython.declare(bytes, b"".join([b"%02x" % octet for octet in range(256)]))
 _VECTOR = cython.declare(cython.p_const_uchar)
 _VECTOR = _VECTOR_BYTES
 _ORDER = cython.declare(cython.p_const_uchar)
@@ -206,8 +206,7 @@ class Hasher:
             self._length = self._front
             for i in range(16):
                 octet = (h[i >> 3] >> (8 * (i & 7))) & 255
-                out[2 * i] = _HEX[octet >> 4]
-                out[2 * i + 1] = _HEX[octet & 15]
+                memcpy(out + 2 * i, _HEX + 2 * octet, 2)
             digest = out[:32].decode("ascii")
         else:
             digest = blake2b(self._store[self._front :], digest_size=DIGEST_BYTES, key=self._key).hexdigest()

@@ -28,6 +28,7 @@ cdef class Meaning:
     cdef Asking _asking
     cdef References _references
     cdef dict _ends
+    cdef Ends _last_ends
     cdef dict _asked
     cdef dict _asked_before
     cdef dict _bodies

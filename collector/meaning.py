@@ -108,6 +108,7 @@ class Meaning:
         self._asking = Asking(pseudonyms, redaction)
         self._references = References()
         self._ends: dict[str, Ends] = {}
+        self._last_ends: Ends | None = None
         self._asked: dict[Exchange, Asked] = {}
         self._asked_before: dict[Exchange, Asked] = {}
         self._bodies: dict[bytes, Read] = {}
@@ -164,7 +165,7 @@ class Meaning:
             self._asking.learn(asked, body.facts, now_us)
         told: Told = self._told_of(subject.identifiers)
         if told.nf_instance is not None:
-            asked.consumer = self._asking.consumer_named(asked, told.nf_instance)
+            asked.consumer = self._asking.consumer_named(ends, asked, told.nf_instance)
         exact: cython.bint = message.header_state == EXACT
         is_whole: cython.bint = exact or (fields.user_agent is not None and fields.method is not None)
         if is_whole and (fields.sender_timestamp is not None or fields.idempotency_key is not None):
@@ -196,9 +197,7 @@ class Meaning:
 
     def _asked_of(self, ends: Ends, message: Message, key: Exchange, now_us: cython.longlong) -> Asked:
         """Return what the request of a response said; one not read exactly may have been mended since, so again."""
-        asked: Asked | None = self._asked.pop(key, None)
-        if asked is None:
-            asked = self._asked_before.pop(key, None)
+        asked: Asked | None = self._asked.pop(key, None) or self._asked_before.pop(key, None)
         if asked is None:
             asked = new_asked()
             request: Message | None = message.request
@@ -262,12 +261,14 @@ class Meaning:
         return identifiers_of_headers(fields.plain)
 
     def _ends_of(self, endpoints: Endpoints) -> Ends:
+        if self._last_ends is not None and self._last_ends.endpoints is endpoints:
+            return self._last_ends
         ends: Ends | None = self._ends.get(endpoints.connection_id)
         if ends is None or ends.endpoints is not endpoints:
             if len(self._ends) >= MOST_ENDS:
                 self._ends.clear()
-            ends = Ends(endpoints)
-            self._ends[ends.connection_id] = ends
+            ends = self._ends[endpoints.connection_id] = Ends(endpoints)
+        self._last_ends = ends
         return ends
 
     def _told_of(self, identifiers: Identifiers) -> Told:

@@ -8,6 +8,7 @@ cdef class Matched:
     cdef readonly bint is_callback
     cdef readonly str producer_nf
     cdef readonly bint is_of_nrf
+    cdef readonly bint is_of_management
 
 cdef class Concluded:
     cdef Matched _asked

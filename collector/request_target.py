@@ -43,6 +43,7 @@ class Matched:
         self.is_callback = match.is_callback
         self.producer_nf = match.producer_nf
         self.is_of_nrf = match.service in NRF_SERVICES
+        self.is_of_management = match.service == "nnrf-nfm"
 
 
 NO_MATCH = Matched(NOTHING)
