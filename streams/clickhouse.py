@@ -91,7 +91,7 @@ def connect(account: Account, database: str | None = None) -> Client:
         secure, host, port = _address(account.url)
         if secure:
             _check_authority(account.ca_location)
-        return get_client(
+        client = get_client(
             host=host,
             port=port,
             secure=secure,
@@ -107,8 +107,12 @@ def connect(account: Account, database: str | None = None) -> Client:
             send_receive_timeout=300,
             query_retries=1,
         )
+        # urllib3 would send again by itself what broke off over TLS, an insert too, and of one in pieces only the rest
+        client.http_retries = 0
     except FAILURES as error:
         raise away(account, error) from error
+    else:
+        return client
 
 
 def _check_authority(path: str) -> None:
