@@ -23,7 +23,7 @@ cdef class Decoder:
     cdef bint _resize(self)
     cdef Py_ssize_t _integer(self, int mask) noexcept
     cdef bytes _string(self)
-    cdef tuple _field(self, bytes name)
+    cdef tuple _field(self, bytes name, bint may_be_kept)
     cdef Py_ssize_t _string_bytes(self, bint exactly) except -2
     cdef bint _unread_value(self, bint indexing, Py_ssize_t name_bytes)
     cdef int _emit(self, tuple field, list headers) except -1

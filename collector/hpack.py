@@ -187,7 +187,8 @@ class Decoder:
                     name_bytes = cython.cast(cython.Py_ssize_t, slot) >> 24
         if not wanted:
             return self._unread_value(indexing, name_bytes)
-        field: tuple[Any, ...] | None = self._field(name)
+        # What is never to be indexed is not to be kept either (RFC 7541 7.1.3).
+        field: tuple[Any, ...] | None = self._field(name, first & 0xF0 != 0x10)
         if field is None:
             return False
         if name is None:
@@ -202,7 +203,7 @@ class Decoder:
                 window.insert(field, ENTRY_OVERHEAD + name_bytes + value_bytes)
         return True
 
-    def _field(self, name: bytes | None) -> tuple[Any, ...] | None:
+    def _field(self, name: bytes | None, may_be_kept: cython.bint) -> tuple[Any, ...] | None:
         """Read the value of a literal field; return the field, None if the string is malformed."""
         at: cython.Py_ssize_t = self._at
         size: cython.Py_ssize_t
@@ -223,7 +224,7 @@ class Decoder:
             if value is None:
                 return None
             field = (name, value)
-            if name is not None:
+            if name is not None and may_be_kept:
                 literals.keep(self._p, at, size, huffman_coded, field)
         return field
 

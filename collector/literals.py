@@ -9,10 +9,12 @@ from typing import Any
 
 import cython
 
+from collector.secret_headers import is_secret
+
 if cython.compiled:
     from cython.cimports.libc.string import memcmp, memcpy
 
-LONGEST = cython.declare(cython.Py_ssize_t, 64)  # octets of a value kept, coded as it is; tokens are longer
+LONGEST = cython.declare(cython.Py_ssize_t, 64)  # octets of a value kept, coded as it is, and of a name
 PLACES = cython.declare(cython.uint, 1024)
 CODED = cython.declare(cython.uint, 128)  # the bit that tells Huffman's code, as RFC 7541 5.2 has it
 
@@ -21,6 +23,8 @@ _octets = cython.declare("unsigned char[65536]")
 _sizes = cython.declare("unsigned char[1024]")
 _fields = cython.declare(list, [None] * PLACES)
 _place = cython.declare(cython.uint, 0)  # of what was asked for last
+MOST_NAMES = cython.declare(cython.Py_ssize_t, 4096)
+_may_be_kept = cython.declare(dict, {b"authorization": False})  # by name
 
 
 def met(
@@ -43,11 +47,23 @@ def met(
 def keep(
     p: cython.p_const_uchar, at: cython.Py_ssize_t, size: cython.Py_ssize_t, coded: cython.bint, field: tuple[Any, ...]
 ) -> None:
-    """Keep what the value that `met` was asked for last turned out to be, in place of another."""
-    if cython.compiled and size <= LONGEST:
+    """Keep what the value that `met` was asked for last turned out to be, in place of another; no secret is kept."""
+    if cython.compiled and size <= LONGEST and _is_open(field[0]):
         memcpy(cython.address(_octets[_place * LONGEST]), p + at, size)
         _sizes[_place] = size | (CODED if coded else 0)
         _fields[_place] = field
+
+
+def _is_open(name: bytes) -> cython.bint:
+    """Whether fields of that name may be kept."""
+    known: bool | None = _may_be_kept.get(name)
+    if known is None:
+        if len(name) > LONGEST:
+            return False
+        known = not is_secret(name.decode("latin-1"))
+        if len(_may_be_kept) < MOST_NAMES:
+            _may_be_kept[name] = known
+    return known
 
 
 @cython.cfunc

@@ -8,7 +8,8 @@ import cython
 
 from collector.header_facts import facts_of
 from collector.header_text import LONGEST_NAME, LONGEST_TEXT, is_cached, plain_text, shortened
-from collector.redaction import SECRET_HEADERS, Redaction
+from collector.redaction import Redaction
+from collector.secret_headers import is_secret
 
 DISCOVERY = "3gpp-sbi-discovery-"
 PRODUCER_ID = "3gpp-sbi-producer-id"
@@ -35,7 +36,7 @@ class Other:
 
     def __init__(self, name: bytes, redact: object) -> None:
         text = plain_text(name.lower())
-        self.is_secret = text in SECRET_HEADERS or "credentials" in text or "token" in text
+        self.is_secret = is_secret(text)
         self.name = text if NAME.fullmatch(text) else "3gpp-sbi-?"
         if callable(redact):
             self.name = redact(self.name)

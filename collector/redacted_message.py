@@ -8,8 +8,9 @@ from collector.header_text import plain_text
 from collector.message import Ended, Half
 from collector.other_headers import NAME
 from collector.pseudonym import Pseudonyms
-from collector.redaction import SECRET_HEADERS, Redaction
+from collector.redaction import Redaction
 from collector.sbi_headers import CONNECT_INFO, CUSTOM
+from collector.secret_headers import SECRET_HEADERS
 from collector.selection import SBI
 
 CHANGED = frozenset({"content-length", "content-encoding", "content-type", "host"})

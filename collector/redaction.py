@@ -21,25 +21,13 @@ from collector.identifier_patterns import (
 )
 from collector.percent import decoded
 from collector.pseudonym import Pseudonyms, is_pseudonym
+from collector.secret_headers import SECRET_HEADERS
 from collector.suspicion import may_name
 
 CACHED = 16_384  # strings remembered
 CACHED_TOKENS = 4_096  # percent-encoded parts remembered: query JSON comes again and again
 CACHED_SHAPES = 2_048  # strings that differ in an IMSI
 LONGEST_CACHED = 512
-# Headers whose value never leaves the node: tokens and signed assertions (TS 29.500 5.2.3, RFC 6750).
-SECRET_HEADERS = frozenset(
-    {
-        "authorization",
-        "proxy-authorization",
-        "www-authenticate",
-        "cookie",
-        "set-cookie",
-        "3gpp-sbi-access-token",
-        "3gpp-sbi-client-credentials",
-        "3gpp-sbi-source-nf-client-credentials",
-    }
-)
 _ROUNDS = 8  # of percent-encoding, one inside the other
 _LONGEST_CONTEXT = 48  # characters before something percent-encoded that may tell what it is
 _WHOM = re.compile(r"supi|gpsi|msisdn|pei|suci|imsi|ue-id")  # parameters whose value is an identifier, maybe bare

@@ -10,7 +10,7 @@ from collector import literals
 from collector.hpack import Decoder
 from collector.selection import EVERYTHING
 
-AUTHORITY, PATH, SERVER = 1, 4, 54  # indices of RFC 7541, appendix A
+AUTHORITY, PATH, AUTHORIZATION, SERVER = 1, 4, 23, 54  # indices of RFC 7541, appendix A
 NAMES = {AUTHORITY: b":authority", PATH: b":path", SERVER: b"server"}
 HUFFMAN = hpack.huffman.HuffmanEncoder(
     hpack.huffman_constants.REQUEST_CODES, hpack.huffman_constants.REQUEST_CODES_LENGTH
@@ -61,3 +61,23 @@ def test_what_is_read_again_is_the_same_object_whoever_reads_it() -> None:
     assert read(longest)[0] is read(longest)[0]
     longer = written(PATH, b"/" * 65, coded=False)
     assert read(longer)[0] is not read(longer)[0]
+
+
+def named(name: bytes, value: bytes, never_indexed: bool = False) -> bytes:
+    """Return a literal field with its name."""
+    lengths = [bytes(hpack.hpack.encode_integer(len(octets), 7)) for octets in (name, value)]
+    return bytes([0x10 * never_indexed]) + lengths[0] + name + lengths[1] + value
+
+
+@pytest.mark.skipif(not literals.__file__.endswith(".so"), reason="uncompiled nothing is shared")
+def test_neither_secrets_nor_long_names_are_kept() -> None:
+    shared = named(b"3gpp-sbi-x", b"once")
+    assert read(shared)[0] is read(shared)[0]
+    for block in (
+        named(b"3gpp-sbi-x", b"never", never_indexed=True),
+        named(b"authorization", b"Basic c2VjcmV0"),
+        named(b"3gpp-sbi-access-token", b"opaque"),
+        written(AUTHORIZATION, b"Bearer opaque", coded=True, indexing=True),
+        named(b"3gpp-sbi-" + b"x" * 56, b"long"),
+    ):
+        assert read(block)[0] is not read(block)[0]

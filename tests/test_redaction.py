@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from collector.pseudonym import Pseudonyms
-from collector.redaction import SECRET_HEADERS, Redaction
+from collector.redaction import Redaction
+from collector.secret_headers import SECRET_HEADERS
 
 NAMES = Pseudonyms(bytes(range(32)), "k1", {"99970", "20893"})
 REDACTION = Redaction(NAMES)
