@@ -1,9 +1,11 @@
 """The parts of an ELF file of x86-64 (gABI 4 and 5): its sections, their octets, and what is loaded where.
 
-Anybody's program is read, so nothing in it is believed: what lies beyond the file's end or is too large is no part.
+Anybody's program is read, so nothing in it is believed: what lies beyond the file's end is no part, tables and names
+are read as far as real ones go, and of a section no more than a piece is in memory at a time.
 """
 
 import os
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from struct import Struct, error
 from typing import BinaryIO
@@ -16,7 +18,10 @@ SEGMENT = Struct("<IIQQQQQQ")  # type, flags, offset, address, physical address,
 LOADED = 1  # PT_LOAD
 NO_OCTETS = 8  # SHT_NOBITS: only its size stands in the file
 SYMBOL_TABLES = frozenset({2, 11})  # SHT_SYMTAB, SHT_DYNSYM
-MOST_BYTES = 1 << 28  # of one section
+MOST_BYTES = 1 << 28  # of one section: programs of 130 MB have tables of 40 MB
+MOST_SECTIONS, MOST_SEGMENTS = 4_096, 256
+MOST_NAMES, LONGEST_NAME = 1 << 20, 64  # octets of the sections' names; those that are asked for have ten
+PIECE = 1 << 20
 
 
 class NotElfError(ValueError):
@@ -44,6 +49,33 @@ class Segment:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """Those of a section, read piece by piece."""
+
+    file: BinaryIO
+    begin: int
+    size: int
+
+    def read(self, at: int, length: int) -> bytes:
+        """Return `length` octets from `at`, fewer at the section's end, none outside of it. Raises OSError."""
+        if not 0 <= at < self.size:
+            return b""
+        self.file.seek(self.begin + at)
+        return self.file.read(min(length, self.size - at))
+
+    def places(self, parts: Collection[bytes], begin: int = 0, end: int = MOST_BYTES) -> Iterator[tuple[int, bytes]]:
+        """Give where each of `parts` stands between `begin` and `end`, and which one it is. Raises OSError."""
+        overlap = max(map(len, parts)) - 1
+        for at in range(max(begin, 0), min(end, self.size), PIECE):
+            piece = self.read(at, min(PIECE + overlap, end - at))
+            for part in parts:
+                found = piece.find(part)
+                while 0 <= found < PIECE:  # what begins later stands in the next piece too
+                    yield at + found, part
+                    found = piece.find(part, found + 1)
+
+
 class Elf:
     """An open file's parts."""
 
@@ -60,16 +92,16 @@ class Elf:
         if machine != X86_64:
             raise NotElfError
         try:
-            self.segments = tuple(self._segments(segments_at, size, count))
-            self.sections = self._sections(sections_at, section_size, sections, names)
-        except (error, IndexError, UnicodeDecodeError) as reason:
+            self.segments = tuple(self._segments(segments_at, size, min(count, MOST_SEGMENTS)))
+            self.sections = self._sections(sections_at, section_size, min(sections, MOST_SECTIONS), names)
+        except (error, IndexError) as reason:
             raise NotElfError from reason
 
-    def data(self, section: Section) -> bytes:
-        """Return the octets of a section, none of one that has none or too many. Raises OSError."""
-        if section.kind == NO_OCTETS or section.size > MOST_BYTES:
-            return b""
-        return self._read(section.offset, section.size)
+    def octets(self, section: Section) -> Octets:
+        """Return what stands in a section: nothing in one that has none, or more than any real one."""
+        if section.kind == NO_OCTETS or section.size > MOST_BYTES or section.offset >= self._end:
+            return Octets(self._file, 0, 0)
+        return Octets(self._file, section.offset, min(section.size, self._end - section.offset))
 
     def named(self, name: str) -> Section | None:
         """Return the first section of that name."""
@@ -87,7 +119,7 @@ class Elf:
         if not count:
             return ()
         heads = [SECTION.unpack(self._read(at + number * size, SECTION.size)) for number in range(count)]
-        texts = self._read(heads[names][4], min(heads[names][5], MOST_BYTES))
+        texts = self._read(heads[names][4], min(heads[names][5], MOST_NAMES))
         return tuple(
             Section(_text(texts, name), kind, address, offset, octets, link)
             for name, kind, _, address, offset, octets, link, *_ in heads
@@ -102,4 +134,6 @@ class Elf:
 
 
 def _text(texts: bytes, at: int) -> str:
-    return texts[at : texts.index(0, at)].decode() if at < len(texts) else ""
+    """Return the name that stands at `at`, "" for one without an end or of more octets than any that is asked for."""
+    end = texts.find(0, at, at + LONGEST_NAME)
+    return texts[at:end].decode("ascii", "replace") if end >= 0 else ""

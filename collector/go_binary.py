@@ -2,11 +2,16 @@
 
 Layout: Go's runtime/symtab.go (moduledata, funcTab, _func) and internal/abi; magic 0xFFFFFFF0 is Go 1.18's,
 0xFFFFFFF1 that of 1.20 and later. Positions here are offsets in `.text`.
+
+Of the table, which has tens of megabytes, a piece is in memory at a time, and of `.text` single octets are read.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from struct import Struct
+from itertools import islice
+from struct import Struct, error
+
+from collector.elf import Octets
 
 MAGICS = frozenset({0xFFFFFFF0, 0xFFFFFFF1})
 HEADER = Struct("<IHBB8Q")  # magic, 0, instruction quantum, pointer size; then counts and offsets
@@ -14,7 +19,9 @@ PAIR = Struct("<II")  # of the function table: entry, where its _func stands
 MODULE = Struct("<24Q")  # the beginning of moduledata; since Go 1.26 a section begins with it
 MODULE_TEXT = 22  # of its words: where Go's own part of `.text` begins
 STACK_TABLE = 16  # of pcsp in _func
-RET = 0xC3
+RET = b"\xc3"
+MOST_TRIES = 1_024  # where a function's name may be named; a few by chance in real tables
+MOST_STACKS = 16_384  # octets of a function's stack heights: some tens in crypto/tls
 
 
 class GoTableError(ValueError):
@@ -33,7 +40,7 @@ class GoFunction:
 class _Table:
     """The parts of `.gopclntab`."""
 
-    blob: bytes
+    octets: Octets
     quantum: int
     count: int
     shift: int  # from an entry to its offset in `.text`
@@ -43,23 +50,31 @@ class _Table:
     functions: int
 
 
-def go_functions(blob: bytes, text: bytes, address: int, names: Sequence[str], begin: int = 0) -> dict[str, GoFunction]:
-    """Return those of `names` that the program has; `text` is its `.text`, loaded at `address`. Raises GoTableError.
+def go_functions(
+    table: Octets, text: Octets, address: int, names: Sequence[str], begin: int = 0
+) -> dict[str, GoFunction]:
+    """Return those of `names` that the program has; `text` is its `.text`, loaded at `address`.
 
-    `begin`: the address that functions are counted from, where the table does not say it; 0 = that of `.text`.
+    `begin`: the address that functions are counted from, where the table does not say it; 0 = that of `.text`. Raises
+    GoTableError, OSError.
     """
-    table = _table(blob, address, begin)
+    parts = _table(table, address, begin)
     found: dict[str, GoFunction] = {}
     try:
         for name in names:
-            at = _function(table, name)
+            at = _function(parts, name)
             if at is not None:
-                entry = PAIR.unpack_from(blob, at)[0] + table.shift
-                returns = tuple(_returns(table, at, entry, text))
-                found[name] = GoFunction(entry, returns)
-    except (IndexError, ValueError) as error:
-        raise GoTableError("Go's function table is broken") from error
+                found[name] = _found(parts, at, text)
+    except (IndexError, ValueError, OverflowError, error) as reason:
+        raise GoTableError("Go's function table is broken") from reason
     return found
+
+
+def _found(table: _Table, at: int, text: Octets) -> GoFunction:
+    entry = _number(table, at) + table.shift
+    if not 0 <= entry < text.size:
+        raise ValueError("a function stands outside of .text")
+    return GoFunction(entry, tuple(_returns(table, at, entry, text)))
 
 
 def go_begin(module: bytes, table: int) -> int:
@@ -71,33 +86,31 @@ def go_begin(module: bytes, table: int) -> int:
     return words[MODULE_TEXT] if words[0] == table else 0
 
 
-def _table(blob: bytes, address: int, begin: int) -> _Table:
-    if len(blob) < HEADER.size:
-        raise GoTableError("Go's function table is cut short")
-    magic, _, quantum, pointer, count, _, text, names, files, _, stacks, functions = HEADER.unpack_from(blob)
+def _table(octets: Octets, address: int, begin: int) -> _Table:
+    head = octets.read(0, HEADER.size)
+    if len(head) < HEADER.size:
+        raise GoTableError("Go's function table is cut short, or larger than any")
+    magic, _, quantum, pointer, count, _, text, names, files, _, stacks, functions = HEADER.unpack(head)
     if magic not in MAGICS or pointer != 8:
         raise GoTableError(f"Go's function table has magic {magic:#x}: Go 1.18 or later on 64 bits is known")
     begin = text or begin  # Go 1.26 no longer says it here
-    return _Table(blob, quantum, count, begin - address if begin else 0, names, files, stacks, functions)
+    return _Table(octets, quantum, count, begin - address if begin else 0, names, files, stacks, functions)
 
 
 def _function(table: _Table, name: str) -> int | None:
     """Return where the _func of `name` stands, None if there is none."""
-    at = table.blob.find(b"\0" + name.encode() + b"\0", table.names, table.names_end)
-    if at < 0:
+    places = table.octets.places((b"\0" + name.encode() + b"\0",), table.names, table.names_end)
+    at, _ = next(places, (None, b""))
+    if at is None:
         return None
     wanted = (at + 1 - table.names).to_bytes(4, "little")
-    place = table.blob.find(wanted, table.functions)
-    while place >= 0:
-        if _is_function(table, place - 4):
-            return place - 4
-        place = table.blob.find(wanted, place + 1)
-    return None
+    tries = islice(table.octets.places((wanted,), table.functions), MOST_TRIES)
+    return next((place - 4 for place, _ in tries if _is_function(table, place - 4)), None)
 
 
 def _is_function(table: _Table, at: int) -> bool:
     """Tell whether the function table points to `at`: it is sorted by entry."""
-    entry = int.from_bytes(table.blob[at : at + 4], "little")
+    entry = _number(table, at)
     low, high = 0, table.count
     while low < high:
         middle = (low + high) // 2
@@ -109,40 +122,44 @@ def _is_function(table: _Table, at: int) -> bool:
 
 
 def _pair(table: _Table, number: int) -> tuple[int, int]:
-    entry, place = PAIR.unpack_from(table.blob, table.functions + PAIR.size * number)
+    entry, place = PAIR.unpack(table.octets.read(table.functions + PAIR.size * number, PAIR.size))
     return entry, place
 
 
-def _returns(table: _Table, at: int, entry: int, text: bytes) -> Iterator[int]:
+def _number(table: _Table, at: int) -> int:
+    return int.from_bytes(table.octets.read(at, 4), "little")
+
+
+def _returns(table: _Table, at: int, entry: int, text: Octets) -> Iterator[int]:
     """Give each RET: it stands where the stack is again as high as at the function's begin."""
-    start = int.from_bytes(table.blob[at + STACK_TABLE : at + STACK_TABLE + 4], "little")
+    stacks = table.octets.read(table.stacks + _number(table, at + STACK_TABLE), MOST_STACKS)
     is_first = True
-    for height, begin, _ in _heights(table, table.stacks + start, entry):
-        if height == 0 and not is_first and text[begin] == RET:
+    for height, begin, _ in _heights(stacks, table.quantum, entry):
+        if height == 0 and not is_first and text.read(begin, 1) == RET:
             yield begin
         is_first = False
 
 
-def _heights(table: _Table, at: int, position: int) -> Iterator[tuple[int, int, int]]:
+def _heights(stacks: bytes, quantum: int, position: int) -> Iterator[tuple[int, int, int]]:
     """Give (stack height, begin, end) for the stretches of a function: varints, the height's change zigzag-coded."""
-    height = -1
+    height, at = -1, 0
     is_first = True
     while True:
-        change, at = _varint(table.blob, at)
+        change, at = _varint(stacks, at)
         if change == 0 and not is_first:
             return
         height += -(change >> 1) - 1 if change & 1 else change >> 1
-        length, at = _varint(table.blob, at)
-        end = position + length * table.quantum
+        length, at = _varint(stacks, at)
+        end = position + length * quantum
         yield height, position, end
         position = end
         is_first = False
 
 
-def _varint(blob: bytes, at: int) -> tuple[int, int]:
+def _varint(octets: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
-        octet = blob[at]
+        octet = octets[at]
         at += 1
         value |= (octet & 127) << shift
         shift += 7

@@ -17,19 +17,19 @@ class Verified(Thread):
     def __init__(self, name: str, instructions: bytes, kind: int, attach_type: int) -> None:
         super().__init__(daemon=True)
         self._program = name, instructions, kind, attach_type
-        self._loaded: int | OSError = -1
+        self._loaded: int | Exception = -1
 
     def run(self) -> None:
         """Load it."""
         try:
             self._loaded = load_program(*self._program)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  (raised again for who asks for the program)
             self._loaded = error
 
     def descriptor(self) -> int:
-        """Wait for the verifier and return the program's descriptor. Raises OSError."""
+        """Wait for the verifier and return the program's descriptor. Raises OSError, and what else went wrong."""
         self.join()
-        if isinstance(self._loaded, OSError):
+        if isinstance(self._loaded, Exception):
             raise self._loaded
         return self._loaded
 

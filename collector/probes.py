@@ -23,6 +23,7 @@ class Probes:
         if not loaded.hook:
             raise nothing_loads(loaded.refused)
         self.hook = loaded.hook
+        self.is_attached = True  # until `detach`
         self.refused = loaded.refused
         self.ring_bytes = loading.ring_bytes
         self.maps = {name: loaded.descriptors[name] for name in MAPS}
@@ -36,10 +37,12 @@ class Probes:
         """Whether TLS is followed: the kernel has the links for it, and the attacher lives."""
         return self._attachment is not None and self._attachment.is_alive
 
-    def await_tls(self) -> None:
-        """Wait until every process that ran when the probes were loaded has been looked at."""
-        if self._attachment is not None:
-            self._attachment.await_scan()
+    def await_tls(self) -> bool:
+        """Wait until every process that ran when the probes were loaded has been looked at for TLS, and tell whether.
+
+        Where the kernel lets nobody follow TLS, nobody looks.
+        """
+        return self._attachment is None or self._attachment.await_scan()
 
     def window(self) -> Window:
         """Map what was loaded."""
@@ -52,6 +55,7 @@ class Probes:
 
     def detach(self) -> None:
         """Nothing comes into the ring any more; what is in it can be read."""
+        self.is_attached = False
         if self._attachment is not None:
             self._attachment.end()
         while self._links:

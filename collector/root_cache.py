@@ -41,7 +41,9 @@ class RootCache:
         if os.geteuid() != ROOT_USER:
             return False
         try:
-            self._directory.mkdir(mode=0o755, exist_ok=True)
+            with suppress(FileExistsError):
+                self._directory.mkdir()
+                self._directory.chmod(0o755)  # who is not root reads it too; a service's umask would say no
             directory = self._open()
         except OSError:
             return False

@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_DEATHS, TLS_UNSUPPORTED
+from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_UNSUPPORTED
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
-from collector.tls_library import Function, Library, TlsCode, UnfollowableError, tls_code
+from collector.tls_library import Function, Library, TlsCode, tls_code
 from collector.tls_link import attach
 
 LIBRARY = re.compile(r"/lib(?:ssl|gnutls)[^/]*\.so[^/]*$")
@@ -113,9 +113,13 @@ class Attacher:
             with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
                 for found in tls_code(code):
                     file.links += self._links(found, file.number << FILE_SHIFT, path)
-        except (UnfollowableError, OSError) as error:
+        except Exception as error:  # noqa: BLE001  (anybody's file: whatever it leads to, others are looked at)
             self._counters[TLS_UNSUPPORTED] += 1
-            print(f"sbiscope: TLS of {os.path.realpath(path)} is not followed: {error}", file=sys.stderr, flush=True)
+            print(
+                f"sbiscope: TLS of {os.path.realpath(path)} is not followed: {error or repr(error)}",
+                file=sys.stderr,
+                flush=True,
+            )
         file.since_s = time.monotonic()
         file.calls = self._calls(file)
         return bool(file.links)
@@ -200,8 +204,3 @@ def run(control: int, descriptors: dict[str, int]) -> None:
     # Perf's rings are not inherited: each attacher maps them itself.
     events = {one: EventRing(one) for name, one in descriptors.items() if name.startswith("cpu")}
     follow(Attacher(descriptors), socket.socket(fileno=control), events)
-
-
-def count_death(descriptors: dict[str, int]) -> None:
-    """Let the kernel side's counters tell that an attacher died. Raises OSError."""
-    _words(descriptors["counters"], COUNTER_SLOTS)[TLS_DEATHS] += 1

@@ -36,11 +36,13 @@ class TlsAttachment:
             )
         self.is_alive = True
 
-    def await_scan(self) -> None:
-        """Wait until it has looked at every process that runs; not for ever on a busy machine."""
-        self._control.settimeout(SCAN_S)
+    def await_scan(self) -> bool:
+        """Wait until it has looked at every process that runs, not for ever on a busy machine; tell whether it has."""
         with suppress(OSError):  # in time it said nothing, or `end` was called meanwhile
+            self._control.settimeout(SCAN_S)
             self.is_alive = self._control.recv(1) == b"."
+            return self.is_alive
+        return False
 
     def end(self) -> None:
         """End it; with it the probes go."""

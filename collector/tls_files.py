@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,14 +52,18 @@ def codes(process_id: int, lines: list[str]) -> Iterator[Code]:
 
 
 def open_code(code: Code) -> BinaryIO | None:
-    """Open a file as its process sees it; None if it is gone or another file by now."""
+    """Open a file as its process sees it; None if it is gone or another file by now.
+
+    That may be a pipe, which somebody put there to have it waited for: opening one must not wait.
+    """
     # A process changed to another root in our mount namespace shows our names in its maps.
     for path in (f"/proc/{code.process_id}/root{code.path}", code.path):
         try:
-            file = Path(path).open("rb")  # noqa: SIM115  (the caller's to close)
+            file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb")
         except OSError:
             continue
-        if os.fstat(file.fileno()).st_ino == code.inode:
+        state = os.fstat(file.fileno())
+        if state.st_ino == code.inode and stat.S_ISREG(state.st_mode):
             return file
         file.close()
     return None

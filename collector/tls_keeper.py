@@ -4,10 +4,13 @@ CONTROL: a socket whose other end is the supervisor's. This process waits all it
 what an attacher is made of is imported by the attacher, its child.
 """
 
+import mmap
 import sys
 
 from collector import privilege
 from collector.tls_restart import kept
+
+TLS_DEATHS = 16  # collector.record's: importing it takes memory for good
 
 
 def main() -> None:
@@ -22,14 +25,18 @@ def main() -> None:
         tls_attacher.run(control, descriptors)
 
     def count() -> None:
-        from collector.tls_attacher import count_death
-
-        count_death(descriptors)
+        count_death(descriptors["counters"])
 
     try:
         kept(attach, control, count)
     except KeyboardInterrupt:
         pass
+
+
+def count_death(counters: int) -> None:
+    """Let the kernel side's counters, a map of words, tell that an attacher died. Raises OSError."""
+    with mmap.mmap(counters, mmap.PAGESIZE) as mapped, memoryview(mapped) as octets, octets.cast("Q") as words:
+        words[TLS_DEATHS] += 1
 
 
 if __name__ == "__main__":

@@ -7,14 +7,18 @@ is found too, as long as its symbols were left in it.
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
-from struct import Struct
+from itertools import islice
+from struct import Struct, error
 from typing import BinaryIO
 
-from collector.elf import SYMBOL_TABLES, Elf, NotElfError, Section
-from collector.go_binary import GoFunction, GoTableError, go_begin, go_functions
+from collector.elf import SYMBOL_TABLES, Elf, Octets
+from collector.go_binary import MODULE, GoFunction, GoTableError, go_begin, go_functions
 
 SYMBOL = Struct("<IBBHQQ")  # Elf64_Sym (gABI 4): name, info, other, section, value, size
 FUNCTION_TYPES = frozenset({2, 10})  # STT_FUNC, STT_GNU_IFUNC
+SYMBOLS_AT_ONCE, MOST_SYMBOLS = 1 << 15, 1 << 21  # large programs in C++ have a million
+MOST_TABLES = 2  # of symbols: a program has one of each kind
+MOST_PLACES = 256  # where the wanted names stand in a table of strings: each once, and as the tails of others
 
 
 class Function(enum.IntEnum):
@@ -94,56 +98,44 @@ def tls_code(file: BinaryIO) -> tuple[TlsCode, ...]:
     try:
         elf = Elf(file)
         return (*_go_code(elf), *_c_code(elf))
-    except (NotElfError, OSError):
+    except UnfollowableError:
+        raise
+    except (OSError, ValueError, OverflowError, LookupError, error):  # whatever a broken file leads to
         return ()
 
 
 def _c_code(elf: Elf) -> Iterator[TlsCode]:
     found: dict[str, int] = {}
-    for section in elf.sections:
-        if section.kind in SYMBOL_TABLES and section.link < len(elf.sections):
-            names = elf.data(elf.sections[section.link])
-            found |= {**_defined(elf, section, names, {*OPENSSL, *GNUTLS}), **found}
+    tables = (one for one in elf.sections if one.kind in SYMBOL_TABLES and one.link < len(elf.sections))
+    for section in islice(tables, MOST_TABLES):
+        names = elf.octets(elf.sections[section.link])
+        found |= {**_defined(elf.octets(section), names), **found}
     for library, table in TABLES:
         if NEEDED[library] <= found.keys():
-            places = (
-                Place(value - one.address + one.offset, table[name])
-                for name, value in found.items()
-                if name in table
-                for one in elf.segments
-                if one.address <= value < one.address + one.size
-            )
+            offsets = {name: _offset(elf, address) for name, address in found.items() if name in table}
+            places = (Place(offset, table[name]) for name, offset in offsets.items() if offset is not None)
             yield TlsCode(library, tuple(places))
 
 
-def _defined(elf: Elf, section: Section, names: bytes, wanted: set[str]) -> dict[str, int]:
+def _offset(elf: Elf, address: int) -> int | None:
+    """Return where in the file stands what is loaded to `address`."""
+    segments = (one for one in elf.segments if one.address <= address < one.address + one.size)
+    return next((address - one.address + one.offset for one in segments), None)
+
+
+def _defined(symbols: Octets, names: Octets) -> dict[str, int]:
     """Return the addresses of the wanted functions that a symbol table defines."""
+    wanted = {name.encode() + b"\0": name for name in (*OPENSSL, *GNUTLS)}
+    # Also as another name's tail, which linkers share.
+    named = {at: wanted[part] for at, part in islice(names.places(tuple(wanted)), MOST_PLACES)}
     found: dict[str, int] = {}
-    symbols = b""
-    for name in wanted:
-        for place in _all(names, name.encode() + b"\0"):  # also as another name's tail, which linkers share
-            symbols = symbols or elf.data(section)
-            value = _function_named(symbols, place)
-            if value:
-                found[name] = value
+    end = min(symbols.size, MOST_SYMBOLS * SYMBOL.size) if named else 0
+    for at in range(0, end, SYMBOLS_AT_ONCE * SYMBOL.size):
+        piece = symbols.read(at, SYMBOLS_AT_ONCE * SYMBOL.size)
+        for name, info, _, section, value, _ in SYMBOL.iter_unpack(piece[: len(piece) // SYMBOL.size * SYMBOL.size]):
+            if name in named and info & 15 in FUNCTION_TYPES and section and value:
+                found.setdefault(named[name], value)
     return found
-
-
-def _function_named(symbols: bytes, name: int) -> int:
-    """Return the address of the function whose name stands at `name` of the string table, 0 if none is defined."""
-    for at in _all(symbols, name.to_bytes(4, "little")):
-        if at % SYMBOL.size == 0 and at + SYMBOL.size <= len(symbols):
-            _, info, _, section, value, _ = SYMBOL.unpack_from(symbols, at)
-            if info & 15 in FUNCTION_TYPES and section:
-                return int(value)
-    return 0
-
-
-def _all(text: bytes, part: bytes) -> Iterator[int]:
-    at = text.find(part)
-    while at >= 0:
-        yield at
-        at = text.find(part, at + 1)
 
 
 def _go_code(elf: Elf) -> tuple[TlsCode, ...]:
@@ -151,11 +143,11 @@ def _go_code(elf: Elf) -> tuple[TlsCode, ...]:
     if table is None or text is None:
         return ()
     module = elf.named(".go.module")
-    begin = go_begin(elf.data(module), table.address) if module is not None else 0
+    begin = go_begin(elf.octets(module).read(0, MODULE.size), table.address) if module is not None else 0
     try:
-        found = go_functions(elf.data(table), elf.data(text), text.address, tuple(GO), begin)
-    except GoTableError as error:
-        raise UnfollowableError(str(error)) from error
+        found = go_functions(elf.octets(table), elf.octets(text), text.address, tuple(GO), begin)
+    except GoTableError as reason:
+        raise UnfollowableError(str(reason)) from reason
     if not NEEDED[Library.GO] <= found.keys():
         return ()
     if not all(found[name].returns for name in NEEDED[Library.GO]):

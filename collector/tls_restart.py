@@ -15,6 +15,8 @@ PR_SET_PDEATHSIG, SIGKILL = 1, 9  # prctl(2), signal(7): the module signal is ha
 def kept(run: Callable[[], None], control: int, count: Callable[[], None]) -> None:
     """Run `run` in a child until it ends in order or the other end of socket `control` closes; `count` each other end.
 
+    A death that cannot be counted is told: the next attacher matters more.
+
     This process keeps the descriptors and the right that an attacher needs: nobody else could start another.
     """
     deaths = 0
@@ -23,7 +25,7 @@ def kept(run: Callable[[], None], control: int, count: Callable[[], None]) -> No
         status = os.waitstatus_to_exitcode(_waited(_forked(run)))
         if status == 0 or _ends(control, 0.0):
             return
-        count()
+        _counted(count)
         deaths = 1 if time.monotonic() - began_s > CALM_S else deaths + 1
         pause_s = min(FIRST_PAUSE_S * 2 ** (deaths - 1), LONGEST_PAUSE_S)
         how = f"ended with {status}" if status > 0 else f"was ended by signal {-status}"
@@ -48,6 +50,13 @@ def _forked(run: Callable[[], None]) -> int:
         print(f"sbiscope: the attacher of TLS failed: {error!r}", file=sys.stderr, flush=True)
     finally:
         os._exit(status)
+
+
+def _counted(count: Callable[[], None]) -> None:
+    try:
+        count()
+    except Exception as error:  # noqa: BLE001 (whatever it is: TLS goes on being followed)
+        print(f"sbiscope: a death of the attacher of TLS was not counted: {error!r}", file=sys.stderr, flush=True)
 
 
 def _waited(child: int) -> int:

@@ -97,9 +97,13 @@ def import_sink(to: str) -> None:
 
 
 def announce(node: str, probes: Probes) -> None:
-    """Say that the node is observed, once the TLS libraries of all that ran before have been found too."""
-    probes.await_tls()
-    print(f"sbiscope collect: observing {node} (hook {probes.hook})", file=sys.stderr, flush=True)
+    """Say that the node is observed, once the TLS libraries of all that ran before have been found too.
+
+    Not of an agent that ends meanwhile; what was not looked at in time is said.
+    """
+    but = "" if probes.await_tls() else "; not every program that runs was looked at for TLS yet"
+    if probes.is_attached:
+        print(f"sbiscope collect: observing {node} (hook {probes.hook}){but}", file=sys.stderr, flush=True)
 
 
 def served(config: Config, watch: Watch, ending: ExitStack) -> None:

@@ -37,6 +37,15 @@ def test_what_root_kept_is_given_back(place: Path) -> None:
     assert RootCache(place, "others").get(NAME) is None
 
 
+def test_others_may_read_it_whatever_the_umask_of_a_service(place: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        assert RootCache(place, "programs").keep(NAME, OCTETS)
+    finally:
+        os.umask(before)
+    assert (place.stat().st_mode & 0o777, file_of(place).stat().st_mode & 0o777) == (0o755, 0o644)
+
+
 def file_of(place: Path) -> Path:
     return place / f"programs-{NAME}"
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from collector.loading import LOAD_S
 from schemas.config import load
 from streams.stages import NAMES
 from tests.under_unit import UNITS, allowed, is_possible, settings
@@ -55,6 +56,11 @@ def test_the_target_and_the_environment_know_every_stage() -> None:
     assert set(re.findall(r"sbiscope-worker@(\w+)\.service", target)) == set(NAMES)
     environment = (UNITS / "environment").read_text()
     assert set(re.findall(r"^METRICS_(\w+)=127\.0\.0\.1:\d+$", environment, re.MULTILINE)) == set(NAMES)
+
+
+def test_systemd_waits_as_long_for_the_agent_as_compiling_may_take() -> None:
+    (start_s,) = settings("sbiscope-agent.service", "Service")["TimeoutStartSec"]
+    assert int(start_s) > LOAD_S
 
 
 def test_every_variable_of_the_environment_is_a_key_of_the_configuration() -> None:

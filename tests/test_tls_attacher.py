@@ -19,7 +19,7 @@ NO_PROGRAMS = ("tls_enter", "tls_leave", "go_enter", "go_leave")
 
 
 @contextmanager
-def attacher() -> Iterator[tuple[Attacher, memoryview]]:
+def attacher(*names: str) -> Iterator[tuple[Attacher, memoryview]]:
     """Give one whose programs are none: it opens files, says that they cannot be followed and counts each."""
     with ExitStack() as ending:
         shared = [os.memfd_create(name) for name in ("uses", "counters")]
@@ -28,7 +28,7 @@ def attacher() -> Iterator[tuple[Attacher, memoryview]]:
             ending.callback(os.close, one)
         nothing = os.open("/dev/null", os.O_RDONLY)
         ending.callback(os.close, nothing)
-        made = Attacher({"tls_uses": shared[0], "counters": shared[1], **dict.fromkeys(NO_PROGRAMS, nothing)})
+        made = Attacher({"tls_uses": shared[0], "counters": shared[1], **dict.fromkeys(names, nothing)})
         yield made, made._counters
 
 
@@ -58,7 +58,7 @@ def test_a_library_of_one_path_and_number_on_another_disk_is_another(tmp_path: P
     if not shutil.which("unshare") or not PYTHON.exists() or not own_libraries(tmp_path / "lib"):
         pytest.skip(f"no unshare, or no {PYTHON} with OpenSSL beside it")
     with (
-        attacher() as (one, counters),
+        attacher(*NO_PROGRAMS) as (one, counters),
         on_a_disk_of_its_own(tmp_path / "lib") as first,
         on_a_disk_of_its_own(tmp_path / "lib") as second,
     ):
@@ -69,3 +69,15 @@ def test_a_library_of_one_path_and_number_on_another_disk_is_another(tmp_path: P
             one.look_at(process_id)
             opened.append(counters[TLS_UNSUPPORTED])
     assert opened == [1, 1, 2, 2]
+
+
+def test_whatever_a_file_leads_to_is_counted_once_and_others_are_looked_at(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    if not shutil.which("unshare") or not PYTHON.exists() or not own_libraries(tmp_path / "lib"):
+        pytest.skip(f"no unshare, or no {PYTHON} with OpenSSL beside it")
+    with attacher() as (one, counters), on_a_disk_of_its_own(tmp_path / "lib") as process_id:
+        one.look_at(process_id)
+        one.look_at(process_id)
+        assert counters[TLS_UNSUPPORTED] == 1
+    assert "libssl" in capfd.readouterr().err

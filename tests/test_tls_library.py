@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from collector.elf import Octets
 from collector.go_binary import GoTableError, go_functions
 from collector.tls_events import MAPPED, Mapped, mapped
 from collector.tls_files import Code, code_of, codes, file_id, is_program, open_code
@@ -121,9 +122,10 @@ def test_any_octets_are_a_file_without_tls(octets: bytes) -> None:
 
 @given(st.binary(max_size=300))
 def test_a_broken_table_of_go_is_said_to_be(octets: bytes) -> None:
+    nothing = Octets(io.BytesIO(), 0, 0)
     table = b"\xf1\xff\xff\xff\0\0\1\10" + octets
     try:
-        found = go_functions(table, b"", 0, ["crypto/tls.(*Conn).Read"])
+        found = go_functions(Octets(io.BytesIO(table), 0, len(table)), nothing, 0, ["crypto/tls.(*Conn).Read"])
     except GoTableError:
         return
     assert not found
@@ -154,6 +156,12 @@ def test_a_process_own_code_is_opened_and_known_by_any_name(tmp_path: Path) -> N
     assert not is_program(code)
     assert open_code(Code(os.getpid(), code.path, code.inode + 1)) is None
     assert list(code_of(1 << 22)) == []
+
+
+def test_a_pipe_in_a_files_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "libssl.so")
+    inode = (tmp_path / "libssl.so").stat().st_ino
+    assert open_code(Code(os.getpid(), str(tmp_path / "libssl.so"), inode)) is None
 
 
 def test_an_event_of_the_kernel_is_read() -> None:

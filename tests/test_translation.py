@@ -9,7 +9,7 @@ import pytest
 
 from collector import loader
 from collector.bpf_calls import MapForm, map_form
-from collector.loadable import made_anew
+from collector.loadable import Verified, made_anew
 from collector.root_cache import RootCache
 from collector.translation import Translation, bound, from_octets, maps_of, to_octets, translation_of
 from tests.kernel import LIVE
@@ -112,3 +112,10 @@ class TestInTheKernel:
         assert len(from_octets(kept.get(name) or b"").programs) > 3
         for descriptor in loaded.values():
             os.close(descriptor)
+
+
+def test_whatever_ends_a_load_is_raised_for_who_asks_for_the_program() -> None:
+    one = Verified("one", None, 0, 0)  # type: ignore[arg-type]
+    one.start()
+    with pytest.raises(TypeError):
+        one.descriptor()
