@@ -30,7 +30,7 @@ def log(bootstrap: str, topic: str, partitions: int) -> Iterator[Logged]:
         reader.assign([TopicPartition(topic, partition, 0)])
         at = 0
         while at < end:
-            message: Any = reader.poll(10)
+            message: Any = reader.poll(60)  # a broker of a machine under load answers late
             assert message is not None
             assert not message.error()
             at = message.offset() + 1

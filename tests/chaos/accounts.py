@@ -9,6 +9,7 @@ from streams.clickhouse import connect
 from tests.chaos.field import DATABASE, PARTITIONS, Field
 from tests.chaos.replay import FOLLOWERS, Follower, compare, replayed
 from tests.chaos.truth import Planted, journal, logged, outcomes, quarantined
+from tests.chaos.whereabouts import whereabouts
 from tests.kpis import KEY, check, counted
 
 TIMES = ("request_us", "request_end_us", "response_us", "response_end_us", "sender_timestamp_us")
@@ -37,7 +38,8 @@ def square(field: Field, planted: Planted) -> Squared:
     many = Counter(row["transaction_id"] for row in told)
     assert not [one for one, times in many.items() if times > 1], "exchanges that are there twice"
     missing, extra = wanted.keys() - many.keys(), many.keys() - wanted.keys()
-    assert not missing and not extra, (len(missing), len(extra), len(wanted))
+    assert not extra, f"{len(extra)} exchanges that nobody sent: {sorted(extra)[:5]}"
+    assert not missing, f"{len(missing)} of {len(wanted)} exchanges are missing: {whereabouts(field, missing)}"
     pairs = [(row["outcome"], wanted[row["transaction_id"]]) for row in told]
     wrong = [(outcome, right) for outcome, right in pairs if outcome not in right]
     assert not wrong, (len(wrong), wrong[:5])

@@ -1,4 +1,7 @@
-"""A synthetic collector that keeps a journal of what Kafka took: `… tests.chaos.collector BOOTSTRAP NODE NAME JOURNAL`.
+"""A synthetic collector with a journal of what Kafka took: `… BOOTSTRAP NODE NAME JOURNAL PARTITION RATE ROUND`.
+
+The file ROUND holds which round it is and how many requests a collector may send in one: a slow machine, whose rounds
+take long, has no more to do than a quick one.
 
 It keeps the collectors' promise (DESIGN 6) as a real one does: numbered batches, watermark, repeats now and then, a
 final batch on SIGTERM. Killed, it leaves requests open, which the next incarnation on its shard never answers.
@@ -18,6 +21,7 @@ from schemas.framing import frame
 from tests.events import Event, batch, request, response
 
 FLUSH_S = 0.1
+PATIENCE_S = 900.0  # with a broker of a machine under load
 REPEATED = 0.03  # batches written a second time
 MAX_RSP_MS = (400, 1_500, None)
 TOOK_S = (0.001, 0.02, 0.3, 0.9)
@@ -34,11 +38,12 @@ class Load:
         self.chance, self.node, self.name, self.rate = chance, node, name, rate
         self.answers: list[tuple[int, int, Event]] = []
         self.stream = 1
+        self.asked = 0
 
-    def until(self, since_us: int, now_us: int, asking: bool) -> list[Event]:
-        """Return the halves of [since, now)."""
+    def until(self, since_us: int, now_us: int, most: int) -> list[Event]:
+        """Return the halves of [since, now), at most `most` of them requests."""
         halves: list[tuple[int, Event]] = []
-        for _ in range(round(self.rate * (now_us - since_us) / 1e6) if asking else 0):
+        for _ in range(min(most, round(self.rate * (now_us - since_us) / 1e6))):
             at_us = self.chance.randrange(since_us, now_us)
             halves.append((at_us, self._asked(at_us)))
         while self.answers and self.answers[0][0] < now_us:
@@ -49,6 +54,7 @@ class Load:
     def _asked(self, at_us: int) -> Event:
         chance, stream = self.chance, self.stream
         self.stream += 2
+        self.asked += 1
         connection = f"{self.node}/{self.name}/{stream % 5}"
         said: dict[str, Any] = {
             "operation": chance.choice(OPERATIONS),
@@ -67,13 +73,28 @@ class Load:
         return request(stream, at_us, connection, max_rsp_time_ms=limit, body_bytes=stream % 97, **said)
 
 
-def run(bootstrap: str, node: str, name: str, journal: Path, partition: int, rate: float) -> None:
+class Allowance:
+    """How many requests may still be sent in this round."""
+
+    def __init__(self, file: Path) -> None:
+        self.file, self.told, self.since = file, "", 0
+
+    def left(self, asked: int) -> int:
+        """Return it for a collector that has sent `asked` in all."""
+        told = self.file.read_text()
+        if told != self.told:
+            self.told, self.since = told, asked
+        return self.since + int(told.split()[1]) - asked
+
+
+def run(bootstrap: str, node: str, name: str, journal: Path, partition: int, rate: float, allowed: Path) -> None:
     """Write batches until SIGTERM, then wait for the last answers and end in order."""
     ending: list[int] = []
     signal.signal(signal.SIGTERM, lambda *_: ending.append(1))
     chance = random.Random(f"{node}/{name}")
-    load = Load(chance, node, name, rate)
+    load, allowance = Load(chance, node, name, rate), Allowance(allowed)
     settings = {"bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 0}
+    settings |= {"message.timeout.ms": round(PATIENCE_S * 1_000)}
     producer = Producer(settings | {"topic.metadata.refresh.interval.ms": 1_000, "reconnect.backoff.max.ms": 500})
     with journal.open("a", buffering=1) as taken:
         sequence, since_us = 0, time.time_ns() // 1_000
@@ -81,7 +102,8 @@ def run(bootstrap: str, node: str, name: str, journal: Path, partition: int, rat
             time.sleep(FLUSH_S)
             now_us = time.time_ns() // 1_000
             over = bool(ending) and not load.answers
-            events, sequence = load.until(since_us, now_us, not ending), sequence + 1
+            most = 0 if ending else allowance.left(load.asked)
+            events, sequence = load.until(since_us, now_us, most), sequence + 1
             since_us = now_us
             value = frame("sbi_event_batch", batch(sequence, events, now_us, node, name, None, now_us, over))
             _send(producer, value, partition, taken, f"{node} {name} {sequence}")
@@ -90,7 +112,7 @@ def run(bootstrap: str, node: str, name: str, journal: Path, partition: int, rat
             producer.poll(0)
             if over:
                 break
-        left = producer.flush(60)
+        left = producer.flush(PATIENCE_S)
     sys.exit(1 if left else 0)
 
 
@@ -103,4 +125,12 @@ def _send(producer: Producer, value: bytes, partition: int, taken: Any, line: st
 
 
 if __name__ == "__main__":
-    run(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]), int(sys.argv[5]), float(sys.argv[6]))
+    run(
+        sys.argv[1],
+        sys.argv[2],
+        sys.argv[3],
+        Path(sys.argv[4]),
+        int(sys.argv[5]),
+        float(sys.argv[6]),
+        Path(sys.argv[7]),
+    )

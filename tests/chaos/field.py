@@ -20,8 +20,10 @@ from tests.front import Front, front
 ROOT = Path(__file__).parent.parent.parent
 PARTITIONS = 4
 STAGES = ("pairing", "kpis", "procedures", "alerts", "sink")
+BROKER_STARTS = 3
 DIED = {1, 3}  # what a supervisor restarts: brokers away at the start, or going on would have been wrong
 DATABASE = "sbiscope"
+PATIENCE_S = 900.0  # with one process of a machine under load; right sooner on one that has nothing else to do
 
 
 @dataclass(slots=True)
@@ -32,6 +34,7 @@ class Field:
     front: Front
     directory: Path
     rate: float
+    requests: int  # of a collector in a round, at most
     environment: dict[str, str]
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     collectors: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
@@ -50,12 +53,28 @@ class Field:
         """Start the next incarnation of a node's collector."""
         self.incarnations += 1
         words = [sys.executable, "-m", "tests.chaos.collector", self.kafka.bootstrap, f"n{node}"]
-        words += [f"i{self.incarnations:04}", str(self.journal), str(node % PARTITIONS), str(self.rate)]
+        words += [
+            f"i{self.incarnations:04}",
+            str(self.journal),
+            str(node % PARTITIONS),
+            str(self.rate),
+            str(self.allowed),
+        ]
         self.collectors[node] = self._start(words, f"collector-{node}")
 
     @property
     def journal(self) -> Path:
         return self.directory / "journal"
+
+    @property
+    def allowed(self) -> Path:
+        return self.directory / "round"
+
+    def begin_round(self, number: int) -> None:
+        """Allow each collector its requests of another round."""
+        told = self.directory / "round.new"
+        told.write_text(f"{number} {self.requests}")
+        told.rename(self.allowed)
 
     def _start(self, words: list[str], name: str) -> subprocess.Popen[bytes]:
         with (self.directory / f"{name}.log").open("ab") as log:
@@ -82,19 +101,30 @@ class Field:
     def log(self, name: str) -> str:
         return (self.directory / f"{name}.log").read_text()[-2_000:]
 
+    def bring_broker_back(self) -> None:
+        """Start the broker; one that ends or hangs on a machine under load is started again."""
+        for _ in range(BROKER_STARTS - 1):
+            try:
+                self.kafka.start(PATIENCE_S)
+            except AssertionError:
+                self.kafka.kill()
+            else:
+                return
+        self.kafka.start(PATIENCE_S)
+
     def stop_collectors(self) -> None:
         """Let all collectors end in order."""
         for collector in self.collectors.values():
             collector.terminate()
         for node, collector in self.collectors.items():
-            assert collector.wait(300) == 0, self.log(f"collector-{node}")
+            assert collector.wait(PATIENCE_S) == 0, self.log(f"collector-{node}")
         self.collectors.clear()
 
     def stop_workers(self) -> dict[str, int]:
         """End all workers in order; return their exit codes."""
         for worker in self.workers.values():
             worker.terminate()
-        codes = {name: worker.wait(300) for name, worker in self.workers.items()}
+        codes = {name: worker.wait(PATIENCE_S) for name, worker in self.workers.items()}
         self.workers.clear()
         return codes
 
@@ -105,7 +135,7 @@ class Field:
 
 
 @contextmanager
-def running(directory: Path, rate: float, nodes: int = 5) -> Iterator[Field]:
+def running(directory: Path, rate: float, requests: int, nodes: int = 5) -> Iterator[Field]:
     """Give a field with two workers a stage and a collector a node; afterwards nothing of it is left."""
     place = directory / "front"
     place.mkdir()
@@ -124,7 +154,8 @@ def running(directory: Path, rate: float, nodes: int = 5) -> Iterator[Field]:
             "SBISCOPE_CLICKHOUSE_PASSWORD": account.password,
             "SBISCOPE_CLICKHOUSE_DATABASE": DATABASE,
         }
-        one = Field(kafka, engine, directory, rate, environment)
+        one = Field(kafka, engine, directory, rate, requests, environment)
+        one.begin_round(0)
         try:
             for stage in STAGES * 2:
                 one.work(stage)

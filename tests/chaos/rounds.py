@@ -7,17 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from confluent_kafka import Producer
+from confluent_kafka import KafkaException, Producer
 
 from schemas.framing import frame
+from streams.clickhouse import FAILURES
 from tests.chaos.accounts import Squared, square
-from tests.chaos.field import PARTITIONS, STAGES, Field, running
+from tests.chaos.field import PARTITIONS, PATIENCE_S, STAGES, Field, running
+from tests.chaos.lag import Kafka, through
 from tests.chaos.truth import Planted
 
 ACTIONS = (*STAGES, "broker", "front", "collector", "add", "remove")
 EACH_ROUND = 3
-SETTLE_S = 600.0  # right sooner on a machine that has nothing else to do
-PATIENCE_S = 300.0  # likewise, for one process
+PATIENT = {"message.timeout.ms": round(PATIENCE_S * 1_000)}
+REQUESTS = 500  # of a collector in a round, at most: what a quick machine makes of it
+DUE_S = 600.0  # behind the last message: within it windows close, alerts and procedures are due
 GARBAGE = {
     "sbi.events": frame("sbi_event_batch", b"\x08lab"),
     "sbi.kpi-deltas": frame("kpi_delta_batch", b"\xff\xff"),
@@ -38,15 +41,18 @@ class Done:
     squared: Squared
 
 
-def run(directory: Path, rounds: int, seed: int, rate: float, say: Callable[[str], None]) -> Done:
+def run(
+    directory: Path, rounds: int, seed: int, rate: float, say: Callable[[str], None], requests: int = REQUESTS
+) -> Done:
     """Play `rounds` rounds, let everything settle, square the accounts; raises AssertionError."""
     chance, begun = random.Random(seed), time.monotonic()
     done = dict.fromkeys(ACTIONS, 0)
-    with running(directory, rate) as field:
+    with running(directory, rate, requests) as field:
         planted: Planted = {}
         deck: list[str] = []
         field.wait(4)
         for number in range(rounds):
+            field.begin_round(number + 1)
             _plant(field, chance, planted)
             for _ in range(EACH_ROUND):
                 deck = deck or chance.sample(ACTIONS, len(ACTIONS))
@@ -56,7 +62,7 @@ def run(directory: Path, rounds: int, seed: int, rate: float, say: Callable[[str
                 _act(field, action, chance)
                 field.wait(chance.uniform(0.5, 2.5))
         field.stop_collectors()
-        squared = _settled(field, planted)
+        squared = _settled(field, planted, say)
         codes = field.stop_workers()
         assert not any(codes.values()), codes
         assert square(field, planted) == squared
@@ -73,7 +79,7 @@ def _act(field: Field, action: str, chance: random.Random) -> None:
     elif action == "broker":
         field.kafka.kill()
         field.wait(chance.uniform(0, 2))
-        field.kafka.start(PATIENCE_S)
+        field.bring_broker_back()
     elif action == "front":
         field.front.kill()
         field.wait(chance.uniform(0, 3))
@@ -102,7 +108,9 @@ def _remove(field: Field, chance: random.Random) -> None:
 
 def _plant(field: Field, chance: random.Random, planted: Planted) -> None:
     """Write what no stage can read into each of their topics."""
-    producer = Producer({"bootstrap.servers": field.kafka.bootstrap, "enable.idempotence": True, "log_level": 0})
+    producer = Producer(
+        {"bootstrap.servers": field.kafka.bootstrap, "enable.idempotence": True, "log_level": 0, **PATIENT}
+    )
 
     def delivered(error: object, message: object) -> None:
         assert error is None
@@ -111,22 +119,31 @@ def _plant(field: Field, chance: random.Random, planted: Planted) -> None:
 
     for topic, value in GARBAGE.items():
         producer.produce(topic, value, partition=chance.randrange(PARTITIONS), on_delivery=delivered)
-    assert producer.flush(60) == 0
+    assert producer.flush(PATIENCE_S) == 0
 
 
-def _settled(field: Field, planted: Planted) -> Squared:
-    """Return the squared accounts once they are right, or why they are not when the time is over.
+def _settled(field: Field, planted: Planted, say: Callable[[str], None]) -> Squared:
+    """Return the squared accounts once they are right, or why they are not.
 
-    A quick machine may be right before an alert or procedure is due: those are waited for too.
+    What is missing is lost only once every stage is through, or stands still. Alerts and procedures may be due later
+    than the last message that led to them, which a quick machine is through with: those are waited for, and what they
+    write is waited for again.
     """
-    end = time.monotonic() + SETTLE_S
+    end: float | None = None
     while True:
-        field.wait(1)
+        left = through(Kafka(field.kafka.bootstrap), field.wait)
+        end = end or time.monotonic() + DUE_S
+        say(f"behind: {left or 'nothing'}")
         try:
             squared = square(field, planted)
             assert all(squared.followed.values()), squared.followed
-        except AssertionError:
+        except (AssertionError, KafkaException, *FAILURES) as wrong:
+            if left:
+                raise AssertionError(f"nothing moves any more, messages left by stage: {left}; {wrong}") from wrong
             if time.monotonic() > end:
                 raise
+            say(f"not yet: {str(wrong)[:300]}")
+            field.wait(5)
         else:
+            assert not left, f"all is right, but messages are left by stage: {left}"
             return squared
