@@ -5,6 +5,9 @@ about 1 %. Of sixteen rows, one is the client's sight of the one before it, and 
 it; one row in a thousand stands twice. Latencies are lognormal about their operation's median. A subscriber asks some
 fifty times a day, so there are the more of them the more rows there are. No row is a copy of another: each is made anew
 from its number. Filling goes on where it broke off.
+
+One answer in a hundred says how loaded its NF is, one 503 in two asks to be sent less, and one request in ten thousand
+comes to its server again before it has been answered.
 """
 
 from dataclasses import dataclass
@@ -95,6 +98,13 @@ COLUMNS = {
     "authority": "concat(lower(producer), toString(endpoint), '.5gc.example')",
     "status": "status",
     "cause": "cause",
+    "cause_list": "transform(cause, ['NF_CONGESTION', 'MANDATORY_IE_INCORRECT', 'TARGET_NF_NOT_REACHABLE',"
+    " 'VENDOR_BUSY'], ['common', 'common', 'proxy', 'none'], if(cause IS NULL, NULL, 'service'))",
+    "response_header_facts": "multiIf(answered AND about_load < 10,"
+    " map('load_percent', toString(20 + intDiv(a, 1000) % 70), 'load_us', toString(request_us),"
+    " 'load_snssai', '1-000001'),"
+    " status = 503 AND about_load % 2 = 0, map('overload_reduction_percent', toString(10 + intDiv(a, 1000) % 50),"
+    " 'overload_us', toString(request_us), 'overload_valid_s', '30'), map())",
     "service": "service",
     "operation": "nullIf(operation, '')",
     "operation_source": "if(operation = '', 'unknown_resource', 'catalogue')",
@@ -102,6 +112,7 @@ COLUMNS = {
     "resource": "resource",
     "consumer_nf": "consumer",
     "consumer_nf_source": "'user_agent'",
+    "consumer_nf_instance": "concat(lower(consumer), '-', toString(client))",
     "producer_nf": "if(proxied, 'SCP', producer)",
     "producer_nf_source": "'service'",
     "producer_nf_instance": "if(proxied, NULL, concat(lower(producer), '-', toString(endpoint)))",
@@ -139,16 +150,19 @@ FROM
             outcome = 'client_error', [400, 401, 403, 404][1 + a % 4], outcome = 'business', 404,
             outcome = 'server_error', [500, 503, 504][1 + a % 3], NULL) AS status,
         multiIf(outcome = 'client_error', ['MANDATORY_IE_INCORRECT', 'CONTEXT_NOT_FOUND', 'DNN_DENIED'][1 + c % 3],
-            outcome = 'business', 'USER_NOT_FOUND', outcome = 'server_error', 'NF_CONGESTION', NULL) AS cause,
+            outcome = 'business', 'USER_NOT_FOUND', outcome = 'server_error',
+            ['NF_CONGESTION', 'NF_CONGESTION', 'TARGET_NF_NOT_REACHABLE', 'VENDOR_BUSY'][1 + c % 4], NULL) AS cause,
         toInt64(ops_median * exp(0.6 * sqrt(-2 * log(u)) * cos(6.2831853 * v))) + (outcome = 'late') * 10000000
             + (vantage = 'client') * 350 + proxied * 600 AS duration,
-        {start_us} + intDiv(b * {day_us}, {total}) + c % 700 - (vantage = 'client') * 150 - proxied * 250 AS request_us
+        {start_us} + intDiv(b * {day_us}, {total}) + c % 700 - (vantage = 'client') * 150 - proxied * 250 + again * 100
+            AS request_us
     FROM
     (
         SELECT
             number + {first} AS n,
             n % 16 AS place,
-            n - (place IN (13, 15)) AS b,
+            place = 11 AND intDiv(n, 16) % 625 = 0 AS again,
+            n - (place IN (13, 15) OR again) AS b,
             n - (place = 15) AS e,
             if(place = 15, 'client', 'server') AS vantage,
             place = 13 AS proxied,
@@ -158,6 +172,7 @@ FROM
             multiIf({choice}) AS kind,
             {lookups},
             intDiv(c, 1000) % 1000 AS fate,
+            cityHash64(b, 4) % 1000 AS about_load,
             toUInt8(intDiv(c, 1000000) % 20) AS endpoint,
             toUInt16(intDiv(c, 20000000) % 30) AS client,
             concat('10.0.', toString(client), '.', toString(1 + client % 9)) AS client_address,
