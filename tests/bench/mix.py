@@ -128,7 +128,7 @@ COLUMNS = {
     "to_proxy": "proxied",
     "exchange_key": "hex(sipHash128(e, 'exchange'))",
     "request_key": "hex(sipHash128(b, 'logical'))",
-    "retransmission": "a % 1000 < 3",
+    "retransmission": "intDiv(c, 1000000000) % 1000 < 3",
     "process_id": "1000 + endpoint",
     "process_name": "concat('open5gs-', lower(producer), 'd')",
     "pod": "concat(lower(producer), '-', toString(endpoint))",
