@@ -1,7 +1,8 @@
 """How long ClickHouse keeps the rows of each stored table: its TTL, as the server writes it, from the configuration.
 
 All count from insertion, so that an old capture may be loaded. What may name a subscriber, or is of single
-connections, is kept no longer than the transactions it came from; rollups no shorter, or they would be made again.
+connections, is kept no longer than the transactions it came from, whenever it was rolled (`kept_from`); rollups no
+shorter, or they would be made again.
 """
 
 from schemas.config import ClickHouse
@@ -32,12 +33,12 @@ def rollups(kept: ClickHouse) -> dict[str, str]:
     for_ever = 0 in (kept.rollups_days, kept.transactions_days)
     whole = after("rolled_at", 0 if for_ever else max(kept.rollups_days, kept.transactions_days))
     replaced = after("rolled_at", SUPERSEDED_DAYS, "superseded")
-    connections = after("rolled_at", kept.transactions_days, "cut = 'connection'")
+    connections = after("kept_from", kept.transactions_days, "cut = 'connection'")
     counts = ("rollup_counts", "rollup_counts_hours")
-    ledgers = dict.fromkeys(("rollup_slots", "rollup_hours"), whole)
+    ledgers = dict.fromkeys(("rollup_slots", "rollup_cuts", "rollup_hours"), whole)
     tables = {f"rollup_{name}": joined(replaced, whole) for name in (*TABLES, *HOURS)}
     # A vendor's path may hold a pseudonym.
-    paths = {f"{name}.example": after("rolled_at", kept.transactions_days) for name in counts}
+    paths = {f"{name}.example": after("kept_from", kept.transactions_days) for name in counts}
     return tables | paths | ledgers | dict.fromkeys(counts, joined(replaced, connections, whole))
 
 

@@ -13,6 +13,7 @@ from streams.cookbook import recipes
 from streams.report.content import Report
 from streams.report.measure import measure
 from streams.report.measured import readings
+from streams.rollup import TABLES, Rolling
 from tests import engine, generate
 
 pytestmark = pytest.mark.stack
@@ -104,12 +105,13 @@ def test_a_request_whose_proxy_asked_on_behind_the_bound_counts_once(reader: str
 
 
 def test_a_loop_over_the_bound_is_found_behind_it() -> None:
-    _, client = engine.emptied()
+    _, client = engine.emptied(*(f"rollup_{table}" for table in (*TABLES, "cuts", "slots")))
     hops = [
         seen("server", -7_000_000, exchange_key="a", response_end_us=MIDNIGHT + 9_000_000),
         seen("server", 3_000_000, exchange_key="b", response_end_us=MIDNIGHT + 8_000_000),
     ]
     generate.insert(client, [generate.encode_batch(hops)])
+    assert list(Rolling(client).roll())
     days = ("2026-11-20 00:00:00", "2026-11-21 00:00:00", "2026-11-22 00:00:00")
     found = [rows(client, recipes()["loops"].sql, {"start": a, "stop": b}) for a, b in pairwise(days)]
     assert list(map(len, found)) == [0, 1]

@@ -34,7 +34,7 @@ def run(client: Client, name: str, **places: str) -> list[dict[str, Any]]:
 
 
 def emptied() -> tuple[Account, Client]:
-    return engine.emptied(*(f"rollup_{table}" for table in (*TABLES, *HOURS, "slots", "hours")))
+    return engine.emptied(*(f"rollup_{table}" for table in (*TABLES, *HOURS, "cuts", "slots", "hours")))
 
 
 def test_there_are_at_least_twenty_and_each_says_what_it_tells() -> None:

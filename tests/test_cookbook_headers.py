@@ -7,6 +7,7 @@ import pytest
 from tests import engine, generate
 from tests.test_cookbook import run
 
+OTHER_END = {"transaction_id": "other end", "vantage": "client", "node": "n2"}
 LOAD = {"load_percent": "70", "load_scope": "nf-set:set1"}
 
 
@@ -20,14 +21,15 @@ def answered(at: int, **said: Any) -> dict[str, Any]:
 
 @pytest.mark.stack
 def test_a_cause_stands_beside_its_list_and_an_nfs_own_word_comes_first() -> None:
-    """Seen at both ends an answer counts once, in its second version once; a success names no cause."""
+    """Seen at both ends an answer counts once, in its second version once, and again where its port came again."""
     _, client = engine.emptied()
     udm = {"producer_nf": "UDM", "version": 1}
     log = [
         answered(0, **udm, cause="USER_NOT_FOUND", cause_list="service"),
         answered(10, **udm, cause="USER_NOT_FOUND", cause_list="service"),
         answered(10, **udm, cause="USER_NOT_FOUND", cause_list="service") | {"version": 2},
-        answered(10, **udm, cause="USER_NOT_FOUND", cause_list="service") | {"transaction_id": "other end"},
+        answered(10, **udm, cause="USER_NOT_FOUND", cause_list="service") | OTHER_END,
+        answered(610, **udm, cause="USER_NOT_FOUND", cause_list="service") | {"exchange_key": "10"},
         answered(20, **udm, cause="SYSTEM_FAILURE", cause_list="common"),
         answered(30, **udm, cause="COFFEE_IS_COLD", cause_list="none"),
         answered(40, **udm, cause="NRF_NOT_REACHABLE", cause_list="proxy", to_proxy=True),
@@ -40,7 +42,7 @@ def test_a_cause_stands_beside_its_list_and_an_nfs_own_word_comes_first() -> Non
     ]
     assert found[0] == ("none", "COFFEE_IS_COLD", False, 1)
     assert set(found[1:]) == {
-        ("service", "USER_NOT_FOUND", False, 2),
+        ("service", "USER_NOT_FOUND", False, 3),
         ("common", "SYSTEM_FAILURE", False, 1),
         ("proxy", "NRF_NOT_REACHABLE", True, 1),
         (None, "X", False, 1),

@@ -146,15 +146,15 @@ LINES = "WHERE cut = 'connection'"
         ((7, 365), "subscriber_times", WEEK.format("stored_at")),
         ((7, 365), "rollup_slots", YEAR.format("rolled_at")),
         ((7, 365), "rollup_latency", f"{GONE}, {YEAR.format('rolled_at')}"),
-        ((7, 365), "rollup_counts", f"{GONE}, {WEEK.format('rolled_at')} {LINES}, {YEAR.format('rolled_at')}"),
+        ((7, 365), "rollup_counts", f"{GONE}, {WEEK.format('kept_from')} {LINES}, {YEAR.format('rolled_at')}"),
         ((30, 7), "rollup_slots", MONTH.format("rolled_at")),  # else they would be made again, of what is there
         ((30, 7), "rollup_distinct", f"{GONE}, {MONTH.format('rolled_at')}"),
         ((0, 7), "subscriber_times", ""),
         ((0, 7), "rollup_counts", GONE),
         ((0, 7), "rollup_slots", ""),
-        ((7, 0), "rollup_counts", f"{GONE}, {WEEK.format('rolled_at')} {LINES}"),
+        ((7, 0), "rollup_counts", f"{GONE}, {WEEK.format('kept_from')} {LINES}"),
         ((7, 0), "rollup_slots", ""),
-        ((7, 365), "rollup_counts.example", WEEK.format("rolled_at")),
+        ((7, 365), "rollup_counts.example", WEEK.format("kept_from")),
         ((0, 7), "rollup_counts.example", ""),
     ],
 )
@@ -204,6 +204,37 @@ def test_an_example_path_goes_before_its_count() -> None:
     retain(client, engine.form(account), retention.ends(replace(kept, transactions_days=0)))
     named = {"database": account.database, "table": engine.stored("rollup_counts")}
     assert "CODEC(ZSTD(1)) TTL" not in str(rows(client, module.CREATED_AS, named))
+
+
+@pytest.mark.stack
+@pytest.mark.parametrize("table", ["rollup_counts", "rollup_counts_hours"])
+def test_what_was_rolled_lately_of_old_rows_goes_with_them(table: str) -> None:
+    account, client = engine.migrated()
+    retain(client, engine.form(account), retention.ends(ClickHouse(transactions_days=7)))
+    for number, (cut, days) in enumerate((("connection", 8), ("connection", 6), ("fate", 8), ("fate", 6))):
+        said = f"'{cut}', now64(3), now64(3) - toIntervalDay({days}), {number}, {days}, '/a'"
+        client.command(f"INSERT INTO {table} (cut, rolled_at, kept_from, roll, exchanges, example) SELECT {said}")
+    engine.merge(client, table)
+    left = [("connection", 6, "/a"), ("fate", 6, "/a"), ("fate", 8, None)]
+    assert rows(client, f"SELECT cut, exchanges, example FROM {table} ORDER BY ALL") == left
+
+
+@pytest.mark.stack
+def test_what_nfs_said_before_the_upgrade_goes_with_its_transactions() -> None:
+    account, client = engine.migrated()
+    form = engine.form(account)
+    said = "now64(6), 't', 1, 'nnrf-nfm', '/nf-instances/{nfInstanceID}', 'PUT', now64(3) - toIntervalDay(20)"
+    columns = "request_us, transaction_id, version, service, resource, method, stored_at"
+    client.command(f"INSERT INTO transactions ({columns}) SELECT {said}")
+    engine.truncate(client, "nf_messages")
+    (backfill,) = [one for one in statements("nf_messages", form) if one.startswith("INSERT")]
+    client.command(backfill)
+    assert rows(client, "SELECT dateDiff('day', stored_at, now64(3)) FROM nf_messages") == [(20,)]
+
+
+def statements(name: str, form: Form) -> list[str]:
+    (found,) = [migration for migration in ALL if migration.name == name]
+    return found.statements(form)
 
 
 @pytest.mark.stack

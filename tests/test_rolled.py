@@ -46,7 +46,7 @@ def test_how_long_rows_are_kept_stands_in_the_table() -> None:
 
 
 def rolled(many: list[dict[str, Any]] = POOL, kept: str = "") -> Client:
-    account, client = engine.emptied(*(f"rollup_{table}" for table in (*rollup.TABLES, "slots")))
+    account, client = engine.emptied(*(f"rollup_{table}" for table in (*rollup.TABLES, "cuts", "slots")))
     retain(client, engine.form(account), {"transactions": kept})
     generate.insert(client, [generate.encode_batch(many)])
     assert bool(list(Rolling(client).roll())) is bool(many)
@@ -116,7 +116,7 @@ def test_what_was_rolled_before_goes_by_merges_once_the_ledger_names_a_later_rol
 
 
 def merge(client: Client) -> None:
-    for table in (*rollup.TABLES, "slots"):
+    for table in (*rollup.TABLES, "cuts", "slots"):
         engine.merge(client, f"rollup_{table}")
 
 

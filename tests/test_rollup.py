@@ -25,7 +25,7 @@ LATE = "SELECT cut, sum(exchanges) FROM counts_between(start='2000-01-01', stop=
 
 
 def rolled(many: Sequence[dict[str, Any]]) -> Client:
-    _, client = engine.emptied(*(f"rollup_{table}" for table in (*rollup.TABLES, "slots")))
+    _, client = engine.emptied(*(f"rollup_{table}" for table in (*rollup.TABLES, "cuts", "slots")))
     generate.insert(client, [generate.encode_batch(many)])
     assert list(Rolling(client).roll())
     return client

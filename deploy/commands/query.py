@@ -58,12 +58,15 @@ def run(options: argparse.Namespace) -> int:
 def unrolled(client: "Client", sql: str) -> str | None:
     """Return what a query that reads rollups does not count yet, in words; None where it counts all."""
     from streams.clickhouse import rows
-    from streams.rollup import BEHIND, READ
+    from streams.rollup import BEHIND, LACKING, READ, SINCE_MORE, TABLES
 
     if not any(view in sql for view in READ):
         return None
     ((many, since),) = rows(client, BEHIND)
-    return f"{many:,} rows stored since the last roll ({since} UTC) are not counted yet" if many else None
+    told = [f"{many:,} rows stored since the last roll ({since} UTC) are not counted yet"] if many else []
+    if any(view in sql for view in SINCE_MORE) and (lacking := rows(client, LACKING, {"tables": len(TABLES)})):
+        told.append(f"nothing of {len(lacking):,} slots of five minutes that an earlier release rolled is in it")
+    return "; ".join(told) or None
 
 
 def _list() -> int:

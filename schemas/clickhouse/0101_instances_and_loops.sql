@@ -134,3 +134,24 @@ FROM ${database}.rollup_loops
 WHERE NOT superseded AND slot_us > {start:DateTime64(6, 'UTC')} - toIntervalSecond(300) AND slot_us < {stop:DateTime64(6, 'UTC')}
     AND (slot_us, rolled_at) IN (SELECT slot_us, max(rolled_at) FROM ${database}.rollup_slots GROUP BY slot_us)
 COMMENT 'Requests on a circle by five minutes, each slot that the period touches once: loops_between(start=…, stop=…); requests = uniqExactMerge(request_keys)';
+
+-- How many of the tables a roll filled. It stands apart from rollup_slots, into which an earlier release still running
+-- inserts two columns: what that rolls is not named here, and is rolled again.
+CREATE TABLE IF NOT EXISTS ${database}.rollup_cuts ${on_cluster}
+(
+    slot_us DateTime64(6, 'UTC') COMMENT 'begin of the five minutes',
+    rolled_at DateTime64(3, 'UTC') COMMENT 'which roll',
+    tables UInt8 COMMENT 'how many rollup tables it filled'
+)
+ENGINE = ${replicated}ReplacingMergeTree(rolled_at)
+ORDER BY slot_us
+COMMENT 'How much the latest roll of five minutes filled; internal';
+
+CREATE OR REPLACE VIEW ${database}.slots_lacking ${on_cluster} AS
+SELECT slot_us, sum(sightings) AS seen
+FROM ${database}.rollup_sightings
+WHERE NOT superseded
+    AND (slot_us, rolled_at) IN (SELECT slot_us, max(rolled_at) FROM ${database}.rollup_slots GROUP BY slot_us)
+    AND NOT ((slot_us, rolled_at) IN (SELECT slot_us, rolled_at FROM ${database}.rollup_cuts WHERE tables >= {tables:UInt8}))
+GROUP BY slot_us
+COMMENT 'Five minutes whose latest roll filled fewer than so many tables, and sightings in them: slots_lacking(tables=…); internal';

@@ -23,8 +23,8 @@ FROM ${database}.transactions
 WHERE service = 'nnrf-nfm' AND resource LIKE '/nf-instances/%' AND method IN ('PUT', 'PATCH', 'DELETE')
 COMMENT 'Notes what NFs say of themselves as rows arrive; internal';
 
-INSERT INTO ${database}.nf_messages (request_us, transaction_id, version, outcome, method, path, result, consumer_nf, consumer_nf_instance)
-SELECT request_us, transaction_id, version, outcome, method, path, result, consumer_nf, consumer_nf_instance
+INSERT INTO ${database}.nf_messages (request_us, transaction_id, version, outcome, method, path, result, consumer_nf, consumer_nf_instance, stored_at)
+SELECT request_us, transaction_id, version, outcome, method, path, result, consumer_nf, consumer_nf_instance, stored_at
 FROM ${database}.transactions
 WHERE service = 'nnrf-nfm' AND resource LIKE '/nf-instances/%' AND method IN ('PUT', 'PATCH', 'DELETE');
 

@@ -164,10 +164,25 @@ WHERE cut = 'peer' AND status IN (429, 503)
 GROUP BY producer_nf, to_proxy, server_address ORDER BY unavailable + too_many DESC, server_address, producer_nf, to_proxy;
 
 -- causes_by_list: which causes answers name, and in which list of TS 29.500 they stand: service, common, proxy, none (an NF's own word)
-SELECT cause_list, producer_nf, service, cause, to_proxy, uniqExact(exchange_key) AS answers,
+SELECT cause_list, producer_nf, service, cause, to_proxy, count() AS answers,
     min(request_us) AS first, max(request_us) AS last
-FROM transactions
-WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')} AND cause IS NOT NULL
+FROM
+(
+    SELECT
+        *,
+        transform(vantage, ['client', 'wire', 'server'], [1, 2, 3], 0) AS trust,
+        max((trust, node)) OVER (PARTITION BY sipHash128(exchange_key) ORDER BY toUnixTimestamp64Micro(request_us)
+            RANGE BETWEEN 5000000 PRECEDING AND 5000000 FOLLOWING) AS most_trusted
+    FROM
+    (
+        SELECT request_us, transaction_id, exchange_key, vantage, node, cause_list, producer_nf, service, cause, to_proxy
+        FROM transactions
+        WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')} AND cause IS NOT NULL
+        ORDER BY request_us, transaction_id, version DESC
+        LIMIT 1 BY request_us, transaction_id
+    )
+)
+WHERE (trust, node) = most_trusted
 GROUP BY cause_list, producer_nf, service, cause, to_proxy
 ORDER BY cause_list = 'none' DESC, answers DESC, producer_nf, service, cause, to_proxy;
 
