@@ -22,21 +22,39 @@ WHERE slot_us >= fromUnixTimestamp64Micro({start:Int64}) AND slot_us < fromUnixT
 """
 LIKE = """
 INSERT INTO {table}
-SELECT * REPLACE ({moved}) FROM {table}
-WHERE slot_us >= fromUnixTimestamp64Micro({{start:Int64}}) AND slot_us < fromUnixTimestamp64Micro({{stop:Int64}})
+SELECT * REPLACE ({moved})
+FROM
+(
+    SELECT * FROM {table}
+    WHERE slot_us >= fromUnixTimestamp64Micro({{start:Int64}}) AND slot_us < fromUnixTimestamp64Micro({{stop:Int64}})
+)
 """
 
 
-def roll_day(client: Client, hours: int) -> None:
-    """Roll what is due; of the day only the first `hours`, if not 0, and give the others the like of these."""
+def roll_first(client: Client, hours: int) -> None:
+    """Roll the slots of the first `hours` of the day; with 0 all that is due, as a worker does."""
     for hour in range(hours):
         _roll_hour(client, START_US + hour * HOUR_US)
-    for hour in range(hours, HOURS if hours else 0):
-        _like(client, START_US + hour % hours * HOUR_US, START_US + hour * HOUR_US)
-    if hours:
-        list(roll_hours(client, inserted))
-    else:
+    if not hours:
         list(Rolling(client).roll())
+
+
+def derive_others(client: Client, hours: int) -> int:
+    """Give the hours of the day behind the first `hours` the like of these; return how many these are."""
+    for hour in range(hours, HOURS):
+        _like(client, START_US + hour % hours * HOUR_US, START_US + hour * HOUR_US)
+    return HOURS - hours
+
+
+def add_up_hours(client: Client) -> int:
+    """Add up the whole hours, without waiting until their slots have been quiet; return how many."""
+    return len(list(roll_hours(client, inserted, quiet_ms=0)))
+
+
+def check_whole(client: Client) -> None:
+    """Raise AssertionError where the ledger lacks slots of the day: a query would be timed on less."""
+    slots = _there(client, START_US, START_US + HOURS * HOUR_US)
+    assert len(slots) == HOURS * HOUR_US // SLOT_US, f"only {len(slots)} slots of the day are rolled"
 
 
 def _there(client: Client, start_us: int, stop_us: int) -> set[int]:
@@ -55,7 +73,7 @@ def _like(client: Client, from_us: int, to_us: int) -> None:
     if _there(client, to_us, to_us + HOUR_US):
         return
     seconds = (to_us - from_us) // 1_000_000
-    for table in (*(f"rollup_{name}" for name in TABLES), "rollup_slots"):
+    for table in (*(f"rollup_{name}" for name in TABLES), "rollup_cuts", "rollup_slots"):
         names = {name for (name,) in rows(client, COLUMNS, {"table": table})}
         moved = [f"{name} + toIntervalSecond({seconds}) AS {name}" for name in MOVED if name in names]
         if "connection_id" in names:
