@@ -35,7 +35,7 @@ EVENT = BATCH["fields"][-1]["type"]["items"]  # type: ignore[index,call-overload
 ROW = fastavro.parse_schema(without_logical_types(document("sbi_transaction_batch")))["fields"][-1]["type"]["items"]  # type: ignore[index,call-overload]
 DELTA = fastavro.parse_schema(without_logical_types(document("kpi_delta_batch")))
 KPI = fastavro.parse_schema(without_logical_types(document("kpi")))
-SHARED = [field["name"] for field in ROW["fields"]]
+SHARED = {field["name"]: field.get("default") for field in ROW["fields"]}
 MADE = {TRANSACTIONS: "sbi_transaction_batch", DELTAS: "kpi_delta_batch", KPIS: "kpi"}
 Waiting = dict[tuple[str, int], dict[str, Any]]
 Record = dict[str, Any]
@@ -110,7 +110,7 @@ def paired(waiting: Waiting, event: Record, batch: Record) -> Record | None:
     asked = waiting.pop(key, None)
     if asked is None:
         return None
-    row = {name: event.get(name) if event.get(name) is not None else asked.get(name) for name in SHARED}
+    row = {name: event.get(name) if event.get(name) is not None else asked.get(name, no) for name, no in SHARED.items()}
     row |= {"transaction_id": content_id(*map(str, key)), "version": 2, "outcome": "success"}
     row |= {"site": batch["site"], "node": batch["node"], "shard": 0, "deadline_ms": 10_000}
     return row | {"incarnation": batch["incarnation"], "request_us": asked["first_byte_us"], "to_proxy": False}
