@@ -60,7 +60,8 @@ def families(key_id: str) -> tuple[Family, ...]:
             rf"(?P<name>(?<![a-z0-9])(?:nai|gci|gli|extid|imp[iu])-{fresh}{_END}+)",
         ),
         (("sip:", "sips:"), rf"(?P<uri>(?<![a-z0-9])sips?:[^\s/?&#;,\"'<>@]{{1,256}}@{_END}+)"),
-        (("@",), rf"(?P<at>(?<!{_NAME}){_NAME}+(?:@[a-z0-9.-]+)+)"),
+        # Between two @ may stand anything: else what is hidden behind it would be hidden again, as part of more.
+        (("@",), rf"(?P<at>(?<!{_NAME}){_NAME}++(?:@{_NAME}++){{0,8}}(?:@[a-z0-9.-]+)+)"),
     )
     return tuple((words, re.compile(pattern, re.IGNORECASE)) for words, pattern in found)
 

@@ -252,6 +252,7 @@ def test_tokens_are_removed_wherever_they_stand(text: str, shown: str, redaction
 
 @given(st.text(alphabet=st.sampled_from('/?&=%;-imsuc05279afgt@. "{}[]:+,_'), max_size=80), st.integers(0, 80))
 @example("0@0@0", 0)
+@example("0@+@0", 0)
 def test_whatever_surrounds_an_identifier_it_is_hidden_once(around: str, at: int) -> None:
     text = around[:at] + "/imsi-999700000021309/" + around[at:]
     hidden = REDACTION.text(text)

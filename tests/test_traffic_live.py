@@ -1,6 +1,7 @@
 """The agent beside Go's HTTP/2 client and server: every exchange played is told as it was played, by both ends."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -35,7 +36,8 @@ def watched(exchanges: list[Exchange], lines: Path) -> tuple[int, list[Played], 
     """Play under an agent; return the port, what was played, what was told, what the agent said at its end."""
     command = [sys.executable, "-m", "deploy.cli", "collect", "--to", str(lines), "--plain-identifiers"]
     with serving(exchanges) as server:
-        agent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+        own = os.environ | {"SBISCOPE_COLLECTOR_PORTS": str(server.port)}  # what others play here is joined late
+        agent = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, env=own)
         assert agent.stderr is not None
         assert "observing" in observing_line(agent.stderr)
         played = server.play(CONNECTIONS, COUNT, RATE)
