@@ -12,6 +12,7 @@ cdef class Decoder:
     cdef const unsigned char* _p
     cdef Py_ssize_t _at
     cdef Py_ssize_t _end
+    cdef bint _is_coded
     cdef Py_ssize_t _max_list_bytes
 
     cpdef bint decode(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t end, list headers)
@@ -22,6 +23,7 @@ cdef class Decoder:
     cdef bint _literal(self, int first, list headers)
     cdef bint _resize(self)
     cdef Py_ssize_t _integer(self, int mask) noexcept
+    cdef Py_ssize_t _length(self) noexcept
     cdef bytes _string(self)
     cdef tuple _field(self, bytes name, bint may_be_kept)
     cdef Py_ssize_t _string_bytes(self, bint exactly) except -2

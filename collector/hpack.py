@@ -205,17 +205,13 @@ class Decoder:
 
     def _field(self, name: bytes | None, may_be_kept: cython.bint) -> tuple[Any, ...] | None:
         """Read the value of a literal field; return the field, None if the string is malformed."""
-        at: cython.Py_ssize_t = self._at
-        size: cython.Py_ssize_t
         field: tuple[Any, ...] | None = None
         value: bytes | None
-        if at >= self._end:
+        size: cython.Py_ssize_t = self._length()
+        if size < 0:
             return None
-        huffman_coded: cython.bint = self._p[at] & 128 != 0
-        size = self._integer(127)
-        at = self._at
-        if size < 0 or size > self._end - at:
-            return None
+        huffman_coded: cython.bint = self._is_coded
+        at: cython.Py_ssize_t = self._at
         self._at = at + size
         if name is not None:
             field = literals.met(self._p, at, size, huffman_coded, name)
@@ -267,36 +263,35 @@ class Decoder:
         self._at = at
         return value
 
+    def _length(self) -> cython.Py_ssize_t:
+        """Read the length of a string literal, whose octets are then at _at (RFC 7541 5.2); -1: cut off or too long."""
+        size: cython.Py_ssize_t
+        if self._at >= self._end:
+            return -1
+        self._is_coded = self._p[self._at] & 128 != 0
+        size = self._integer(127)
+        return size if size <= self._end - self._at else -1
+
     def _string(self) -> bytes | None:
         """Read a string literal (RFC 7541 5.2); None: malformed."""
+        size: cython.Py_ssize_t = self._length()
+        if size < 0:
+            return None
         at: cython.Py_ssize_t = self._at
-        size: cython.Py_ssize_t
-        if at >= self._end:
-            return None
-        huffman_coded: cython.bint = self._p[at] & 128 != 0
-        size = self._integer(127)
-        at = self._at
-        if size < 0 or size > self._end - at:
-            return None
         self._at = at + size
-        if not huffman_coded:
+        if not self._is_coded:
             plain: bytes = self._p[at : at + size]
             return plain
         return huffman.text(self._p, at, at + size)
 
     def _string_bytes(self, exactly: cython.bint) -> cython.Py_ssize_t:
         """Pass over a string literal; return its size, decoded if `exactly`, -1 if it is malformed."""
+        size: cython.Py_ssize_t = self._length()
+        if size < 0:
+            return -1
         at: cython.Py_ssize_t = self._at
-        size: cython.Py_ssize_t
-        if at >= self._end:
-            return -1
-        huffman_coded: cython.bint = self._p[at] & 128 != 0
-        size = self._integer(127)
-        at = self._at
-        if size < 0 or size > self._end - at:
-            return -1
         self._at = at + size
-        if huffman_coded and exactly:
+        if self._is_coded and exactly:
             return huffman.length(self._p, at, at + size)
         return size
 
