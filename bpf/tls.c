@@ -39,6 +39,15 @@ static inline struct socket *stream_of(struct tls_call *call, u64 place, int is_
     return s;
 }
 
+/* A read on memory has brought nothing, so it may be part of a handshake: what is written next goes to the socket that
+   was heard just before (Node). A stream in use keeps its own. */
+static inline void meet_early(struct tls_call *call) {
+    u64 place = tls_place(call->object);
+    struct socket *s = sockets.lookup(&place);
+    if (!s || !s->is_used)
+        stream_of(call, place, 0);
+}
+
 /* A call has moved `length` bytes. 1 = they are to be copied. */
 static inline int move(struct tls_call *call, u64 length, int direction) {
     struct work *w = &call->work;
@@ -105,15 +114,19 @@ static inline int leave_tls(struct tls_call *call, s64 result) {
     u64 function = FUNCTION(call->cookie), length = result;
     int is_handshake = function == TLS_SHAKES || function == TLS_SHAKES_0;
     int is_done = function == TLS_SHAKES_0 ? result == 0 : result > 0;
-    if (is_done && !call->key && (is_handshake || function & TLS_RECEIVES))
-        tie_to_heard(call);
+    int is_outside = !call->key && (is_handshake || function & TLS_RECEIVES);
+    if (is_outside)
+        tie_to_heard(call, is_done);
     call->heard = 0;
     if (is_handshake) {
         stream_of(call, tls_place(call->object), 1);
         return 0;
     }
-    if (!is_done)
+    if (!is_done) {
+        if (is_outside && call->key)
+            meet_early(call);
         return 0;
+    }
     if (function & TLS_POINTS && bpf_probe_read_user(&length, sizeof length, (void *)call->length_at)) {
         count(TLS_UNREADABLE, 1);
         return 0;

@@ -49,13 +49,16 @@ static int is_under_tls(struct tls_call *call, u64 sk, int result, int direction
     return 1;
 }
 
-/* Return the socket that brought what a call without a socket has just understood. */
-static inline void tie_to_heard(struct tls_call *call) {
+/* Take the socket that brought what a call without a socket was given. It is certain where the call has understood
+   something (`is_done`); a handshake goes on by reads that bring nothing, and then a socket of another kind may have
+   been heard by chance: it stays what it is. */
+static inline void tie_to_heard(struct tls_call *call, int is_done) {
     u64 sk = call->heard;
     struct socket *s = sk ? known(sk) : 0;
-    if (!s || s->head.verdict == SBI || s->other)
+    if (!s || s->head.verdict == SBI || (s->other && s->other != tls_place(call->object)))
         return;
-    s->head.verdict = IGNORED;
+    if (is_done)
+        s->head.verdict = IGNORED;
     call->socket = sk;
     call->key = s->head.key;
 }

@@ -20,6 +20,7 @@ from collector.message import Counters, Endpoints, Vantage
 from collector.workload import Workload
 
 HOLE_NS = 200_000_000
+TLS_HANDSHAKE = b"\x16\x03"  # RFC 8446 5.1
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -66,7 +67,7 @@ class Recorder:
         if key not in self._by_key:
             return Verdict.ABSENT
         self._streams[key, from_client].chunk(position, data, time_ns)
-        return Verdict.SBI
+        return Verdict.FOREIGN if data.startswith(TLS_HANDSHAKE) else Verdict.SBI
 
     def missing(self, key: int, from_client: bool, position: int, length: int, time_ns: int) -> Verdict:
         if key not in self._by_key:

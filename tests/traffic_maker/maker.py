@@ -52,26 +52,35 @@ class Server:
     port: int
     process_id: int
     exchanges: Path
+    is_tls: bool = False
 
-    def play(self, connections: int, count: int, rate: float = 0) -> list[Played]:
-        """Let a client play `count` exchanges; `rate` a second in all, 0 = as fast as answered."""
+    def play(self, connections: int, count: int, rate: float = 0, port: int = 0) -> list[Played]:
+        """Let a client play `count` exchanges; `rate` a second in all, 0 = as fast as answered.
+
+        `port`: where to ask, if something stands before the server. Raises CalledProcessError if one of them failed.
+        """
         with tempfile.NamedTemporaryFile() as log:
-            words = {"-port": self.port, "-connections": connections, "-count": count, "-rate": rate, "-log": log.name}
+            words = {"-connections": connections, "-count": count, "-rate": rate, "-log": log.name}
             options = [str(word) for pair in words.items() for word in pair]
-            subprocess.run([program(), "call", "-exchanges", self.exchanges, *options], check=True)
+            asked = ["-port", str(port or self.port), *(["-tls"] if self.is_tls else [])]
+            subprocess.run([program(), "call", "-exchanges", self.exchanges, *asked, *options], check=True)
             return [Played(**json.loads(line)) for line in log.read().splitlines()]
 
 
 @contextmanager
-def serving(exchanges: Sequence[Exchange]) -> Iterator[Server]:
-    """Run a server that answers `exchanges` on a free port of loopback. Raises NoGo."""
+def serving(exchanges: Sequence[Exchange], identity: Sequence[str] = ()) -> Iterator[Server]:
+    """Run a server that answers `exchanges` on a free port of loopback. Raises NoGo.
+
+    `identity`: files of its certificate and its key; then over TLS.
+    """
     with tempfile.TemporaryDirectory() as place:
         file = Path(place) / "exchanges.json"
         file.write_text(json.dumps([asdict(one) for one in exchanges]))
-        command = [str(program()), "serve", "-exchanges", str(file)]
+        shown = [word for pair in zip(("-cert", "-key"), identity, strict=False) for word in pair]
+        command = [str(program()), "serve", "-exchanges", str(file), *shown]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             try:
-                yield Server(int(process.stdout.readline()), process.pid, file)
+                yield Server(int(process.stdout.readline()), process.pid, file, bool(identity))
             finally:
                 process.kill()
