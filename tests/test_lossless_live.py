@@ -1,0 +1,101 @@
+"""A thousand requests a second for half a minute, h2c and as many by TLS, under every hook at once: nothing is lost.
+
+Each exchange is told once by either end, as Go's client wrote it down, and no agent counts any loss.
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from collector.loading import Loading
+from collector.probes import Probes
+from schemas.refusal import Refusal
+from tests.kernel import LIVE
+from tests.test_agent_live import HOOKS, agent
+from tests.test_tls_live import identity
+from tests.test_traffic_live import as_played
+from tests.traffic_maker.exchanges import mixed
+from tests.traffic_maker.maker import NoGo, program, serving
+
+__all__ = ["followed", "identity"]  # fixtures
+pytestmark = LIVE
+RATE, SECONDS = 1_000, 30
+COUNT, CONNECTIONS, DIFFERENT = RATE * SECONDS + 11, 11, 1_009  # the first is a prime
+
+Row = tuple[Any, ...]
+
+
+def hooks() -> list[str]:
+    """Return those that this kernel takes."""
+    found = []
+    for name in HOOKS:
+        try:
+            Probes(Loading([name], 1 << 20)).close()
+        except Refusal:
+            continue
+        found.append(name)
+    return found
+
+
+def rows(lines: Path) -> Iterator[tuple[tuple[int, str], Row]]:
+    """Give the server's port, the end that saw it, and what was said, of each exchange told by an agent.
+
+    Go's answer may be read by one goroutine before the writing of its request has returned in another.
+    """
+    halves: dict[tuple[str, int], dict[str, Any]] = {}
+    with lines.open() as file:
+        for one in map(json.loads, file):
+            assert (one["ended"], one["header_state"]) == ("complete", "exact")
+            place = one["connection_id"], one["stream_id"]
+            both = halves.setdefault(place, {})
+            assert one["half"] not in both
+            both[one["half"]] = one
+            if len(both) == 2:
+                del halves[place]
+                yield (one["server_port"], one["vantage"]), row(both["request"], both["response"])
+    assert not halves
+
+
+def row(asked: dict[str, Any], answered: dict[str, Any]) -> Row:
+    question = asked["client_port"], asked["method"], asked["path"]
+    return *question, answered["status"], asked["body_bytes"], answered["body_bytes"]
+
+
+def test_nothing_is_lost_at_a_thousand_requests_a_second(
+    identity: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    try:
+        program()
+    except NoGo as missing:
+        pytest.skip(str(missing))
+    exchanges, names = mixed(DIFFERENT), hooks()
+    with ExitStack() as ending, ThreadPoolExecutor() as pool:
+        servers = {shown: ending.enter_context(serving(exchanges, shown)) for shown in ((), identity)}
+        own = ",".join(str(server.port) for server in servers.values())
+        monkeypatch.setitem(os.environ, "SBISCOPE_COLLECTOR_PORTS", own)
+        running = {}
+        for name in names:
+            (tmp_path / name).mkdir()
+            running[name] = ending.enter_context(agent(tmp_path / name, "--hook", name, "--plain-identifiers"))
+        played = list(pool.map(lambda server: server.play(CONNECTIONS, COUNT, RATE), servers.values()))
+        said = {name: one.end() for name, one in running.items()}
+    truths = {
+        server.port: sorted(as_played(one, exchanges[one.number % DIFFERENT]) for one in theirs)
+        for server, theirs in zip(servers.values(), played, strict=True)
+    }
+    for name in names:
+        assert "nothing lost" in said[name]
+        told: dict[tuple[int, str], list[Row]] = {}
+        for end, exchange in rows(running[name].lines):
+            told.setdefault(end, []).append(exchange)
+        running[name].lines.unlink()  # 400 MB
+        assert set(told) == {(port, vantage) for port in truths for vantage in ("client", "server")}
+        for (port, vantage), found in told.items():
+            assert len(found) == len(truths[port]) == COUNT, (name, port, vantage)
+            assert sorted(found) == truths[port], (name, port, vantage)
