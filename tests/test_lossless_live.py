@@ -18,7 +18,7 @@ from collector.probes import Probes
 from schemas.refusal import Refusal
 from tests.kernel import LIVE
 from tests.test_agent_live import HOOKS, agent
-from tests.test_tls_live import identity
+from tests.test_tls_live import followed, identity
 from tests.test_traffic_live import as_played
 from tests.traffic_maker.exchanges import mixed
 from tests.traffic_maker.maker import NoGo, program, serving
