@@ -308,15 +308,15 @@ def spliced(client: socket.socket, server: socket.socket) -> Sent:
     return Sent(pattern(300), received_gaps=((100, 100),))
 
 
-class _Iovec(ctypes.Structure):
+class Iovec(ctypes.Structure):
     _fields_ = (("base", ctypes.c_char_p), ("length", ctypes.c_size_t))
 
 
-class _Header(ctypes.Structure):
+class Header(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_void_p),
         ("name_length", ctypes.c_uint),
-        ("iov", ctypes.POINTER(_Iovec)),
+        ("iov", ctypes.POINTER(Iovec)),
         ("iov_length", ctypes.c_size_t),
         ("control", ctypes.c_void_p),
         ("control_length", ctypes.c_size_t),
@@ -328,9 +328,9 @@ class _Header(ctypes.Structure):
 
 def sendmmsg(link: socket.socket, messages: list[bytes]) -> None:
     """Send several messages by one call."""
-    headers = (_Header * len(messages))()
+    headers = (Header * len(messages))()
     for header, message in zip(headers, messages, strict=True):
-        header.iov = ctypes.pointer(_Iovec(message, len(message)))
+        header.iov = ctypes.pointer(Iovec(message, len(message)))
         header.iov_length = 1
     assert libc.sendmmsg(link.fileno(), headers, len(messages), 0) == len(messages)
 

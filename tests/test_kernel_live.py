@@ -13,13 +13,15 @@ from collector.message import Vantage
 from collector.probes import Probes
 from schemas.config import Collector
 from schemas.refusal import Refusal
+from tests import live_peers, live_unusual
 from tests.kernel import LIVE
-from tests.live_peers import WHOLE, WITH_GAPS, Case, Recorder, Sent, connected, observed, pattern, receive
+from tests.live_peers import Case, Recorder, Sent, connected, observed, pattern, receive
 
 pytestmark = LIVE
 HOOKS = ("sock", "fexit", "kprobe", "syscall")
 AGENT = replace(Collector(), ring_bytes=16_777_216)
 TRIES = 3
+CASES = (*live_peers.WHOLE, *live_peers.WITH_GAPS, *live_unusual.WHOLE, *live_unusual.WITH_GAPS)
 PIECES = sum(len(pattern(1 + number % 13, number)) for number in range(FEXIT_TURNS))
 CUT = {
     ("fexit", "many_small_pieces"): PIECES
@@ -46,9 +48,9 @@ def taken(hook: str) -> tuple[Recorder, dict[str, tuple[int, Sent]]]:
         recorder, done = Recorder(), {}
         probes = Probes(begun(replace(AGENT, hook=hook)))
         with observed(KernelSource(probes.window(), AGENT.consume_ms, detach=probes.close), recorder):
-            for case in (*WHOLE, *WITH_GAPS):
+            for case in CASES:
                 done[case.__name__] = played(case, socket.AF_INET)
-            done["ipv6"] = played(WHOLE[0], socket.AF_INET6)
+            done["ipv6"] = played(CASES[0], socket.AF_INET6)
         lost = {name: count for name, count in recorder.counters.by_reason.items() if "full" in name and count}
         if not lost:
             break
@@ -75,7 +77,7 @@ def difference(got: bytearray, wanted: bytes) -> str:
     return f"{len(got)} bytes instead of {len(wanted)}, others from {first} on: {bytes(got[first : first + 20])!r}"
 
 
-@pytest.mark.parametrize("case", [*(case.__name__ for case in (*WHOLE, *WITH_GAPS)), "ipv6"])
+@pytest.mark.parametrize("case", [*(case.__name__ for case in CASES), "ipv6"])
 def test_what_was_sent_is_what_was_captured_at_both_ends(
     hook: str, taken: tuple[Recorder, dict[str, tuple[int, Sent]]], case: str
 ) -> None:
