@@ -37,6 +37,11 @@ class Probes:
         """Whether TLS is followed: the kernel has the links for it, and the attacher lives."""
         return self._attachment is not None and self._attachment.is_alive
 
+    @property
+    def has_lost_tls(self) -> bool:
+        """Whether TLS was followed and is no more, though the probes are attached."""
+        return self._attachment is not None and self._attachment.has_died
+
     def await_tls(self) -> bool:
         """Wait until every process that ran when the probes were loaded has been looked at for TLS, and tell whether.
 

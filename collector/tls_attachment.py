@@ -44,6 +44,11 @@ class TlsAttachment:
             return self.is_alive
         return False
 
+    @property
+    def has_died(self) -> bool:
+        """Whether it has ended: nobody is left with the right to follow TLS."""
+        return self._process.poll() is not None
+
     def end(self) -> None:
         """End it; with it the probes go."""
         self._control.close()

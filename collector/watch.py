@@ -21,6 +21,7 @@ from collector.window import Dials
 TOLD_S = 10.0
 STALE_S = 10.0  # an observer that has not told its figures for so long is not well
 MINUTE_S = 60
+NO_TLS = "TLS is followed no more: what kept its attacher was ended, and its right with it; start the agent again"
 RELEASE = re.compile(r"sbiscope-([^-]+)\.dist-info")
 
 
@@ -50,11 +51,13 @@ class Watch:
         tell: Callable[[Delivery], None] | None,
         delivered: Callable[[], tuple[int, int]],
         pods: Callable[[], int],
+        has_lost_tls: Callable[[], bool],
         with_flows: bool,
     ) -> None:
         """`behind` and `met`: what the supervisor counted itself, loss and no loss.
 
-        `tell` takes the record for Kafka, `delivered` returns acknowledged events and messages.
+        `tell` takes the record for Kafka, `delivered` returns acknowledged events and messages. `has_lost_tls`: TLS was
+        followed, and cannot be any more.
         """
         self._about = about
         self._supervisor = supervisor
@@ -65,6 +68,8 @@ class Watch:
         self._tell = tell
         self._delivered = delivered
         self._pods = pods
+        self._has_lost_tls = has_lost_tls
+        self._is_without_tls = False
         self._with_flows = with_flows and tell is not None
         self._cpu_us: dict[int, int] = {}  # by process
         self._looked_s = time.monotonic()
@@ -79,6 +84,10 @@ class Watch:
             cpu = (sum(self._cpu_us.values()) - sum(before.values())) / 1e6 / (now_s - self._looked_s)
             self._back_off(cpu, sum(usage.rss_bytes for usage in self._usage.values()))
         self._looked_s = now_s
+        if not self._is_without_tls and self._has_lost_tls():
+            self._is_without_tls = True
+            self._behind.add("tls_keeper_deaths")
+            print(f"sbiscope: {NO_TLS}", file=sys.stderr, flush=True)
         if self._with_flows:
             self._dials.control(FLOW_MINUTE, int(now_s) // MINUTE_S + 1)
         if self._tell is not None and now_s - self._told_s >= TOLD_S:
@@ -118,7 +127,9 @@ class Watch:
     def ailment(self) -> str:
         """Return what is wrong, "" for nothing."""
         silent_s = time.monotonic() - self._supervisor.seen.heard_s
-        return f"the observer has said nothing for {silent_s:.0f} s" if silent_s > STALE_S else ""
+        if silent_s > STALE_S:
+            return f"the observer has said nothing for {silent_s:.0f} s"
+        return NO_TLS if self._is_without_tls else ""
 
     def _look(self) -> dict[int, int]:
         """Take note of what each process uses, those that live; return the CPU time of each by its number."""

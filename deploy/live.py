@@ -138,7 +138,17 @@ def watching(
     dials = Dials(probes.maps)
     backoff = BackOff(budget)
     return Watch(
-        about, supervisor, dials, backoff, behind, met, tell, delivered, pods.__len__, with_flows=collector.flows
+        about,
+        supervisor,
+        dials,
+        backoff,
+        behind,
+        met,
+        tell,
+        delivered,
+        pods.__len__,
+        lambda: probes.has_lost_tls,
+        with_flows=collector.flows,
     )
 
 
