@@ -103,6 +103,7 @@ class BlockingClient:
 
     def __init__(self, port: int) -> None:
         self._link = client_context().wrap_socket(socket.create_connection(("127.0.0.1", port)))
+        self.port = int(self._link.getsockname()[1])
         self._connection = begun(is_client=True)
         self._link.sendall(self._connection.data_to_send())
 
