@@ -16,8 +16,6 @@ from collector.elf import Octets
 MAGICS = frozenset({0xFFFFFFF0, 0xFFFFFFF1})
 HEADER = Struct("<IHBB8Q")  # magic, 0, instruction quantum, pointer size; then counts and offsets
 PAIR = Struct("<II")  # of the function table: entry, where its _func stands
-MODULE = Struct("<24Q")  # the beginning of moduledata; since Go 1.26 a section begins with it
-MODULE_TEXT = 22  # of its words: where Go's own part of `.text` begins
 STACK_TABLE = 16  # of pcsp in _func
 RET = b"\xc3"
 MOST_TRIES = 1_024  # where a function's name may be named; a few by chance in real tables
@@ -50,13 +48,10 @@ class _Table:
     functions: int
 
 
-def go_functions(
-    table: Octets, text: Octets, address: int, names: Sequence[str], begin: int = 0
-) -> dict[str, GoFunction]:
+def go_functions(table: Octets, text: Octets, address: int, names: Sequence[str], begin: int) -> dict[str, GoFunction]:
     """Return those of `names` that the program has; `text` is its `.text`, loaded at `address`.
 
-    `begin`: the address that functions are counted from, where the table does not say it; 0 = that of `.text`. Raises
-    GoTableError, OSError.
+    `begin`: the address that functions are counted from; 0 = it is not told. Raises GoTableError, OSError.
     """
     parts = _table(table, address, begin)
     found: dict[str, GoFunction] = {}
@@ -77,24 +72,16 @@ def _found(table: _Table, at: int, text: Octets) -> GoFunction:
     return GoFunction(entry, tuple(_returns(table, at, entry, text)))
 
 
-def go_begin(module: bytes, table: int) -> int:
-    """Return where Go's part of `.text` begins: behind what a C compiler put there, in a program with cgo.
-
-    `module`: the section `.go.module`, `table`: the address of `.gopclntab`. 0 where it is not told.
-    """
-    words = MODULE.unpack_from(module) if len(module) >= MODULE.size else (0,) * (MODULE_TEXT + 1)
-    return words[MODULE_TEXT] if words[0] == table else 0
-
-
 def _table(octets: Octets, address: int, begin: int) -> _Table:
     head = octets.read(0, HEADER.size)
     if len(head) < HEADER.size:
         raise GoTableError("Go's function table is cut short, or larger than any")
-    magic, _, quantum, pointer, count, _, text, names, files, _, stacks, functions = HEADER.unpack(head)
+    magic, _, quantum, pointer, count, _, _, names, files, _, stacks, functions = HEADER.unpack(head)
     if magic not in MAGICS or pointer != 8:
         raise GoTableError(f"Go's function table has magic {magic:#x}: Go 1.18 or later on 64 bits is known")
-    begin = text or begin  # Go 1.26 no longer says it here
-    return _Table(octets, quantum, count, begin - address if begin else 0, names, files, stacks, functions)
+    if not begin:  # a probe in the middle of an instruction would break the program
+        raise GoTableError("where Go's part of the code begins is not told")
+    return _Table(octets, quantum, count, begin - address, names, files, stacks, functions)
 
 
 def _function(table: _Table, name: str) -> int | None:

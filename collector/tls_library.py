@@ -12,7 +12,8 @@ from struct import Struct, error
 from typing import BinaryIO
 
 from collector.elf import SYMBOL_TABLES, Elf, Octets
-from collector.go_binary import MODULE, GoFunction, GoTableError, go_begin, go_functions
+from collector.go_binary import GoFunction, GoTableError, go_functions
+from collector.go_program import go_begin, go_table
 
 SYMBOL = Struct("<IBBHQQ")  # Elf64_Sym (gABI 4): name, info, other, section, value, size
 FUNCTION_TYPES = frozenset({2, 10})  # STT_FUNC, STT_GNU_IFUNC
@@ -139,13 +140,12 @@ def _defined(symbols: Octets, names: Octets) -> dict[str, int]:
 
 
 def _go_code(elf: Elf) -> tuple[TlsCode, ...]:
-    table, text = elf.named(".gopclntab"), elf.named(".text")
-    if table is None or text is None:
+    found_table, text = go_table(elf), elf.named(".text")
+    if found_table is None or text is None:
         return ()
-    module = elf.named(".go.module")
-    begin = go_begin(elf.octets(module).read(0, MODULE.size), table.address) if module is not None else 0
+    table, address = found_table
     try:
-        found = go_functions(elf.octets(table), elf.octets(text), text.address, tuple(GO), begin)
+        found = go_functions(table, elf.octets(text), text.address, tuple(GO), go_begin(elf, table, address))
     except GoTableError as reason:
         raise UnfollowableError(str(reason)) from reason
     if not NEEDED[Library.GO] <= found.keys():

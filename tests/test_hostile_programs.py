@@ -57,14 +57,19 @@ def named(name: bytes) -> int:
     return NAMES.index(b"\0" + name + b"\0") + 1
 
 
-def go_table(count: int = 2) -> bytes:
-    """Return a `.gopclntab` of tls.Conn's Read and Write, one behind the other."""
+def first_of(sections: int) -> int:
+    """Return where the first section of a `program` of so many and its names is loaded."""
+    return 64 + elf.SEGMENT.size + elf.SECTION.size * (sections + 1)
+
+
+def go_table(begin: int, count: int = 2) -> bytes:
+    """Return a `.gopclntab` of tls.Conn's Read and Write, one behind the other; Go's code is loaded at `begin`."""
     methods = [name.encode() for name in list(GO)[:2]]
     names = b"\0" + b"".join(name + b"\0" for name in methods)
     stacks = go_binary.HEADER.size + len(names)
     functions = stacks + len(PUSHES_POPS_RETURNS)
     pairs = [(number * len(CODE), 24 + 20 * number) for number in range(3)]
-    head = (0xFFFFFFF1, 0, 1, 8, count, 0, 0, go_binary.HEADER.size, stacks, 0, stacks, functions)
+    head = (0xFFFFFFF1, 0, 1, 8, count, 0, begin, go_binary.HEADER.size, stacks, 0, stacks, functions)
     table = (
         go_binary.HEADER.pack(*head) + names + PUSHES_POPS_RETURNS + b"".join(struct.pack("<II", *one) for one in pairs)
     )
@@ -81,8 +86,8 @@ def both() -> bytes:
         for number, name in enumerate(OPENSSL)
     )
     return program(
-        Part(named(b".gopclntab"), 1, go_table()),
         Part(named(b".text"), 1, CODE * 2),
+        Part(named(b".gopclntab"), 1, go_table(first_of(4))),
         Part(named(b".dynsym"), 11, symbols, link=3),
         Part(named(b".dynstr"), 3, strings),
     )
@@ -140,9 +145,9 @@ def test_a_name_without_an_end_is_none() -> None:
 
 @pytest.mark.parametrize("count", [10**6, 2**40, 2**64 - 1])
 def test_a_number_of_functions_that_are_not_there_is_a_broken_table(count: int) -> None:
-    table, text = go_table(count), CODE * 2
+    table, text = go_table(1, count), CODE * 2
     with pytest.raises(GoTableError):
-        go_functions(Octets(io.BytesIO(table), 0, len(table)), Octets(io.BytesIO(text), 0, len(text)), 0, list(GO), 0)
+        go_functions(Octets(io.BytesIO(table), 0, len(table)), Octets(io.BytesIO(text), 0, len(text)), 1, list(GO), 1)
 
 
 def one_long_name() -> bytes:
@@ -150,7 +155,8 @@ def one_long_name() -> bytes:
 
 
 def a_huge_table() -> bytes:
-    return program(Part(named(b".text"), 1, CODE, size=HUGE), Part(named(b".gopclntab"), 1, go_table(), size=HUGE))
+    table = Part(named(b".gopclntab"), 1, go_table(first_of(2)), size=HUGE)
+    return program(Part(named(b".text"), 1, CODE, size=HUGE), table)
 
 
 def huge_symbols() -> bytes:

@@ -35,7 +35,16 @@ func main() {
 	link.Read(make([]byte, 23))
 }
 """
-GO_TEXT = 0x400000  # where Go's linker puts the first segment, whose offset in the file is 0
+# How a Go program may be built: with C code or without, by whose linker, to be loaded anywhere (pie) or not.
+GO_BUILDS = {
+    "pure": (0, []),
+    "cgo": (1, []),
+    "by a C linker": (1, ["-ldflags=-linkmode=external"]),
+    "movable": (0, ["-buildmode=pie"]),
+    "movable, cgo": (1, ["-buildmode=pie"]),
+    "movable, by a C linker": (1, ["-buildmode=pie", "-ldflags=-linkmode=external"]),
+    "at another address": (0, ["-ldflags=-T 0x800000"]),
+}
 
 
 def library(name: str) -> Path:
@@ -72,13 +81,15 @@ def test_functions_stand_where_readelf_has_them(name: str, kind: Library, table:
     }
 
 
-@pytest.mark.parametrize("cgo", [False, True], ids=["pure", "cgo"])
-def test_a_stripped_go_programs_returns_are_those_of_gos_own_disassembler(tmp_path: Path, cgo: bool) -> None:
+@pytest.mark.parametrize(("cgo", "options"), GO_BUILDS.values(), ids=GO_BUILDS)
+def test_a_stripped_go_programs_returns_are_those_of_gos_own_disassembler(
+    tmp_path: Path, cgo: int, options: list[str]
+) -> None:
     if not shutil.which("go") or not shutil.which("strip") or (cgo and not shutil.which("gcc")):
         pytest.skip("no Go, no strip or no gcc here")
     (tmp_path / "one.go").write_text(GO_SOURCE)
-    environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": str(int(cgo))}
-    subprocess.run(["go", "build", "-o", "whole", "one.go"], cwd=tmp_path, check=True, env=environment)
+    environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": str(cgo)}
+    subprocess.run(["go", "build", *options, "-o", "whole", "one.go"], cwd=tmp_path, check=True, env=environment)
     shutil.copy(tmp_path / "whole", tmp_path / "stripped")
     subprocess.run(["strip", tmp_path / "stripped"], check=True)
     for name in ("whole", "stripped"):
@@ -95,7 +106,10 @@ def go_returns(program: Path, method: str) -> set[int]:
     """Return the file offsets of the RET instructions of a method of tls.Conn."""
     command = ["go", "tool", "objdump", "-s", rf"^crypto/tls.\(\*Conn\).{method}$", program]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return {int(address, 16) - GO_TEXT for address in RETURN.findall(text)}
+    sections = subprocess.run(["readelf", "-SW", program], capture_output=True, text=True, check=True).stdout
+    code = re.search(r" \.text +PROGBITS +(\w+) (\w+)", sections)
+    assert code is not None
+    return {int(address, 16) - int(code[1], 16) + int(code[2], 16) for address in RETURN.findall(text)}
 
 
 def test_static_openssl_is_found_by_its_symbols(tmp_path: Path) -> None:
@@ -125,7 +139,7 @@ def test_a_broken_table_of_go_is_said_to_be(octets: bytes) -> None:
     nothing = Octets(io.BytesIO(), 0, 0)
     table = b"\xf1\xff\xff\xff\0\0\1\10" + octets
     try:
-        found = go_functions(Octets(io.BytesIO(table), 0, len(table)), nothing, 0, ["crypto/tls.(*Conn).Read"])
+        found = go_functions(Octets(io.BytesIO(table), 0, len(table)), nothing, 1, ["crypto/tls.(*Conn).Read"], 1)
     except GoTableError:
         return
     assert not found

@@ -52,13 +52,21 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return files
 
 
-@pytest.fixture(scope="module")
-def go_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the Go peers, stripped: they are found by Go's own function table."""
+@pytest.fixture(scope="module", params=["exe", "pie"])
+def go_program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the Go peers, stripped: they are found by Go's own function table; `pie` is loaded anywhere."""
     if not shutil.which("go"):
         pytest.skip("no Go to build its program with")
     program = tmp_path_factory.mktemp("go") / "peers"
-    command = ["go", "build", "-ldflags=-s -w", "-o", str(program), str(PROGRAMS / "peers.go")]
+    command = [
+        "go",
+        "build",
+        f"-buildmode={request.param}",
+        "-ldflags=-s -w",
+        "-o",
+        str(program),
+        str(PROGRAMS / "peers.go"),
+    ]
     environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": "0"}
     subprocess.run(command, check=True, capture_output=True, env=environment)
     return program
