@@ -32,7 +32,7 @@ struct socket {
     u8 unused[2];
     u32 minute; /* FLOW_MINUTE when it was last told of */
     u32 caller; /* process that used it last, in the root pid namespace */
-    u32 unused_too;
+    u32 probed; /* of a TLS stream: when the probes of its library were attached, by the attacher's word */
 };
 
 BPF_F_TABLE("array", u32, u64, counters, COUNTERS, MMAPABLE);

@@ -13,10 +13,8 @@ enum tls_function {
     TLS_FREES = 6,
 };
 #define FUNCTION(cookie) ((cookie)&7)
-#define TLS_FILES 1024 /* the cookie's other bits are the file's number */
 
 BPF_PROG_ARRAY(tls_programs, 2);
-BPF_F_TABLE("array", u32, u64, tls_uses, TLS_FILES * 4, MMAPABLE); /* calls by file and verdict */
 
 struct go_call {
     u64 goroutine;
@@ -25,8 +23,7 @@ struct go_call {
 BPF_TABLE("lru_hash", struct go_call, struct tls_call, go_calls, TLS_CALLS);
 
 static inline void count_use(u64 cookie, u8 verdict) {
-    u32 place = (cookie >> 3 & (TLS_FILES - 1)) << 2 | (verdict & 3);
-    u64 *uses = tls_uses.lookup(&place);
+    u64 *uses = use_of(cookie, verdict & 3);
     if (uses)
         __sync_fetch_and_add(uses, 1);
 }
@@ -34,6 +31,8 @@ static inline void count_use(u64 cookie, u8 verdict) {
 /* Return the stream of a call. One that was met without a socket and is not used yet gets it now. */
 static inline struct socket *stream_of(struct tls_call *call, u64 place, int is_handshake) {
     struct socket *s = sockets.lookup(&place);
+    if (s && s->probed != probed_since(call->cookie))
+        meet_again(s, call->cookie);
     if (!s || (call->key && s->other != call->key))
         s = meet_tls(call, place, is_handshake || (s && !s->other && !s->is_used && !s->done[SENT]));
     return s;

@@ -21,6 +21,20 @@ struct tls_call {
 
 BPF_TABLE("lru_hash", u64, struct tls_call, tls_threads, TLS_CALLS);
 
+#define TLS_FILES 1024 /* the cookie's bits above the function are the file's number */
+#define PROBED 3       /* place of a file beside its verdicts: when its probes were attached */
+BPF_F_TABLE("array", u32, u64, tls_uses, TLS_FILES * 4, MMAPABLE); /* calls by file and verdict */
+
+static inline u64 *use_of(u64 cookie, u32 which) {
+    u32 place = (cookie >> 3 & (TLS_FILES - 1)) << 2 | which;
+    return tls_uses.lookup(&place);
+}
+
+static inline u32 probed_since(u64 cookie) {
+    u64 *since = use_of(cookie, PROBED);
+    return since ? *since : 0;
+}
+
 static inline struct tls_call *tls_thread(void) {
     u64 thread = bpf_get_current_pid_tgid();
     return tls_threads.lookup(&thread);
@@ -63,6 +77,23 @@ static inline void tie_to_heard(struct tls_call *call, int is_done) {
     call->key = s->head.key;
 }
 
+static inline void say_tls_ended(struct socket *s, u32 unread) {
+    if (s->is_closed || !s->is_used || s->head.verdict == IGNORED)
+        return;
+    s->is_closed = 1;
+    put_ending(s, s->done[SENT], s->done[RECEIVED], unread);
+}
+
+/* The library was not probed for a while, so nobody knows what the stream has moved meanwhile: end it, and meet it anew
+   in its midst. A missed header block would else be an error in all that follow (RFC 7541 2.3.2). */
+static inline void meet_again(struct socket *s, u64 cookie) {
+    say_tls_ended(s, 0);
+    s->done[SENT] = s->done[RECEIVED] = 1;
+    s->is_used = s->is_closed = 0;
+    s->probed = probed_since(cookie);
+    begin(s);
+}
+
 /* Make a TLS stream known, over the socket of `call` if there is one. */
 static struct socket *meet_tls(struct tls_call *call, u64 place, int is_from_start) {
     struct socket new = {};
@@ -77,6 +108,7 @@ static struct socket *meet_tls(struct tls_call *call, u64 place, int is_from_sta
         count(TLS_UNTIED, 1);
     }
     new.head.layer = TLS_BYTES;
+    new.probed = probed_since(call->cookie);
     new.done[SENT] = new.done[RECEIVED] = !is_from_start;
     begin(&new);
     sockets.update(&place, &new);
@@ -84,13 +116,6 @@ static struct socket *meet_tls(struct tls_call *call, u64 place, int is_from_sta
     if (!under)
         count(SOCKETS_FULL, 1);
     return under;
-}
-
-static inline void say_tls_ended(struct socket *s, u32 unread) {
-    if (s->is_closed || !s->is_used || s->head.verdict == IGNORED)
-        return;
-    s->is_closed = 1;
-    put_ending(s, s->done[SENT], s->done[RECEIVED], unread);
 }
 
 /* A socket has ended: so has the stream over it, once the process has read what it may still hold. */

@@ -22,8 +22,10 @@ from collector.tls_link import attach
 
 LIBRARY = re.compile(r"/lib(?:ssl|gnutls)[^/]*\.so[^/]*$")
 OTHER_LIBRARY = re.compile(r"\.so(?:\.[\d.]+)?$")  # most of what is mapped: nobody is asked whether it is a program
-MOST_FILES = 1_024  # TLS_FILES of bpf/tls.c
+MOST_FILES = 1_024  # TLS_FILES of bpf/tls_sockets.c
 MOST_SEEN = 65_536  # files looked at and not to be looked at again
+PROBED = 3  # of bpf/tls_sockets.c: place of a file beside its verdicts
+PROBED_MASK = 0xFFFF_FFFF
 FILE_SHIFT = 3  # in a cookie: the file's number stands above the function
 LOOK_S = 1.0
 GATHER_S = 0.002  # a program that starts maps its libraries one after another
@@ -109,6 +111,8 @@ class Attacher:
 
     def _attach(self, file: Attached, path: str) -> bool:
         """Attach to what the file has of TLS; False if that is nothing, or not possible, which is counted."""
+        # Streams older than this have moved what nobody saw.
+        self._uses[file.number * 4 + PROBED] = time.monotonic_ns() >> 20 & PROBED_MASK
         try:
             with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
                 for found in tls_code(code):

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +25,7 @@ pytestmark = LIVE
 PORT, COUNT = 7_777, 23
 POD = "0f9d2f6e-8b1f-4a56-9a3e-5d1f0c7b6a2{}"
 CONTAINER = "{0}ca1ab1e" * 8
+GROUPS = Path("/sys/fs/cgroup")
 CANNOT = re.compile("pivot_root|not permitted")
 STAYS = "import sys; print(flush=True); sys.stdin.read()"
 SERVES = f"""
@@ -176,6 +177,10 @@ def container(place: Path, number: int) -> Iterator[Nf]:
             subprocess.run([*runc, "kill", name, "KILL"], check=True)
     finally:
         subprocess.run([*runc, "delete", "--force", name], check=False, capture_output=True)
+        for group in [*GROUPS.glob(f"kubepods/pod{pod}"), *GROUPS.glob(f"*/kubepods/pod{pod}")]:
+            for folder in (group, group.parent):
+                with suppress(OSError):  # others are in it
+                    folder.rmdir()
 
 
 def test_containers_of_runc_are_named(tmp_path: Path) -> None:
