@@ -48,6 +48,7 @@ enum counter {
     COPY_AT_MOST = 24,      /* written by the supervisor: bytes copied of a call, 0 = all */
     ONE_IN = 25,            /* likewise: one connection in so many is copied, a power of two; 0 = each */
     FLOW_MINUTE = 26,       /* likewise: changes each minute, 0 = no records of kind FLOW */
+    TLS_OFF = 27,           /* likewise, for the attacher: 1 = no library is probed */
     COUNTERS = 32,
 };
 

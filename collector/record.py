@@ -87,6 +87,7 @@ FURTHER = {
     22: ("flow_records_full", False),
 }
 COPY_AT_MOST, ONE_IN, FLOW_MINUTE = 24, 25, 26  # written by the supervisor: what the kernel side shall do
+TLS_OFF = 27  # likewise, for the attacher
 COUNTER_SLOTS = 32
 BY_PLACE = {**dict(enumerate(COUNTERS)), **FURTHER}
 

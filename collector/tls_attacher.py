@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
-from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_UNSUPPORTED
+from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_UNSUPPORTED
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
 from collector.tls_library import Function, Library, TlsCode, tls_code
@@ -57,6 +57,7 @@ class Attacher:
         self._counters = _words(descriptors["counters"], COUNTER_SLOTS)
         self._files: dict[FileId, Attached] = {}
         self._seen: dict[object, Attached | None] = {}  # None: nothing of TLS in it
+        self.is_off = False  # back-off wants nothing probed
 
     def scan(self) -> None:
         """Look at every process."""
@@ -152,6 +153,16 @@ class Attacher:
                 if foreign >= FOREIGN_CALLS and not sbi:
                     self._detach(file)
 
+    def obey(self) -> None:
+        """Take every probe off where the supervisor's back-off wants it, and probe again once it does not."""
+        was_off, self.is_off = self.is_off, bool(self._counters[TLS_OFF])
+        if self.is_off:
+            for file in self._files.values():
+                self._detach(file)
+                file.since_s = -TRIAL_S  # to be probed again at once
+        elif was_off:
+            self.scan()
+
     def _detach(self, file: Attached) -> None:
         while file.links:
             os.close(file.links.pop())
@@ -173,13 +184,16 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
         control.send(b".")
     looked_s = time.monotonic()
     while True:
-        woken_by = [descriptor for descriptor, _ in poll.poll(LOOK_S if attacher.is_probing else IDLE_S)]
+        is_awake = attacher.is_probing or attacher.is_off
+        woken_by = [descriptor for descriptor, _ in poll.poll(LOOK_S if is_awake else IDLE_S)]
         if control.fileno() in woken_by:
             return
         if woken_by:
             time.sleep(GATHER_S)
         for descriptor in woken_by:
             for mapped in events[descriptor].read():
+                if attacher.is_off:
+                    continue  # all are looked at once it ends
                 if mapped is None:
                     attacher.scan()
                 else:
@@ -188,6 +202,7 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
         if time.monotonic() - looked_s >= LOOK_S:
             looked_s = time.monotonic()
             attacher.let_go()
+            attacher.obey()
 
 
 def mounts_of(process_id: int) -> str:

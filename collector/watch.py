@@ -13,7 +13,7 @@ from collector.agent_status import AgentStatus, delivery_of
 from collector.backoff import STEPS, BackOff
 from collector.delivery import Delivery
 from collector.message import Counters
-from collector.record import COPY_AT_MOST, FLOW_MINUTE, ONE_IN
+from collector.record import COPY_AT_MOST, FLOW_MINUTE, ONE_IN, TLS_OFF
 from collector.supervisor import Supervisor
 from collector.usage import Usage, usage_of
 from collector.window import Dials
@@ -145,6 +145,7 @@ class Watch:
         step = self._backoff.second(cpu, memory_bytes)
         self._dials.control(COPY_AT_MOST, step.copied_bytes)
         self._dials.control(ONE_IN, step.one_in)
+        self._dials.control(TLS_OFF, step.is_tls_off)
         if self._backoff.taken > taken:
             self._behind.add("backoff_steps")
 

@@ -41,7 +41,7 @@ class Dials:
         self._counters = _array(maps["counters"], COUNTER_SLOTS)
 
     def control(self, place: int, value: int) -> None:
-        """Set COPY_AT_MOST, ONE_IN or FLOW_MINUTE of collector.record."""
+        """Set COPY_AT_MOST, ONE_IN, FLOW_MINUTE or TLS_OFF of collector.record."""
         self._counters[place] = value
 
 

@@ -41,6 +41,7 @@ def test_each_step_captures_less_and_samples_by_a_power_of_two() -> None:
     for before, after in pairwise(STEPS[1:]):
         assert (after.copied_bytes, -after.one_in) <= (before.copied_bytes, -before.one_in)
     assert all(step.one_in & (step.one_in - 1) == 0 for step in STEPS)
+    assert [step.is_tls_off for step in STEPS] == [False] * (len(STEPS) - 1) + [True]
 
 
 @given(st.lists(st.tuples(st.floats(0, 4), st.integers(0, 400)), max_size=400))

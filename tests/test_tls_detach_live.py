@@ -1,17 +1,27 @@
-"""A TLS library that serves no SBI is let go: its probes are taken off, its programs go on unharmed."""
+"""Probes are taken off a TLS library that serves no SBI, and off all by back-off's last step; programs go on."""
 
 import os
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from collector.kernel_source import KernelSource
+from collector.loading import begun
+from collector.message import Vantage
+from collector.probes import Probes
+from collector.record import TLS_OFF
+from collector.window import Dials
+from schemas.config import Collector
 from tests.chattering import PYTHON, begin, chattering, line_of, own_libraries
 from tests.kernel import LIVE
-from tests.test_agent_live import Agent, agent, each, seen
+from tests.live_peers import Recorder, observed
+from tests.test_agent_live import agent, each, seen
 from tests.test_tls_live import ROOT, children, command_line, followed, identity, python, serving
+from tests.tls_peers import BODY, BlockingClient
 
 __all__ = ["followed", "identity"]  # fixtures
 pytestmark = LIVE
@@ -28,14 +38,14 @@ def libraries(tmp_path: Path) -> Path:
     return tmp_path / "lib"
 
 
-def links(running: Agent, library: Path) -> int:
-    """Return how many links of a library the attacher holds; of all where the kernel does not say it (before 6.16)."""
-    (keeper,) = (one for one in children(running.process.pid) if b"tls_keeper" in command_line(one))
+def links(supervisor: int, library: Path | None = None) -> int:
+    """Return how many links the attacher holds, of a library; of all where the kernel does not say it (before 6.16)."""
+    (keeper,) = (one for one in children(supervisor) if b"tls_keeper" in command_line(one))
     (attacher,) = children(keeper)
     place = Path(f"/proc/{attacher}")
     held = [file.name for file in (place / "fd").iterdir() if "bpf_link" in os.readlink(file)]  # noqa: PTH115 (no path)
     told = [(place / "fdinfo" / name).read_text() for name in held]
-    return sum("\npath:" not in one or f"\npath:\t{library}\n" in one for one in told)
+    return sum(library is None or "\npath:" not in one or f"\npath:\t{library}\n" in one for one in told)
 
 
 def until(holds: Callable[[], bool]) -> None:
@@ -51,14 +61,38 @@ def test_a_library_that_speaks_of_something_else_is_let_go_and_sbi_beside_it_is_
     (own,) = libraries.glob("libssl*")
     with agent(tmp_path) as running, serving(python("blocking", *identity)) as (_, port):
         subprocess.run(python("call-blocking", port, COUNT), cwd=ROOT, check=True)
-        before = links(running, own)
+        before = links(running.process.pid, own)
         with chattering(libraries, identity) as foreign:
             assert line_of(foreign) == str(own)
-            until(lambda: links(running, own) == before + LINKS)
+            until(lambda: links(running.process.pid, own) == before + LINKS)
             begin(foreign)
             assert line_of(foreign) == "200"
-            until(lambda: links(running, own) == before)
+            until(lambda: links(running.process.pid, own) == before)
             subprocess.run(python("call-blocking", port, COUNT), cwd=ROOT, check=True)
             assert [line_of(foreign) for _ in range(2)] == ["400", "600"]
         running.end()
     assert seen(running.events(), port) == each(2 * COUNT)
+
+
+def test_back_off_takes_every_probe_off_and_a_connection_from_before_is_joined_anew(identity: tuple[str, str]) -> None:
+    recorder = Recorder()
+    with serving(python("blocking", *identity)) as (_, port):
+        probes = Probes(begun(replace(Collector(), ports=str(port))))
+        assert probes.await_tls()
+        dials, before = Dials(probes.maps), links(os.getpid())
+        with observed(KernelSource(probes.window(), 5, detach=probes.close), recorder):
+            client = BlockingClient(port)
+            for is_off in (0, 1, 0):
+                dials.control(TLS_OFF, is_off)
+                until(lambda off=is_off: links(os.getpid()) == (0 if off else before))  # type: ignore[misc]
+                for _ in range(COUNT):
+                    client.exchange()
+            client.close()
+    assert before > 0
+    for vantage in (Vantage.CLIENT, Vantage.SERVER):
+        own = [one for one in recorder.taken if one.ends.tls and one.ends.vantage is vantage]
+        first, second = (one for one in own if one.ends.server_port == port)
+        assert (first.from_start, second.from_start) == (True, False)
+        for one in (first, second):
+            assert one.gaps == []
+            assert one.text[False].count(BODY) == COUNT
