@@ -11,7 +11,7 @@ from collector.window import Window
 from collector.workload import Caller, Workload
 
 RECORDS = 256  # read at a time: at most 4 MB
-READS = 16  # before time goes on, however much there is: what they make of bodies is in memory at once
+READS = 2  # before time goes on, however much there is: what they make of bodies is in memory at once
 LONGEST_PAUSES = 5  # of `consume_ms`, between readings while there is little to read: waking costs more than reading
 LITTLE = 32  # a reading of less than this share of the ring
 # A record's time is taken before its place in the ring: what is not in it by then is younger than this.

@@ -150,10 +150,11 @@ def main() -> None:
             os.close(descriptor)
         observer = Observer(channel, setup, window, sink(channel, sys.argv[3:]))
         time.localtime()  # reads its file once
-        confined = confine(sys.argv[2])
         gc.collect()
         gc.freeze()  # what is there by now stays for good
         c_memory.give_back()
+        c_memory.let_go_of_code()
+        confined = confine(sys.argv[2])
         gc.set_threshold(YOUNG_OBJECTS, 20, 20)
         channel.send(Ready(observer.source.incarnation, confined))
         observer.run()

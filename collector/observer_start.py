@@ -1,16 +1,11 @@
-"""The observer's entry: `python -S -m collector.observer_start` and the words that collector.observer tells of.
+"""The observer's entry: `python -S -m collector.observer_start` and the words that collector.observer tells of."""
 
-It hashes with modules of Python alone: OpenSSL would be 4 MB for what a few lines of C do, a pseudonym at a time.
-"""
-
-import sys
-
-OPENSSL = "_hashlib"
+from collector.lean_imports import leave_out
 
 
 def main() -> None:
-    """Be the observer, without OpenSSL: hashlib and hmac find it missing, as in some builds of Python."""
-    sys.modules.update({OPENSSL: None})  # type: ignore[dict-item]
+    """Be the observer, of no more modules than it needs."""
+    leave_out()
     from collector import observer
 
     observer.main()

@@ -1,7 +1,6 @@
 """Where the pseudonym key comes from: the configured file, else one made for this user and kept."""
 
 import os
-import secrets
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -80,11 +79,11 @@ def _own_key(path: Path, say: Callable[[str], object]) -> bytes:
 def _make(path: Path) -> None:
     """Write a random key of mode 0600 whole, or leave the one that another process made meanwhile."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(KEY_BYTES).encode() + b"\n")
+            file.write(os.urandom(KEY_BYTES).hex().encode() + b"\n")
             file.flush()
             os.fsync(descriptor)
         os.link(fresh, path)

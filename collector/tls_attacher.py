@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 
+from collector import c_memory
 from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_UNSUPPORTED
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
@@ -182,6 +183,8 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
     attacher.scan()
     with suppress(BrokenPipeError):  # the agent has ended meanwhile
         control.send(b".")
+    c_memory.give_back()
+    c_memory.let_go_of_code()
     looked_s = time.monotonic()
     while True:
         is_awake = attacher.is_probing or attacher.is_off

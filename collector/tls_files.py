@@ -1,11 +1,13 @@
-"""Files that processes run code of, seen as the process sees them, each known once whatever its name."""
+"""Files that processes run code of, seen as the process sees them, each known once whatever its name.
+
+An attacher lives as long as the agent: pathlib, with URLs and addresses behind it, would be most of a megabyte.
+"""
 
 import ctypes
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import BinaryIO
 
 OVERLAYFS = 0x794C7630  # statfs(2)
@@ -26,13 +28,14 @@ class Code:
 
 def process_ids() -> list[int]:
     """Return the processes there are."""
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal()]
+    return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208
 
 
 def code_of(process_id: int) -> Iterator[Code]:
     """Give the files that a process runs code of; nothing of one that is gone."""
     try:
-        lines = Path(f"/proc/{process_id}/maps").read_text(errors="surrogateescape").splitlines()
+        with open(f"/proc/{process_id}/maps", errors="surrogateescape") as maps:  # noqa: PTH123
+            lines = maps.read().splitlines()
     except OSError:
         return
     yield from codes(process_id, lines)
@@ -72,7 +75,7 @@ def open_code(code: Code) -> BinaryIO | None:
 def is_program(code: Code) -> bool:
     """Tell whether the file is what the process was started from."""
     try:
-        return Path(f"/proc/{code.process_id}/exe").stat().st_ino == code.inode
+        return os.stat(f"/proc/{code.process_id}/exe").st_ino == code.inode  # noqa: PTH116
     except OSError:
         return False
 

@@ -20,6 +20,9 @@ def main() -> None:
     privilege.keep(privilege.CAP_SYS_PTRACE, privilege.CAP_DAC_READ_SEARCH)
 
     def attach() -> None:
+        from collector.lean_imports import leave_out
+
+        leave_out()
         from collector import tls_attacher
 
         tls_attacher.run(control, descriptors)

@@ -7,6 +7,8 @@ import sys
 import time
 from collections.abc import Callable
 
+from collector import c_memory
+
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
 CALM_S = 60.0  # so long without a death: the next one is the first again
 PR_SET_PDEATHSIG, SIGKILL = 1, 9  # prctl(2), signal(7): the module signal is half a megabyte
@@ -22,7 +24,9 @@ def kept(run: Callable[[], None], control: int, count: Callable[[], None]) -> No
     deaths = 0
     while True:
         began_s = time.monotonic()
-        status = os.waitstatus_to_exitcode(_waited(_forked(run)))
+        child = _forked(run)
+        c_memory.let_go_of_code()  # an attacher lives long
+        status = os.waitstatus_to_exitcode(_waited(child))
         if status == 0 or _ends(control, 0.0):
             return
         _counted(count)

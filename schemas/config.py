@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
@@ -88,6 +87,11 @@ class Collector:
     pseudonym_past_keys: str = ""  # key id=file, separated by commas: of no use to agents; `trace` tries them too
     plmns: str = ""
     ports: str = ""  # of a kernel source, separated by commas; none = found by content, on any port
+    # Likewise lists: one word of each that is set must fit, else a connection is left alone but for its flow.
+    networks: str = ""  # either end is in one of these, for example "10.0.0.0/8, fd00::/8"
+    network_namespaces: str = ""  # by file or inode number
+    control_groups: str = ""  # of version 2, by folder, with all below it: of the process
+    programs: str = ""  # names of processes, of 15 octets at most
     hook: str = "auto"  # auto, sock, fexit, kprobe, syscall
     only_own_processes: bool = False  # leave out processes beyond this one's pid namespace: nodes that share a kernel
     flows: bool = True  # tell of every TCP connection of the node by its end, without payload
@@ -224,6 +228,8 @@ def _no_stray(name: str, known: Iterable[str], env: Mapping[str, str]) -> None:
     section = f"SBISCOPE_{name}_".upper()
     for variable in env:
         if variable.startswith(section) and variable not in variables and not _OF_SERVICE.search(variable):
+            from difflib import get_close_matches
+
             close = get_close_matches(variable, variables, 1) or sorted(variables)
             raise Refusal("unknown configuration variable", variable, f"known: {', '.join(close)}")
 

@@ -1,24 +1,34 @@
 """What each process of the agent imports: memory and a start within a second are lost by one import too many."""
 
+import hashlib
+import hmac
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from collector.c_memory import unchanged
+
 ROOT = Path(__file__).parent.parent
 
+LEFT_OUT = "from collector.lean_imports import leave_out; leave_out()"
 # What a process is made of, and what must not come with it (in MB of its memory: asyncio 3, OpenSSL 4, fastavro 5).
 PROCESSES = {
     "supervisor": (
-        "from collector import lean_kafka; lean_kafka.import_little(); import deploy.live, collector.publisher",
-        {"asyncio", "ssl", "fastavro", "yaml", "http.client", "tomllib", "collector.loader", "collector.connections"},
+        f"{LEFT_OUT}; import collector.lean_kafka as k; k.import_little(); import deploy.live, collector.publisher",
+        {"asyncio", "ssl", "fastavro", "yaml", "http.client", "tomllib", "collector.loader", "collector.connections"}
+        | {"ast", "dis", "tempfile", "random", "shutil", "difflib"},
     ),
     "observer": (
-        "sys.modules['_hashlib'] = None; import collector.observer, collector.http1",
-        {"confluent_kafka", "subprocess", "tempfile", "tomllib", "ssl", "collector.loader", "fastavro"},
+        f"{LEFT_OUT}; import collector.observer, collector.http1",
+        {"confluent_kafka", "subprocess", "tempfile", "tomllib", "ssl", "collector.loader", "fastavro"}
+        | {"ast", "dis", "difflib"},
     ),
-    "attacher": ("import collector.tls_keeper, collector.tls_attacher", {"msgspec", "json", "subprocess", "hashlib"}),
+    "attacher": (
+        f"import collector.tls_keeper; {LEFT_OUT}; import collector.tls_attacher",
+        {"msgspec", "json", "subprocess", "hashlib", "pathlib", "ast", "dis"},
+    ),
     "keeper": ("import collector.tls_keeper", {"pathlib", "typing", "enum", "re", "dataclasses", "collector.record"}),
 }
 
@@ -49,3 +59,46 @@ def test_who_has_the_whole_client_keeps_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "Consumer"]
+
+
+def test_what_is_left_out_is_there_for_who_looks_into_it() -> None:
+    """`inspect` when it is used; hashlib and hmac without OpenSSL give what they give with it."""
+    program = (
+        f"import sys; {LEFT_OUT}; import dataclasses, hashlib, hmac, msgspec; before = 'ast' in sys.modules;"
+        "import inspect; print(before, inspect.isclass(int), sys.modules['inspect'].isclass(str),"
+        "hashlib.sha256(b'a').hexdigest() + hmac.digest(b'k', b'a', 'sha256').hex())"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    digests = hashlib.sha256(b"a").hexdigest() + hmac.digest(b"k", b"a", "sha256").hex()
+    assert done.stdout.split() == ["False", "True", "True", digests]
+
+
+def test_of_a_processs_mappings_what_is_a_files_and_unchanged_is_let_go() -> None:
+    lines = """\
+55d0c0000000-55d0c0001000 r--p 00000000 fe:01 7 /usr/bin/python3.11
+Rss:                   4 kB
+Anonymous:             0 kB
+7f0000000000-7f0000003000 r-xp 00001000 fe:01 8 /usr/lib/lib with spaces.so
+Anonymous:             0 kB
+7f0000003000-7f0000004000 r--p 00004000 fe:01 8 /usr/lib/relocated.so
+Anonymous:             4 kB
+7f0000004000-7f0000005000 rw-p 00005000 fe:01 8 /usr/lib/written.so
+Anonymous:             0 kB
+7f0000005000-7f0000006000 r--s 00000000 00:01 9 /memfd:shared
+Anonymous:             0 kB
+7f0000006000-7f0000007000 r--p 00000000 00:00 0
+Anonymous:             0 kB
+7f0000007000-7f0000008000 r-xp 00000000 00:00 0 [vdso]
+Anonymous:             0 kB
+""".splitlines()
+    assert unchanged(lines) == [(0x55D0C0000000, 0x1000), (0x7F0000000000, 0x3000)]
+
+
+def test_a_process_runs_on_in_code_that_it_let_go_of() -> None:
+    program = (
+        "from collector.c_memory import let_go_of_code, unchanged; import json;"
+        "before = len(unchanged(open('/proc/self/smaps'))); let_go_of_code(); import decimal;"
+        "print(before > 0, json.loads('[1]'), decimal.Decimal(2).sqrt() > 1)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "True [1] True\n"

@@ -44,6 +44,10 @@ def speed(text: str) -> float:
 
 def run(options: argparse.Namespace) -> int:
     """Collect until the capture ends, or until interrupted."""
+    if options.source == "kernel":
+        from collector.lean_imports import leave_out
+
+        leave_out()
     from dataclasses import replace
 
     from schemas.config import load
