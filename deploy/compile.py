@@ -62,6 +62,7 @@ COMPILED = (
     "collector.tcp",
     "collector.packets",
     "collector.capture_file",
+    "streams.event_text",
     "streams.half",
     "streams.scratch",
     "streams.transaction_row",

@@ -134,6 +134,8 @@ class Alerts:
             raise Malformed(f"no Kpi: {type(error).__name__}") from error
         if source.tell() != len(body) or not isinstance(kpi, dict) or "kpi_id" not in kpi:
             raise Malformed("no Kpi: its record ends elsewhere")
+        if kpi["window_s"] <= 0:
+            raise Malformed(f"no Kpi: a window of {kpi['window_s']} s")
         return kpi
 
     # Windows that came

@@ -23,12 +23,14 @@ cdef class Layout:
     cdef public bytes plan
     cdef readonly int sbi_headers
     cdef bytes _kinds
+    cdef bytes _texts
     cdef Py_ssize_t _count
     cdef bytes _bounds
     cdef object _header
     cdef int _half, _connection_id, _stream_id, _first_byte_us, _last_byte_us, _ended, _header_bytes, _status, _max_rsp_time_ms
 
     cdef Py_ssize_t locate(self, bytes octets, Py_ssize_t at, Offsets offsets) except? -1
+    cdef object _prove_texts(self, const unsigned char* p, Offsets o)
     cdef Half _half_of(self, bytes body, Py_ssize_t begin, Py_ssize_t end)
     cpdef Half half(self, bytes octets)
 

@@ -13,7 +13,13 @@ from typing import Any
 import cython
 
 from schemas.fields import enum_symbols, record_fields, symbols_of
+from streams.event_text import KINDS as TEXTS
 from streams.reframe import Malformed
+
+if cython.compiled:
+    from cython.cimports.streams.event_text import is_text
+else:
+    from streams.event_text import is_text
 
 VARINT = cython.declare(cython.int, 0)  # int, long, enum
 BOOLEAN = cython.declare(cython.int, 1)
@@ -126,6 +132,7 @@ class Layout:
             self.schema = schema
             self.names = tuple(name for name, _ in fields)
             self._kinds = bytes(KINDS[kind] for _, kind in fields)
+            self._texts = bytes(TEXTS.get(kind, 0) for _, kind in fields)
             self._header = [(name, KINDS[kind]) for name, kind in header]
             self._bounds = bytes(_bound(schema, name) for name in self.names)
             self._half = self.names.index("half")
@@ -181,10 +188,20 @@ class Layout:
             for _ in range(count):
                 begin: cython.Py_ssize_t = at
                 at = self.locate(body, at, _OFFSETS)
+                self._prove_texts(p, _OFFSETS)
                 halves.append(self._half_of(body, begin, at))
         if at != end:
             raise Malformed(f"{end - at} octets behind its events")
         return halves
+
+    @cython.cfunc
+    def _prove_texts(self, p: cython.p_const_uchar, o: Offsets) -> None:
+        """Raise Malformed where a text of the located event is not UTF-8."""
+        kinds: cython.p_const_uchar = self._texts
+        i: cython.Py_ssize_t
+        for i in range(self._count):
+            if kinds[i] and p[o.at[i]] and not is_text(p, o.at[i], o.at[i + 1], kinds[i]):  # 0: null, or empty
+                raise Malformed(f"the {self.names[i]} of an event is not UTF-8")
 
     def half(self, octets: bytes) -> Half:
         """Return the half whose SbiEvent is `octets`."""
