@@ -1,11 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
 /* Which sockets are known, which of them are captured, and where their two streams stand.
 
-   Layouts of kernel structs come from BTF: the loader gives member offsets by -D, WANTED(port), the filter,
-   PID_NAMESPACE, the inode number of the agent's own (0 = the root's, which has all), and ONLY_OWN: leave out
+   Layouts of kernel structs come from BTF: the loader gives member offsets by -D, the filters WANTED(port),
+   WANTED_PLACE(head) and WANTED_CALLER(head), PID_NAMESPACE, the inode number of the agent's own (0 = the root's, which has all), and ONLY_OWN: leave out
    what processes beyond it do. */
 #include <linux/ptrace.h>
 #include "record.h"
+
+/* What the filters of collector/wanted.py are made of; addresses in words as they stand in memory. */
+#define WORD(address, place) (((u32 *)(address))[place])
+#define NAME_WORD(h, place) (((u64 *)(h)->process_name)[place])
+#define IN_IPV4(h, end, net, mask)                                                                                     \
+    (((h)->family == 2 && (WORD((h)->end, 0) & (mask)) == (net)) ||                                                    \
+     ((h)->family == 10 && !WORD((h)->end, 0) && !WORD((h)->end, 1) && WORD((h)->end, 2) == 0xFFFF0000 &&              \
+      (WORD((h)->end, 3) & (mask)) == (net)))
+#define IN_IPV6(h, end, net0, mask0, net1, mask1, net2, mask2, net3, mask3)                                            \
+    ((h)->family == 10 && (WORD((h)->end, 0) & (mask0)) == (net0) && (WORD((h)->end, 1) & (mask1)) == (net1) &&        \
+     (WORD((h)->end, 2) & (mask2)) == (net2) && (WORD((h)->end, 3) & (mask3)) == (net3))
 
 #define SOCKETS 65536 /* known at a time; the least used one is forgotten */
 #define SLOTS 65536   /* verdicts */
@@ -61,11 +72,15 @@ static inline int is_tcp(u64 sk) {
     return protocol == 6;
 }
 
-/* Give what is met for the first time its key, and the verdict that the port filter has of it. */
+static inline int is_wanted(struct record *head) {
+    return ((WANTED(head->local_port)) || (WANTED(head->remote_port))) && (WANTED_PLACE(head));
+}
+
+/* Give what is met for the first time its key, and the verdict that the filters have of it. */
 static inline void begin(struct socket *new) {
     new->head.key = (bpf_ktime_get_ns() ^ (u64)bpf_get_smp_processor_id() << 56) & ~3ULL;
     new->head.slot = new->head.key * 0x9E3779B97F4A7C15ULL >> 48;
-    new->head.verdict = (WANTED(new->head.local_port)) || (WANTED(new->head.remote_port)) ? UNJUDGED : IGNORED;
+    new->head.verdict = is_wanted(&new->head) ? UNJUDGED : IGNORED;
     new->budget = UNJUDGED_BYTES_COPIED;
 }
 
@@ -209,6 +224,8 @@ static inline void remember_process(struct socket *s) {
         s->head.verdict = IGNORED;
     s->head.cgroup = bpf_get_current_cgroup_id();
     READ(s->head.process_name, leader + TASK_COMM);
+    if (!(WANTED_CALLER(&s->head)))
+        s->head.verdict = IGNORED;
 }
 
 /* The socket behind a file descriptor of the current process, 0 if it is none. */

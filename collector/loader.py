@@ -21,6 +21,7 @@ from collector.loadable import Loadable, compiled, made_anew
 from collector.root_cache import RootCache
 from collector.tls_events import open_events
 from collector.translation import from_octets, to_octets
+from collector.wanted import EVERYTHING, Filters, conditions
 from schemas.refusal import Refusal
 
 SOURCES = Path(__file__).parent.parent / "bpf"
@@ -52,8 +53,9 @@ def source(hook: str) -> str:
     return "\n".join((SOURCES / f"{name}.c").read_text() for name in (*SHARED, hook, TLS))
 
 
-def flags(ring_bytes: int, ports: tuple[int, ...], only_own: bool) -> list[str]:
-    """Return what the compiler must know: struct offsets, the ring's size, port filter, whose process ids count."""
+def flags(ring_bytes: int, ports: tuple[int, ...], only_own: bool, filters: Filters = EVERYTHING) -> list[str]:
+    """Return what the compiler must know: struct offsets, the ring's size, the filters, whose process ids count."""
+    place, caller = conditions(filters)
     wanted = " || ".join(f"(port) == {port}" for port in ports) or "1"
     namespace = PID_NAMESPACE.stat().st_ino
     is_nested = namespace != ROOT_PID_NAMESPACE  # else every process is in it
@@ -61,6 +63,8 @@ def flags(ring_bytes: int, ports: tuple[int, ...], only_own: bool) -> list[str]:
         f"-I{SOURCES}",
         f"-DRING_PAGES={ring_bytes // PAGE}",
         f"-DWANTED(port)=({wanted})",
+        f"-DWANTED_PLACE(h)=({place})",
+        f"-DWANTED_CALLER(h)=({caller})",
         f"-DPID_NAMESPACE={namespace if is_nested else 0}U",
         f"-DONLY_OWN={int(only_own and is_nested)}",
         *(f"-D{name}={offset}" for name, offset in btf.kernel_offsets().items()),
@@ -203,7 +207,7 @@ def main() -> None:
     request = json.loads(sys.argv[2])
     descriptors: dict[str, int] = {}
     try:
-        cflags = flags(request["ring_bytes"], tuple(request["ports"]), request["only_own"])
+        cflags = flags(request["ring_bytes"], tuple(request["ports"]), request["only_own"], request["filters"])
         descriptors, hook, refused = first_that_loads(request["hooks"], cflags, CACHE)
         reply = {"names": list(descriptors), "hook": hook, "refused": refused}
     except Refusal as refusal:

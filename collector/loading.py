@@ -12,6 +12,7 @@ from pathlib import Path
 
 from collector.hooks import hooks, ports, ring_size
 from collector.privilege import effective_capabilities
+from collector.wanted import EVERYTHING, Filters, filters
 from schemas.config import Collector
 from schemas.refusal import Refusal
 
@@ -35,15 +36,22 @@ class Loading:
     """A loader at work."""
 
     def __init__(
-        self, hooks: Sequence[str], ring_bytes: int, ports: Sequence[int] = (), only_own: bool = False
+        self,
+        hooks: Sequence[str],
+        ring_bytes: int,
+        ports: Sequence[int] = (),
+        only_own: bool = False,
+        filters: Filters = EVERYTHING,
     ) -> None:
         """Let a loader try `hooks` in turn; `ports`: capture only these, none = all. Raises Refusal.
 
-        `only_own`: leave out what processes beyond this one's namespace of process ids do.
+        `only_own`: leave out what processes beyond this one's namespace of process ids do. `filters`: what else is to
+        fit, by collector.wanted.
         """
         may_load()
         self.ring_bytes = ring_bytes
         asked = {"hooks": list(hooks), "ring_bytes": ring_bytes, "ports": list(ports), "only_own": only_own}
+        asked["filters"] = dict(filters)
         self._link, theirs = socket.socketpair()
         self._said = os.memfd_create("said")
         command = [sys.executable, "-S", "-m", "collector.loader", str(theirs.fileno()), json.dumps(asked)]
@@ -88,7 +96,8 @@ class Loading:
 
 def begun(config: Collector) -> Loading:
     """Begin to load the probes as configured. Raises Refusal: wrong configuration, or no right to."""
-    return Loading(hooks(config.hook), ring_size(config.ring_bytes), ports(config.ports), config.only_own_processes)
+    size, own = ring_size(config.ring_bytes), config.only_own_processes
+    return Loading(hooks(config.hook), size, ports(config.ports), own, filters(config))
 
 
 def missing_rights() -> list[str]:

@@ -68,10 +68,11 @@ def _keep_programs(config: "Config") -> int:
     from collector import loader
     from collector.hooks import hooks, ports, ring_size
     from collector.loading import begun
+    from collector.wanted import filters
 
     collector = config.collector
-    hook = hooks(collector.hook)[0]
-    flags = loader.flags(ring_size(collector.ring_bytes), ports(collector.ports), collector.only_own_processes)
+    hook, size = hooks(collector.hook)[0], ring_size(collector.ring_bytes)
+    flags = loader.flags(size, ports(collector.ports), collector.only_own_processes, filters(collector))
     if not loader.is_kept(hook, flags, loader.CACHE):
         begun(collector).loaded()  # what it loaded is gone with this process
     is_kept = loader.is_kept(hook, flags, loader.CACHE)
