@@ -11,7 +11,7 @@ import pytest
 
 from collector.record import COUNTER_SLOTS, TLS_UNSUPPORTED
 from collector.tls_attacher import MOST_FILES, Attacher
-from collector.tls_files import Code, code_of
+from collector.tls_files import Code, code_of, file_id, open_code
 from tests.chattering import PYTHON, own_libraries
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who mounts")
@@ -32,14 +32,23 @@ def attacher(*names: str) -> Iterator[tuple[Attacher, memoryview]]:
         yield made, made._counters
 
 
+OWN_DISK = "mount -t tmpfs none /mnt && cp {libraries}/libssl* /mnt"
+OWN_LAYER = (
+    "mount -t tmpfs none /mnt && mkdir /mnt/above /mnt/work /mnt/both"
+    " && mount -t overlay none /mnt/both -o lowerdir={libraries},upperdir=/mnt/above,workdir=/mnt/work"
+)
+
+
 @contextmanager
-def on_a_disk_of_its_own(libraries: Path) -> Iterator[int]:
-    """Give a program that has mapped a library from /mnt, where nobody else sees what it has there."""
-    script = f"mount -t tmpfs none /mnt && cp {libraries}/libssl* /mnt && cd /mnt && echo && exec cat"
-    command = ["unshare", "-m", "sh", "-c", f"{script.removesuffix('cat')}env LD_PRELOAD=$(echo /mnt/libssl*) cat"]
+def elsewhere(libraries: Path, mount: str = OWN_DISK, below: str = "/mnt") -> Iterator[int]:
+    """Give a program that has mapped a library from `below`, where nobody else sees what it has there."""
+    preloaded = f"env LD_PRELOAD=$(echo {below}/libssl*) cat"
+    script = f"{mount.format(libraries=libraries)} && cd /mnt && echo && exec {preloaded}"
+    command = ["unshare", "-m", "sh", "-c", script]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stdout is not None
-        process.stdout.readline()
+        if process.stdout.readline() != b"\n":
+            pytest.skip(f"cannot be mounted here: {mount}")
         process.stdin.write(b"mapped\n")
         process.stdin.flush()
         assert process.stdout.readline() == b"mapped\n"
@@ -59,8 +68,8 @@ def test_a_library_of_one_path_and_number_on_another_disk_is_another(tmp_path: P
         pytest.skip(f"no unshare, or no {PYTHON} with OpenSSL beside it")
     with (
         attacher(*NO_PROGRAMS) as (one, counters),
-        on_a_disk_of_its_own(tmp_path / "lib") as first,
-        on_a_disk_of_its_own(tmp_path / "lib") as second,
+        elsewhere(tmp_path / "lib") as first,
+        elsewhere(tmp_path / "lib") as second,
     ):
         codes = [of_tls(process_id) for process_id in (first, second)]
         assert (codes[0].path, codes[0].inode) == (codes[1].path, codes[1].inode)
@@ -71,12 +80,28 @@ def test_a_library_of_one_path_and_number_on_another_disk_is_another(tmp_path: P
     assert opened == [1, 1, 2, 2]
 
 
+def test_a_library_below_several_overlays_is_one(tmp_path: Path) -> None:
+    """As containers of one image have it: each overlay says that the file is on a device of its own."""
+    if not shutil.which("unshare") or not PYTHON.exists() or not own_libraries(tmp_path / "lib"):
+        pytest.skip(f"no unshare, or no {PYTHON} with OpenSSL beside it")
+    layer = OWN_LAYER, "/mnt/both"
+    with elsewhere(tmp_path / "lib", *layer) as first, elsewhere(tmp_path / "lib", *layer) as second:
+        devices, known = set(), set()
+        for process_id in (first, second):
+            file = open_code(of_tls(process_id))
+            assert file is not None
+            with file:
+                devices.add(os.fstat(file.fileno()).st_dev)
+                known.add(file_id(file.fileno()))
+    assert (len(devices), len(known)) == (2, 1)
+
+
 def test_whatever_a_file_leads_to_is_counted_once_and_others_are_looked_at(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     if not shutil.which("unshare") or not PYTHON.exists() or not own_libraries(tmp_path / "lib"):
         pytest.skip(f"no unshare, or no {PYTHON} with OpenSSL beside it")
-    with attacher() as (one, counters), on_a_disk_of_its_own(tmp_path / "lib") as process_id:
+    with attacher() as (one, counters), elsewhere(tmp_path / "lib") as process_id:
         one.look_at(process_id)
         one.look_at(process_id)
         assert counters[TLS_UNSUPPORTED] == 1
