@@ -17,7 +17,7 @@ from collector.workload import Caller, Workload
 
 HEAD = Struct("<IB")
 MOST_BYTES = 16_777_216  # a message; a batch of 200 bodies of 16 KiB takes 4 MB
-RECEIVE_BYTES = 262_144
+RECEIVE_BYTES = 131_072  # of a buffer that stays: a new one each time would be mapped and faulted in anew
 SEND_S = 10.0  # the other side stands still: it is given up
 
 
@@ -98,7 +98,8 @@ class Channel:
         self._link = link
         self._link.settimeout(SEND_S)
         self._waiting: deque[Message] = deque()
-        self._rest = bytearray()
+        self._octets = bytearray(RECEIVE_BYTES)
+        self._filled = 0
         self._encode = msgspec.msgpack.Encoder().encode
         self._decoders = [msgspec.msgpack.Decoder(kind) for kind in KINDS]
 
@@ -130,22 +131,30 @@ class Channel:
         self._waiting.append(message)
 
     def _fill(self) -> None:
+        view = memoryview(self._octets)
         try:
-            octets = self._link.recv(RECEIVE_BYTES)
+            received = self._link.recv_into(view[self._filled :])
         except OSError as error:
             raise Closed(str(error)) from error
-        if not octets:
+        if not received:
             raise Closed("end of file")
-        if self._rest:
-            self._rest += octets
-            del self._rest[: self._read(self._rest)]
-        else:  # mostly whole messages: they are read where they lie
-            self._rest += memoryview(octets)[self._read(octets) :]
+        self._filled += received
+        read = self._read(view[: self._filled])
+        if read:
+            self._keep(view[read : self._filled], RECEIVE_BYTES)
+        elif self._filled == len(self._octets):
+            self._keep(view, 2 * len(self._octets))  # a message longer than that: MOST_BYTES bounds it
 
-    def _read(self, octets: bytes | bytearray) -> int:
-        """Let the whole messages that `octets` begin with wait to be taken; return where they end. Raises Closed."""
+    def _keep(self, rest: memoryview, room: int) -> None:
+        """Let what is not read yet stand at the begin of `room` octets, or of as many as it has and some."""
+        room = max(room, len(rest) + HEAD.size)
+        octets = self._octets if len(self._octets) == room else bytearray(room)
+        memoryview(octets)[: len(rest)] = rest  # they may overlap
+        self._octets, self._filled = octets, len(rest)
+
+    def _read(self, view: memoryview) -> int:
+        """Let the whole messages that octets begin with wait to be taken; return where they end. Raises Closed."""
         at = 0
-        view = memoryview(octets)
         while len(view) - at >= HEAD.size:
             length, kind = HEAD.unpack_from(view, at)
             if length > MOST_BYTES or kind >= len(KINDS):

@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.channel import HEAD, MOST_BYTES, NUMBERS, Channel, Closed, Figures, Loss, Message, Ready, Stop
+from collector.channel import (
+    HEAD,
+    MOST_BYTES,
+    NUMBERS,
+    RECEIVE_BYTES,
+    Channel,
+    Closed,
+    Figures,
+    Loss,
+    Message,
+    Ready,
+    Stop,
+)
 from collector.delivery import Delivery
 
 TEXT = st.text(max_size=5)
@@ -49,6 +61,19 @@ def test_a_message_larger_than_what_is_received_at_once() -> None:
         speaking.join()
         heard.append(listener.receive())
     assert heard == [said, Stop(), None]
+
+
+@pytest.mark.parametrize("sizes", [[RECEIVE_BYTES - 40, 700_000, 3, 200_000, 131_000, 1, 131_100] * 3, [60_000] * 40])
+def test_large_and_small_messages_one_after_another(sizes: list[int]) -> None:
+    ours, theirs = socket.socketpair()
+    said = [Delivery("batch", b"k", number.to_bytes(2, "big") * size, 7) for number, size in enumerate(sizes)]
+    with ours, theirs:
+        speaking = Thread(target=lambda: [Channel(theirs).send(one) for one in said])
+        speaking.start()
+        listener = Channel(ours)
+        heard = [listener.receive(60.0) for _ in said]
+        speaking.join()
+    assert heard == said
 
 
 @pytest.mark.parametrize(
