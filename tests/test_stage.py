@@ -262,6 +262,30 @@ def test_retention_that_passed_the_commit_is_counted_and_passed_over(run: Run) -
     assert set(run.rows()) >= set(range(begin))
 
 
+def test_what_transactions_of_others_leave_in_the_log_is_passed_over(run: Run) -> None:
+    """A control record takes an offset and is no message: a hole, of which nobody lost anything."""
+    run.start("p1", "pairing")
+    run.numbers(8)
+    until(lambda: len(run.rows()) == run.sent)
+    other = Producer({**run.settings, "transactional.id": run.config.topic_prefix})
+    other.init_transactions(30)
+    for finish in (other.commit_transaction, other.abort_transaction, other.commit_transaction):
+        other.begin_transaction()
+        for partition in range(PARTITIONS):
+            other.produce(run.config.topic_prefix + EVENTS, b"of another", partition=partition)
+        finish(30)
+        run.numbers(8)
+        until(lambda: len(run.rows()) == run.sent)
+        run.end("p1", signal.SIGKILL)
+        run.start("p1", "pairing")
+    run.numbers(8)
+    until(lambda: len(run.rows()) == run.sent)
+    assert run.end("p1") == 0
+    assert sorted(run.rows()) == list(range(run.sent))
+    assert json.loads(run.figures("p1").read_text())["stages"][0]["lost"] == 0
+    assert len({key for _, _, key, _ in run.read("sbi.quarantine")}) == PARTITIONS
+
+
 def test_a_fold_that_fails_ends_the_process_with_one_line(run: Run) -> None:
     run.start("p1", "pairing")
     run.put(0, frame("sbi_event_batch", b"fail"))

@@ -9,7 +9,7 @@ from functools import partial
 from schemas.topics import QUARANTINE
 from streams.fold import Facts, Fold, Holding, Jump
 from streams.reframe import Malformed
-from streams.runtime.admission import admit
+from streams.runtime.admission import admitted
 from streams.runtime.figures import Figures, add, now_ms
 from streams.runtime.keeper import Keeper
 from streams.runtime.link import Broken, Link, Message
@@ -110,8 +110,7 @@ class Folding:
         part = self._parts.get(message.partition) or await self._load(message.partition)
         if part is None:
             return
-        log_start = await self._link.log_start(message.partition) if message.offset > part.next else 0
-        lost = admit(part.next, message.offset, log_start)
+        lost = await admitted(part.next, message, self._plan.topic, self._link, self._reader)
         if lost is None:
             self.figures.repeats += 1
             return

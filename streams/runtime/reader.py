@@ -19,12 +19,17 @@ class Reader:
     """Reads with a consumer of its own that belongs to no group; a broker that is away is waited for."""
 
     def __init__(self, settings: Mapping[str, str | int], prefix: str) -> None:
-        self._settings = {"group.id": "sbiscope-reader", "enable.auto.commit": False, **settings}
+        own = {"group.id": "sbiscope-reader", "enable.auto.commit": False, "isolation.level": "read_uncommitted"}
+        self._settings = {**own, "auto.offset.reset": "earliest", **settings}
         self._prefix = prefix
 
     async def at(self, topic: str, partition: int, offset: int) -> bytes:
         """Return the message at `offset`. Raises Broken where it is not there or the broker stays away."""
         return await asyncio.to_thread(self._at, topic, partition, offset)
+
+    async def following(self, topic: str, partition: int, offset: int) -> int:
+        """Return where the first message from `offset` on stands, one of a transaction given up too. Raises Broken."""
+        return await asyncio.to_thread(self._following, topic, partition, offset)
 
     async def newest(self, topic: str, partition: int) -> list[tuple[int, bytes]]:
         """Return the last messages of a partition with their offsets, the newest first."""
@@ -51,6 +56,11 @@ class Reader:
                 seen = f"{topic} {partition} has {message.offset()} in the place of {offset}"
                 raise Broken(f"a state is not where the commit says: {seen}")
             return message.value() or b""
+
+    def _following(self, topic: str, partition: int, offset: int) -> int:
+        with self._consumer() as consumer:
+            consumer.assign([TopicPartition(self._prefix + topic, partition, offset)])
+            return int(_next(consumer).offset())
 
     def _span(self, topic: str, partition: int, count: int) -> Iterator[tuple[int, bytes]]:
         for message in self._messages(topic, partition, count):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from schemas.refusal import Refusal
-from streams.runtime.admission import admit
+from streams.runtime.admission import admitted
 from streams.runtime.alarms import Alarms
 from streams.runtime.figures import Figures, add, now_ms
 from streams.runtime.keeper import Keeper
@@ -107,9 +107,7 @@ class Sinking:
         if partition not in self._next and not await self._load(partition):
             return
         epoch = self._epoch
-        wanted = self._next[partition]
-        log_start = await self._link.log_start(partition) if message.offset > wanted else 0
-        lost = admit(wanted, message.offset, log_start)
+        lost = await admitted(self._next[partition], message, self._plan.target.topic, self._link, self._reader)
         if lost is None:
             self.figures.repeats += 1
             return
