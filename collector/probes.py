@@ -42,6 +42,11 @@ class Probes:
         """Whether TLS was followed and is no more, though the probes are attached."""
         return self._attachment is not None and self._attachment.has_died
 
+    @property
+    def attaching(self) -> list[int]:
+        """The processes that follow TLS."""
+        return self._attachment.processes if self._attachment is not None else []
+
     def await_tls(self) -> bool:
         """Wait until every process that ran when the probes were loaded has been looked at for TLS, and tell whether.
 

@@ -45,6 +45,16 @@ class TlsAttachment:
         return False
 
     @property
+    def processes(self) -> list[int]:
+        """The one that keeps it, and it."""
+        keeper = self._process.pid
+        try:
+            children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text()
+        except OSError:  # it has ended, or the kernel does not tell (CONFIG_PROC_CHILDREN)
+            return [keeper]
+        return [keeper, *map(int, children.split())]
+
+    @property
     def has_died(self) -> bool:
         """Whether it has ended: nobody is left with the right to follow TLS."""
         return self._process.poll() is not None

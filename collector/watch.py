@@ -52,13 +52,14 @@ class Watch:
         tell: Callable[[Delivery], None] | None,
         delivered: Callable[[], tuple[int, int]],
         pods: Callable[[], int],
+        attaching: Callable[[], list[int]],
         has_lost_tls: Callable[[], bool],
         with_flows: bool,
     ) -> None:
         """`behind` and `met`: what the supervisor counted itself, loss and no loss.
 
-        `tell` takes the record for Kafka, `delivered` returns acknowledged events and messages. `has_lost_tls`: TLS was
-        followed, and cannot be any more.
+        `tell` takes the record for Kafka, `delivered` returns acknowledged events and messages. `attaching` returns who
+        follows TLS; `has_lost_tls`: it was followed, and cannot be any more.
         """
         self._about = about
         self._supervisor = supervisor
@@ -69,6 +70,7 @@ class Watch:
         self._tell = tell
         self._delivered = delivered
         self._pods = pods
+        self._attaching = attaching
         self._has_lost_tls = has_lost_tls
         self._is_without_tls = False
         self._with_flows = with_flows and tell is not None
@@ -138,9 +140,14 @@ class Watch:
         """Take note of what each process uses, those that live; return the CPU time of each by its number."""
         own, child = os.getpid(), self._supervisor.child.process_id
         found = {own: usage_of(own), child: usage_of(child, self._about.mapped_bytes)}
+        found |= {process: usage_of(process) for process in self._attaching()}
         used = {process: usage for process, usage in found.items() if usage is not None}
         names = {own: "supervisor", child: "observer"}
-        self._usage = {names[process]: usage for process, usage in used.items()}
+        self._usage = {}
+        for process, usage in used.items():
+            name = names.get(process, "attacher")
+            before = self._usage.get(name, Usage())
+            self._usage[name] = Usage(before.cpu_us + usage.cpu_us, before.rss_bytes + usage.rss_bytes)
         return {process: usage.cpu_us for process, usage in used.items()}
 
     def _back_off(self, cpu: float, memory_bytes: int) -> None:

@@ -148,6 +148,7 @@ def watching(
         tell,
         delivered,
         pods.__len__,
+        lambda: probes.attaching,
         lambda: probes.has_lost_tls,
         with_flows=collector.flows,
     )
