@@ -40,6 +40,7 @@ WINDOW_START_US, VANTAGE = PLACES["window_start_us"], PLACES["vantage"]
 SERVER_ADDRESS, SERVER_PORT = PLACES["server_address"], PLACES["server_port"]
 CLIENT_ADDRESS = PLACES["client_address"]
 MAXIMUM, LATENCIES = PLACES["duration_us_max"], PLACES["latencies"]
+MAX_KEYS = 50_000  # at hand, before the next batch
 FAILURES, RESPONSE_FAILURES = PLACES["failures"], PLACES["response_failures"]
 
 
@@ -86,21 +87,28 @@ class DeltaReader:
     def __init__(self) -> None:
         """No schema is known yet."""
         self._batches = BatchReader(OURS, "KPI deltas")
+        self._keys: dict[tuple[Any, ...], Key] = {}  # each the same object again: found without comparing its fields
 
     def read(self, schema: Mapping[str, Any], body: bytes) -> Batch:
         """Return a batch. Raises Malformed."""
         input_partition, first_number, deltas = self._batches.read(schema, body)
-        return Batch(input_partition, first_number, [_delta(one) for one in deltas])
+        if len(self._keys) > MAX_KEYS:
+            self._keys.clear()
+        return Batch(input_partition, first_number, [_delta(one, self._keys) for one in deltas])
 
 
-def _delta(record: list[Any]) -> Delta:
+def _delta(record: list[Any], keys: dict[tuple[Any, ...], Key]) -> Delta:
     site, node, shard, incarnation, since_us, watermark_us, over, blind, cells = record
     lost = [(start_us, blind_us) for start_us, blind_us in blind]
-    told = [_cell(cell) for cell in cells]
+    told = [_cell(cell, keys) for cell in cells]
     return Delta(site, node, shard, incarnation, since_us, watermark_us, over, lost, told)
 
 
-def _cell(record: list[Any]) -> Cell:
+def _cell(record: list[Any], keys: dict[tuple[Any, ...], Key]) -> Cell:
+    fields = tuple(record[KEY])
+    key = keys.get(fields)
+    if key is None:
+        key = keys[fields] = Key(*fields)
     counts = Counts(
         [record[place] for place in COUNTER_PLACES],
         max(record[MAXIMUM], NO_MAXIMUM),
@@ -109,4 +117,4 @@ def _cell(record: list[Any]) -> Cell:
         record[RESPONSE_FAILURES],
     )
     server = record[SERVER_ADDRESS], record[SERVER_PORT]
-    return Cell(record[WINDOW_START_US], Key(*record[KEY]), record[VANTAGE], *server, record[CLIENT_ADDRESS], counts)
+    return Cell(record[WINDOW_START_US], key, record[VANTAGE], *server, record[CLIENT_ADDRESS], counts)

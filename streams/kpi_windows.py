@@ -29,6 +29,7 @@ KPIS_JSON = "sbi.kpis.json"
 WIDTHS_S = (10, 60, 300, 900, 3600)
 MAX_KEYS = 20_000  # kept apart in a window, the first to come; the others are one row, its operation (other)
 PATIENCE = 6  # times `correction_ms`: how long a window waits at most for living nodes that have not come to it yet
+MAX_MET = 20_000  # rows around a slot that are at hand
 MAX_WINDOWS = 2_000  # kept open for corrections; the one published first goes first
 NAMES = (
     "deltas",
@@ -41,6 +42,9 @@ NAMES = (
     "windows_evicted",
     "quiet_minutes",  # rows of nothing
 )
+
+Place = tuple[int, int, Key, Node]  # a row's window, by length in seconds and start, and whose it is there
+Found = tuple[Place, Window, Row]
 
 
 def _ends_of(node: Node) -> Node:
@@ -70,7 +74,11 @@ class KpiWindows:
         self.quiet = Quiet()
         self.counts = dict.fromkeys(NAMES, 0)
         self._reader = DeltaReader()
-        self._dirty: dict[tuple[int, int, Key, Node], None] = {}
+        self._dirty: dict[Place, None] = {}
+        self._met: dict[
+            tuple[int, Node], dict[Key, tuple[Found, ...]]
+        ] = {}  # not part of the state: what was looked up
+        self._many_met = 0
         self._moved: dict[Node, None] = {}  # of which windows may be due when the message is over
 
     def apply(self, append_time_ms: int, schema: Mapping[str, Any] | None, body: bytes) -> list[Rows]:
@@ -145,22 +153,42 @@ class KpiWindows:
     def add(self, slot: int, key: Key, node: Node, vantage: str, counts: Counts, sign: int) -> None:
         """Add the counts of a sight to the windows around a slot (streams.kpi_slots.Sums)."""
         requests, in_flight = sign * counts.requests, sign * counts.counters[IN_FLIGHT]
-        for width_s in WIDTHS_S:
-            row = self._row(width_s, slot, key, node)
-            if row is not None:
-                row.counts.add(counts, sign)
-                if (slot + 1) * 10 % width_s:  # in flight at the window's end are those of its last slot
-                    row.counts.counters[IN_FLIGHT] -= in_flight
-                row.vantages[vantage] = row.vantages.get(vantage, 0) + requests
+        for place, window, row in self._rows_around(slot, key, node):
+            row.counts.add(counts, sign)
+            if in_flight and (slot + 1) * 10 % place[0]:  # in flight at its end are those of its last slot
+                row.counts.counters[IN_FLIGHT] -= in_flight
+            row.vantages[vantage] = row.vantages.get(vantage, 0) + requests
+            if node in window.published:
+                self._dirty[place] = None
 
     def add_beside(self, slot: int, key: Key, node: Node, counts: Counts, sign: int) -> None:
         """Add durations of the client end (streams.kpi_slots.Sums)."""
-        for width_s in WIDTHS_S:
-            row = self._row(width_s, slot, key, node)
-            if row is not None:
-                add_bins(row.client, counts.latencies, sign)
+        for place, window, row in self._rows_around(slot, key, node):
+            add_bins(row.client, counts.latencies, sign)
+            if node in window.published:
+                self._dirty[place] = None
 
-    def _row(self, width_s: int, slot: int, key: Key, node: Node) -> Row | None:
+    def _rows_around(self, slot: int, key: Key, node: Node) -> tuple[Found, ...]:
+        """Return the rows of a key in the windows around a slot, those that are open; looked up once where all are."""
+        met = self._met.get((slot, node))
+        if met is None:
+            met = self._met[slot, node] = {}
+        found = met.get(key)
+        if found is None:
+            rows = (self._row(width_s, slot, key, node) for width_s in WIDTHS_S)
+            found = tuple(row for row in rows if row is not None)
+            if len(found) == len(WIDTHS_S) and all(place[2] is key for place, _, _ in found):
+                if self._many_met >= MAX_MET:
+                    self._forget_met()
+                self._met.setdefault((slot, node), {})[key] = found
+                self._many_met += 1
+        return found
+
+    def _forget_met(self) -> None:
+        self._met.clear()
+        self._many_met = 0
+
+    def _row(self, width_s: int, slot: int, key: Key, node: Node) -> Found | None:
         """Return the row of a key in the window of `width_s` around a slot; None where it is closed."""
         number = slot * 10 // width_s
         if self.closed.has(node, width_s, number):
@@ -180,9 +208,7 @@ class KpiWindows:
             if node not in window.published and (width_s, start_us) not in pending:
                 pending.append((width_s, start_us))
                 self._moved[node] = None
-        if node in window.published:
-            self._dirty[width_s, start_us, key, node] = None
-        return row
+        return (width_s, start_us, key, node), window, row
 
     def _touch(self, slot: int, key: Key, node: Node) -> None:
         """Note that what is said of a slot's windows changed, but not its counts."""
@@ -220,10 +246,13 @@ class KpiWindows:
                         self._give_nothing(start_us, key, node, heard.vantage)
 
     def _give_nothing(self, start_us: int, key: Key, node: Node, vantage: str) -> None:
-        row = self._row(MINUTE_S, start_us // SLOT_US, key, node)
-        if row is not None:
+        found = self._row(MINUTE_S, start_us // SLOT_US, key, node)
+        if found is not None:
+            place, window, row = found
             row.vantages, row.is_told_quiet = {vantage: 0}, True
             self.counts["quiet_minutes"] += 1
+            if node in window.published:
+                self._dirty[place] = None
 
     # Windows out
 
@@ -287,6 +316,7 @@ class KpiWindows:
     def _end(self, width_s: int, start_us: int) -> None:
         number = start_us // (width_s * 1_000_000)
         window = self.windows.pop((width_s, start_us))
+        self._forget_met()
         self.published.pop((width_s, start_us), None)
         for node, rows in window.rows.items():
             self.closed.add(node, width_s, number)

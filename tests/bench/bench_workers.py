@@ -113,13 +113,14 @@ def run(kafka: Broker, prefix: str, command: list[str], rate: Measure) -> float:
 
 
 @contextmanager
-def started(kafka: Broker, prefix: str, command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
-    """Run one process on topics of one partition, and end it."""
+def started(kafka: Broker, prefix: str, command: list[str], **more: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Run one process on topics of one partition, `more` in its environment, and end it."""
     words = [word.format(bootstrap=kafka.bootstrap, prefix=prefix) for word in command]
     environment = os.environ | {
         "SBISCOPE_KAFKA_BOOTSTRAP": kafka.bootstrap,
         "SBISCOPE_KAFKA_PARTITIONS": "1",
         "SBISCOPE_KAFKA_TOPIC_PREFIX": prefix,
+        **more,
     }
     with subprocess.Popen([sys.executable, "-m", *words], env=environment, stderr=subprocess.DEVNULL) as process:
         try:
