@@ -280,6 +280,24 @@ def test_repeated_batches_are_dropped() -> None:
     assert (log.fold.counts["batches_repeated"], log.fold.counts["batches"]) == (2, 2)
 
 
+@pytest.mark.parametrize("order", [(1, 3, 2, 4), (2, 1, 3, 4), (3, 1, 2, 4), (1, 4, 3, 2), (4, 3, 2, 1)])
+def test_batches_out_of_their_order_are_loss_and_make_no_unanswered(order: tuple[int, ...]) -> None:
+    """A writer keeps to its order; where the log has another, what comes behind is taken for lost, and said so."""
+    log = Log()
+    bodies = {
+        1: batch(1, [request(1, at(0)), request(3, at(0))], at(1)),
+        2: batch(2, [response(1, at(1.5)), request(5, at(1.5))], at(2)),
+        3: batch(3, [response(3, at(2.5)), request(7, at(2.5))], at(3)),
+        4: batch(4, [response(5, at(3.5)), response(7, at(3.5))], at(4)),
+    }
+    told = [row for number in order for row in log.give(bodies[number])] + log.give(batch(9, [], at(60)))
+    assert {row["outcome"] for row in told} <= {"success", "unknown"}
+    counts = log.fold.counts
+    assert counts["batches_repeated"] >= 1
+    assert counts["batches"] + counts["batches_lost"] == 9
+    assert counts["batches"] + counts["batches_repeated"] == 5
+
+
 def test_a_half_that_came_twice_counts_once() -> None:
     log = Log()
     log.append(request(1, at(0)), request(1, at(0)), upto=0)

@@ -5,10 +5,15 @@ import sys
 import time
 
 QUIET_S = 30.0
+OURS = "sbiscope"
 
 
 class Repeats(logging.Filter):
-    """Lets a line through once in `QUIET_S`; the next one says how many like it were held back."""
+    """Lets a line through once in `QUIET_S`; the next one says how many like it were held back.
+
+    Lines of ours are alike where they say the same; those of libraries, which count and name ports, where they are of
+    one form.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -16,7 +21,8 @@ class Repeats(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Tell whether the record is written."""
-        key = record.name, str(record.msg)[:200]
+        said = record.getMessage() if record.name == OURS else str(record.msg)
+        key = record.name, said[:200]
         at, held = self._seen.get(key, (-QUIET_S, 0))
         now = time.monotonic()
         if now - at < QUIET_S:
@@ -48,4 +54,4 @@ def log_to_stderr(level: int) -> None:
     handler.setFormatter(OneLine())
     handler.addFilter(Repeats())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("sbiscope").setLevel(min(level, logging.INFO))
+    logging.getLogger(OURS).setLevel(min(level, logging.INFO))
