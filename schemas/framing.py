@@ -65,8 +65,14 @@ def frame(name: str, body: bytes) -> bytes:
 
 def unframe(value: bytes) -> tuple[bytes, bytes]:
     """Return (mark, body) of a message; raises Unframed where it bears no mark."""
+    begins = body_begins(value)
+    return value[:begins], value[begins:]
+
+
+def body_begins(value: bytes) -> int:
+    """Return how many octets stand before a message's body; raises Unframed where it bears no mark."""
     if value.startswith(SINGLE_OBJECT) and len(value) >= SINGLE_OBJECT_BYTES:
-        return value[:SINGLE_OBJECT_BYTES], value[SINGLE_OBJECT_BYTES:]
+        return SINGLE_OBJECT_BYTES
     if value.startswith(CONFLUENT) and len(value) >= CONFLUENT_BYTES:
-        return value[:CONFLUENT_BYTES], value[CONFLUENT_BYTES:]
+        return CONFLUENT_BYTES
     raise Unframed(f"no schema mark: {len(value)} octets begin with {value[:4].hex(' ') or 'nothing'}")

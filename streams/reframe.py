@@ -66,7 +66,7 @@ class Layout:
         settings = _string(b"avro.schema") + _string(text) + _string(b"avro.codec") + _string(b"null")
         self._opening = b"Obj\x01" + _long(2) + settings + b"\0" + self._sync
 
-    def rows(self, body: bytes) -> Rows:
+    def rows(self, body: bytes | memoryview) -> Rows:
         """Return the records of `body`; raises Malformed where its header and array do not fit the bytes."""
         if not self.is_batch:
             return Rows(0, 0, ((1, memoryview(body)),))
@@ -77,7 +77,7 @@ class Layout:
             seen = "the body ends too early" if isinstance(error, IndexError) else f"its header lacks {error}"
             raise Malformed(seen) from error
 
-    def _read_header(self, body: bytes) -> tuple[dict[str, int], int]:
+    def _read_header(self, body: bytes | memoryview) -> tuple[dict[str, int], int]:
         header: dict[str, int] = {}
         at = 0
         for name, kind in self._header:
@@ -148,7 +148,7 @@ class Layout:
             yield self._sync
 
 
-def _blocks(body: bytes, at: int) -> Iterable[tuple[int, memoryview]]:
+def _blocks(body: bytes | memoryview, at: int) -> Iterable[tuple[int, memoryview]]:
     """Yield (count, records) of an Avro array; a count without byte size reaches to its end: we write one block."""
     view = memoryview(body)
     while True:
@@ -169,7 +169,7 @@ def _blocks(body: bytes, at: int) -> Iterable[tuple[int, memoryview]]:
         at += size
 
 
-def _varint(body: bytes, at: int) -> tuple[int, int]:
+def _varint(body: bytes | memoryview, at: int) -> tuple[int, int]:
     """Return the zigzag number at `at` and where it ends (Avro 1.11, binary encoding of int and long)."""
     value = shift = 0
     while True:

@@ -91,7 +91,7 @@ class Gathering:
         self._last.clear()
 
     def take(
-        self, partition: int, offset: int, value: bytes, schema: Mapping[str, Any], body: bytes
+        self, partition: int, offset: int, value: bytes, schema: Mapping[str, Any], body: bytes | memoryview
     ) -> Poisoned | None:
         """Add one message (`value`: its bytes as they were, `body`: unframed); a malformed one comes back."""
         self._next[partition] = offset + 1

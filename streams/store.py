@@ -13,6 +13,7 @@ from streams.sink import BadRows, Block, Poisoned, Store
 SETTINGS = {
     "async_insert": 0,  # the return of the insert is the receipt
     "distributed_foreground_insert": 1,  # on a cluster too: of the shards, not of the server's queue for them
+    "optimize_on_insert": 0,  # a block is not merged within itself before it is stored: merges and FINAL do that
     "throw_on_max_partitions_per_insert_block": 0,  # captures of many days may come in one block
     "input_format_avro_allow_missing_fields": 1,  # an older writer lacks columns of today
 }

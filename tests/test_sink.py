@@ -229,6 +229,35 @@ def test_a_higher_version_replaces_and_a_repeat_does_nothing() -> None:
 
 
 @pytest.mark.stack
+def test_versions_that_arrive_in_one_block_are_one_row_before_any_merge() -> None:
+    _, client = engine.emptied()
+    client.command("SYSTEM STOP MERGES")
+    late = POOL[0] | {"version": 5, "outcome": "late"}
+    sink = gathering()
+    send(sink, [POOL[0], *POOL[:3], late], 1)
+    send(sink, POOL[:2], 6, offset=1)
+    try:
+        sink.seal().store(Table(client, TARGET.table).store)
+        assert rows(client, "SELECT count() FROM transactions") == [(7,)]
+        for seen in ("transactions FINAL", "exchanges"):
+            assert rows(client, f"SELECT count(), countIf(outcome = 'late') FROM {seen}") == [(3, 1)]
+    finally:
+        client.command("SYSTEM START MERGES")
+
+
+@pytest.mark.stack
+def test_a_block_is_stored_as_one_file_not_some_a_column() -> None:
+    _, client = engine.emptied()
+    sink = gathering()
+    send(sink, [row | {"path": f"/{'x' * 500_000}"} for row in POOL], 1)
+    sink.seal().store(Table(client, TARGET.table).store)
+    parts = "FROM system.parts WHERE active AND database = currentDatabase() AND table = 'transactions'"
+    ((kind, size),) = rows(client, f"SELECT any(part_type), sum(data_uncompressed_bytes) {parts}")
+    assert kind == "Compact"
+    assert size > 10_485_760  # from here on the engine's default would make files of each column
+
+
+@pytest.mark.stack
 def test_poison_in_the_real_engine_goes_alone_and_the_rest_is_stored() -> None:
     _, client = engine.emptied()
     sink = gathering()

@@ -20,7 +20,7 @@ from streams.runtime.link import Broken, Link, Message
 from streams.runtime.quarantine import quarantined
 from streams.runtime.reader import Reader
 from streams.runtime.snapshot import Snapshot
-from streams.runtime.writers import Writers
+from streams.runtime.writers import Opened, Writers
 from streams.sink import Block, Gathering, Poisoned, Store, Target
 from streams.store import insist
 
@@ -53,11 +53,12 @@ class SinkPlan:
 
 @dataclass(slots=True)
 class Leaving:
-    """A block on its way, with the bad messages met while it gathered."""
+    """A block on its way, the bad messages met while it gathered and, if stored, in it; when its messages came."""
 
     block: Block
     bad: list[Poisoned]
     epoch: int
+    append_ms: dict[tuple[int, int], int]
 
 
 class Sinking:
@@ -78,6 +79,7 @@ class Sinking:
         self._kept_at: dict[int, float] = {}
         self._since: float | None = None  # when the first message of the block came
         self._storing = asyncio.Lock()
+        self._settling = asyncio.Lock()  # what is kept of a partition changes step by step, whoever stores meanwhile
         self._tasks: set[asyncio.Task[None]] = set()
         self._gone = asyncio.Event()
         self._epoch = 0
@@ -120,7 +122,7 @@ class Sinking:
         self._next[partition] = message.offset + 1
         self._since = self._since or time.monotonic()
         self._append_ms[partition, message.offset] = message.append_ms
-        bad = self._gather(message, opened.schema, opened.body, opened.bad)
+        bad = self._gather(message, opened)
         if bad:
             self._bad.append(bad)
         self.figures.messages += 1
@@ -160,12 +162,12 @@ class Sinking:
         self._next[partition] = snapshot.offset
         return True
 
-    def _gather(self, message: Message, schema: Mapping[str, object] | None, body: bytes, bad: str) -> Poisoned | None:
+    def _gather(self, message: Message, opened: Opened) -> Poisoned | None:
         partition, offset = message.partition, message.offset
-        if schema is not None:
-            return self._gathering.take(partition, offset, message.value, schema, body)
+        if opened.schema is not None:
+            return self._gathering.take(partition, offset, message.value, opened.schema, opened.seen)
         self._gathering.advance(partition, offset)
-        return Poisoned(partition, offset, message.value, bad) if bad else None
+        return Poisoned(partition, offset, message.value, opened.bad) if opened.bad else None
 
     def _begin_storing(self) -> None:
         task = asyncio.ensure_future(self._store())
@@ -180,27 +182,36 @@ class Sinking:
     async def _store(self) -> None:
         """Store what is gathered, however long it takes, set its bad messages aside, commit behind both.
 
-        One at a time: a block is committed before the next one.
+        One is stored at a time and one committed, in order; the next one, if full, is stored while Kafka commits.
         """
         async with self._storing:
-            await self._store_one()
+            stored = await self._store_one()
+            while self._full() and not self._ending:
+                _, stored = await asyncio.gather(self._settle(stored), self._store_one())
+            await self._settle(stored)
 
-    async def _store_one(self) -> None:
-        leaving = Leaving(self._gathering.seal(), self._bad, self._epoch)
-        append_ms, self._append_ms = self._append_ms, {}
-        self._bad, self._since = [], None
+    async def _store_one(self) -> Leaving | None:
+        """Return the next block, stored; None where it never could be, and is no longer ours: it comes again."""
+        leaving = Leaving(self._gathering.seal(), self._bad, self._epoch, self._append_ms)
+        self._bad, self._append_ms, self._since = [], {}, None
         self._gone.set()
-        rows = sum(one.rows.count for one in leaving.block.messages)
         poisoned = await self._insist(leaving)
         if poisoned is None:
+            return None
+        leaving.bad += poisoned
+        return leaving
+
+    async def _settle(self, stored: Leaving | None) -> None:
+        if stored is None:
             return
-        bad = leaving.bad + poisoned
-        await self._set_aside(bad, append_ms)
-        await self._commit(leaving, bad)
+        async with self._settling:
+            await self._set_aside(stored.bad, stored.append_ms)
+            await self._commit(stored)
+        rows = sum(one.rows.count for one in stored.block.messages)
         add(self.figures.counts, {"rows_stored": rows, "blocks": 1})
 
     async def _insist(self, leaving: Leaving) -> list[Poisoned] | None:
-        """Store a block; None where it never could be, and is no longer ours: it comes again."""
+        """Store a block and return its bad messages; None where it never could be, and is no longer ours."""
         told = LOG.warning, self._failed, self._plan.server
         while True:
             try:
@@ -213,14 +224,15 @@ class Sinking:
     async def _stop(self, leaving: Leaving, refusal: Refusal) -> None:
         """Tell that nothing can be stored, once in our hands, and keep that it was told: another may clear it."""
         LOG.error("%s: %s", self._plan.target.stage, refusal)
-        self.figures.stopped = 1
-        if self._epoch != leaving.epoch:
-            return
-        held = {one: self._kept[one] for one in leaving.block.offsets}
-        raised = self._alarms.raised(held, now_ms() * 1_000)
-        if raised:
-            await self._keep(raised, leaving.epoch)
-            await self._alarms.tell(raised, str(refusal), now_ms() * 1_000)
+        async with self._settling:
+            self.figures.stopped = 1
+            if self._epoch != leaving.epoch:
+                return
+            held = {one: self._kept[one] for one in leaving.block.offsets}
+            raised = self._alarms.raised(held, now_ms() * 1_000)
+            if raised:
+                await self._keep(raised, leaving.epoch)
+                await self._alarms.tell(raised, str(refusal), now_ms() * 1_000)
 
     async def _pause(self, leaving: Leaving) -> bool:
         """Wait for the next attempt; false where there is none."""
@@ -246,13 +258,13 @@ class Sinking:
                 raise Broken(f"Kafka did not take what {target.stage} sets aside: {error!r}") from error
         self.figures.quarantined += len(bad)
 
-    async def _commit(self, leaving: Leaving, bad: list[Poisoned]) -> None:
+    async def _commit(self, leaving: Leaving) -> None:
         if self._epoch != leaving.epoch:
             return
         snapshots = {}
         for partition, offset in leaving.block.offsets.items():
             kept = self._kept[partition]
-            aside = kept.quarantined + sum(one.partition == partition for one in bad)
+            aside = kept.quarantined + sum(one.partition == partition for one in leaving.bad)
             snapshots[partition] = replace(
                 kept, offset=offset, state=leaving.block.states[partition], quarantined=aside
             )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.fields import document
-from schemas.framing import SINGLE_OBJECT, Unframed, confluent_id, mark_of, published, single_object_mark, unframe
+from schemas.framing import SINGLE_OBJECT, Unframed, body_begins, confluent_id, mark_of, published, single_object_mark
 from schemas.topics import SCHEMAS
 from streams.runtime.reader import Reader
 
@@ -17,14 +17,25 @@ Schema = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A message's body and the schema it was written with; `bad` says why it cannot be read, empty if it can.
+    """A message, where its body begins and the schema it was written with; `bad` says why it cannot be read, if so.
 
     Without schema and fault it is a tick.
     """
 
     schema: Schema | None
-    body: bytes
+    value: bytes
+    begins: int = 0
     bad: str = ""
+
+    @property
+    def body(self) -> bytes:
+        """Its octets behind the mark."""
+        return self.value[self.begins :]
+
+    @property
+    def seen(self) -> memoryview:
+        """The same, not copied: for who passes them on as they are."""
+        return memoryview(self.value)[self.begins :]
 
 
 TICK = Opened(None, b"")
@@ -45,11 +56,12 @@ class Writers:
         if not value:
             return TICK
         try:
-            mark, body = unframe(value)
+            begins = body_begins(value)
         except Unframed as unframed:
-            return Opened(None, b"", str(unframed))
+            return Opened(None, b"", bad=str(unframed))
+        mark = value[:begins]
         schema = self._known.get(mark) or await self._find(mark)
-        return Opened(schema, body, "" if schema else f"its schema {mark.hex()} is not published")
+        return Opened(schema, value, begins, "" if schema else f"its schema {mark.hex()} is not published")
 
     async def _find(self, mark: bytes) -> Schema | None:
         """Return the schema, asking Kafka or the registry; None where it was never published."""
