@@ -34,6 +34,7 @@ from tests.kernel import LIVE
 pytestmark = LIVE
 ROOT = Path(__file__).parent.parent
 COUNT = 23
+VANTAGES = ("client", "server")
 HOOKS = ("sock", "fexit", "kprobe", "syscall")
 BPF_PROG_GET_FD_BY_ID = 13
 SYS_BPF = 321
@@ -189,7 +190,14 @@ def test_a_connection_older_than_the_agent_is_joined(hook: str, tmp_path: Path) 
     first = {one.client_port: one.stream_id for one in reversed(said)}
     wanted = {(one.client_port, one.stream_id) for one in said if one.stream_id != first[one.client_port]}
     whole = [event for event in events if event["ended"] == "complete"]
-    for vantage in ("client", "server"):
+    here = Path("/proc/self/ns/net").stat().st_ino
+    assert {(one["netns"], one["client_address"], one["server_address"]) for one in whole} == {
+        (here, "127.0.0.1", "127.0.0.1")
+    }
+    processes = {vantage: {one["process_id"] for one in whole if one["vantage"] == vantage} for vantage in VANTAGES}
+    assert processes["client"] == {os.getpid()}
+    assert len(processes["server"] - {os.getpid(), None}) == 1
+    for vantage in VANTAGES:
         for half in ("request", "response"):
             found = [event for event in whole if (event["vantage"], event["half"]) == (vantage, half)]
             assert wanted <= {(event["client_port"], event["stream_id"]) for event in found}
