@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from tests.traffic_maker.maker import NoGo, program, serving
 __all__ = ["followed", "identity"]  # fixtures
 pytestmark = LIVE
 RATE, SECONDS = 1_000, 30
+TRIES = 3
 COUNT, CONNECTIONS, DIFFERENT = RATE * SECONDS + 11, 11, 1_009  # the first is a prime
 
 Row = tuple[Any, ...]
@@ -67,35 +69,57 @@ def row(asked: dict[str, Any], answered: dict[str, Any]) -> Row:
     return *question, answered["status"], asked["body_bytes"], answered["body_bytes"]
 
 
-def test_nothing_is_lost_at_a_thousand_requests_a_second(
-    identity: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    try:
-        program()
-    except NoGo as missing:
-        pytest.skip(str(missing))
-    exchanges, names = mixed(DIFFERENT), hooks()
+@dataclass
+class Heard:
+    """What agents told of one run: their last words and their files, by hook; and what was played, by port."""
+
+    said: dict[str, str]
+    lines: dict[str, Path]
+    truths: dict[int, list[Row]]
+
+    def was_starved(self) -> bool:
+        """Whether an agent got so little CPU that the ring ran full, which it counts."""
+        return any("ring_full" in one for one in self.said.values())
+
+
+def half_a_minute(identity: tuple[str, str], place: Path) -> Heard:
+    """Play both loads under an agent of each hook."""
+    exchanges = mixed(DIFFERENT)
     with ExitStack() as ending, ThreadPoolExecutor() as pool:
         servers = {shown: ending.enter_context(serving(exchanges, shown)) for shown in ((), identity)}
         own = ",".join(str(server.port) for server in servers.values())
-        monkeypatch.setitem(os.environ, "SBISCOPE_COLLECTOR_PORTS", own)
+        ending.enter_context(pytest.MonkeyPatch.context()).setitem(os.environ, "SBISCOPE_COLLECTOR_PORTS", own)
         running = {}
-        for name in names:
-            (tmp_path / name).mkdir()
-            running[name] = ending.enter_context(agent(tmp_path / name, "--hook", name, "--plain-identifiers"))
+        for name in hooks():
+            (place / name).mkdir(parents=True)
+            running[name] = ending.enter_context(agent(place / name, "--hook", name, "--plain-identifiers"))
         played = list(pool.map(lambda server: server.play(CONNECTIONS, COUNT, RATE), servers.values()))
         said = {name: one.end() for name, one in running.items()}
     truths = {
         server.port: sorted(as_played(one, exchanges[one.number % DIFFERENT]) for one in theirs)
         for server, theirs in zip(servers.values(), played, strict=True)
     }
-    for name in names:
-        assert "nothing lost" in said[name]
+    return Heard(said, {name: one.lines for name, one in running.items()}, truths)
+
+
+def test_nothing_is_lost_at_a_thousand_requests_a_second(identity: tuple[str, str], tmp_path: Path) -> None:
+    """A machine whose other work starves an agent is asked again."""
+    try:
+        program()
+    except NoGo as missing:
+        pytest.skip(str(missing))
+    for number in range(TRIES):
+        heard = half_a_minute(identity, tmp_path / str(number))
+        if not heard.was_starved():
+            break
+        print(heard.said)
+    for name, lines in heard.lines.items():
+        assert "nothing lost" in heard.said[name]
         told: dict[tuple[int, str], list[Row]] = {}
-        for end, exchange in rows(running[name].lines):
+        for end, exchange in rows(lines):
             told.setdefault(end, []).append(exchange)
-        running[name].lines.unlink()  # 400 MB
-        assert set(told) == {(port, vantage) for port in truths for vantage in ("client", "server")}
+        lines.unlink()  # 400 MB
+        assert set(told) == {(port, vantage) for port in heard.truths for vantage in ("client", "server")}
         for (port, vantage), found in told.items():
-            assert len(found) == len(truths[port]) == COUNT, (name, port, vantage)
-            assert sorted(found) == truths[port], (name, port, vantage)
+            assert len(found) == len(heard.truths[port]) == COUNT, (name, port, vantage)
+            assert sorted(found) == heard.truths[port], (name, port, vantage)
