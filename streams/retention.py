@@ -20,6 +20,7 @@ def ends(kept: ClickHouse) -> dict[str, str]:
         "nf_messages": kept.transactions_days,
         "kpis": kept.kpis_days,
         "procedures": kept.procedures_days,
+        "broken_procedures": kept.procedures_days,
         "alerts": kept.alerts_days,
         "agents": kept.agents_days,
         "flows": kept.flows_days,

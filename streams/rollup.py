@@ -25,16 +25,16 @@ OVERLAP_MS = 30_000  # a row may become visible this long after its stored_at
 ROWS = 1_000_000  # rolled in one go, if more than one slot; a statement costs as much as some 100,000 rows
 SLOTS = 48  # likewise
 AGAIN_RUNS, HOURS = 4, 24  # rolled in a turn at most: new rows wait for no more
-TABLES = ("counts", "latency", "requests", "sightings", "distinct", "instances", "loops")
+TABLES = ("counts", "latency", "requests", "sightings", "distinct", "instances", "loops", "causes", "loads")
 
-VIEWS = ("FROM counts", "FROM latency", "_summed", "request_counts", "sightings", "distinct", "instances", "loops")
+VIEWS = ("FROM counts", "FROM latency", "_summed", "request_counts", *TABLES[3:])
 READ = tuple(f"{name}_between(" for name in VIEWS)
 BEHIND = """
 SELECT count(), toString((SELECT max(rolled_at) FROM rollup_slots))
 FROM transactions
 WHERE stored_at > (SELECT max(rolled_at) FROM rollup_slots)
 """
-SINCE_MORE = ("instances_between(", "loops_between(")  # views of tables that earlier releases did not fill
+SINCE_MORE = tuple(f"{name}_between(" for name in TABLES[5:])  # views of tables that earlier releases did not fill
 LACKING = "SELECT toUnixTimestamp64Micro(slot_us), seen FROM slots_lacking(tables = {tables:Int64})"
 
 # A row also counts in the slots beside its own: a minute before it may lie the consumer's hop of its request, five

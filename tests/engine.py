@@ -84,7 +84,7 @@ def emptied(*others: str) -> tuple[Account, Client]:
     For tests that keep no client.
     """
     account, client = _shared()
-    for table in ("transactions", "nf_messages", "procedures", *others):
+    for table in ("transactions", "nf_messages", "procedures", "broken_procedures", *others):
         truncate(client, table)
     return account, client
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests import engine, generate
-from tests.test_cookbook import run
+from streams.rollup import Rolling
+from tests import generate
+from tests.test_cookbook import emptied, run
 
 OTHER_END = {"transaction_id": "other end", "vantage": "client", "node": "n2"}
 LOAD = {"load_percent": "70", "load_scope": "nf-set:set1"}
@@ -22,7 +23,7 @@ def answered(at: int, **said: Any) -> dict[str, Any]:
 @pytest.mark.stack
 def test_a_cause_stands_beside_its_list_and_an_nfs_own_word_comes_first() -> None:
     """Seen at both ends an answer counts once, in its second version once, and again where its port came again."""
-    _, client = engine.emptied()
+    _, client = emptied()
     udm = {"producer_nf": "UDM", "version": 1}
     log = [
         answered(0, **udm, cause="USER_NOT_FOUND", cause_list="service"),
@@ -37,6 +38,7 @@ def test_a_cause_stands_beside_its_list_and_an_nfs_own_word_comes_first() -> Non
         answered(60, **udm, outcome="success", status=200),
     ]
     generate.insert(client, [generate.encode_batch(log)])
+    assert list(Rolling(client).roll())
     found = [
         (row["cause_list"], row["cause"], row["to_proxy"], row["answers"]) for row in run(client, "causes_by_list")
     ]
@@ -51,7 +53,7 @@ def test_a_cause_stands_beside_its_list_and_an_nfs_own_word_comes_first() -> Non
 
 @pytest.mark.stack
 def test_who_is_loaded_is_told_by_what_he_speaks_of_with_his_latest_word() -> None:
-    _, client = engine.emptied()
+    _, client = emptied()
     ends = {"outcome": "success", "status": 200, "consumer_nf": "AMF", "producer_nf": "UDM", "version": 1}
     instance = {"producer_nf_instance": "udm1", "consumer_nf_instance": None}
 
@@ -69,6 +71,7 @@ def test_who_is_loaded_is_told_by_what_he_speaks_of_with_his_latest_word() -> No
         told(40, {}, {}),
     ]
     generate.insert(client, [generate.encode_batch(log)])
+    assert list(Rolling(client).roll())
     names = ("nf", "nf_instance", "kind", "scope", "reports", "highest_percent", "latest_percent")
     assert [tuple(row[name] for name in names) for row in run(client, "loaded_nfs")] == [
         ("AMF", "", "overload", None, 1, 50, 50),

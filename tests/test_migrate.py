@@ -29,7 +29,7 @@ REPEATABLE = (
     "ALTER TABLE",
     "INSERT INTO",  # only into a table in which a row replaces its like
 )
-SELF_REPEATING = {"subscriber_times", "nf_messages"}
+SELF_REPEATING = {"subscriber_times", "nf_messages", "broken_procedures"}
 
 
 def ledger(account: Account) -> list[int]:
@@ -230,6 +230,25 @@ def test_what_nfs_said_before_the_upgrade_goes_with_its_transactions() -> None:
     (backfill,) = [one for one in statements("nf_messages", form) if one.startswith("INSERT")]
     client.command(backfill)
     assert rows(client, "SELECT dateDiff('day', stored_at, now64(3)) FROM nf_messages") == [(20,)]
+
+
+@pytest.mark.stack
+def test_what_broke_before_the_upgrade_stands_apart_and_goes_with_its_procedure() -> None:
+    account, client = engine.migrated()
+    broken = "'p1', 'ue_initial_registration', 'failed', 'register', 503"
+    abandoned = "'p2', 'ue_initial_registration', 'abandoned', NULL, NULL"
+    well = "'p3', 'ue_initial_registration', 'success', NULL, NULL"
+    columns = "begin_us, last_step, stored_at, procedure_id, kind, outcome, failed_step, failed_status"
+    for said in (broken, broken, abandoned, well):
+        begun = "toDateTime64('2026-01-01 00:00:00', 6, 'UTC'), 'policy', now64(3) - toIntervalDay(20)"
+        client.command(f"INSERT INTO procedures ({columns}) SELECT {begun}, {said}")
+    apart = "SELECT procedure_id, at_step, failed_status FROM broken_procedures FINAL ORDER BY 1"
+    arrived = rows(client, apart)
+    engine.truncate(client, "broken_procedures")
+    (backfill,) = [one for one in statements("broken_procedures", engine.form(account)) if one.startswith("INSERT")]
+    client.command(backfill)
+    assert arrived == rows(client, apart) == [("p1", "register", 503), ("p2", "policy", None)]
+    assert rows(client, "SELECT DISTINCT dateDiff('day', stored_at, now64(3)) FROM broken_procedures") == [(20,)]
 
 
 def statements(name: str, form: Form) -> list[str]:

@@ -90,12 +90,13 @@ SELECT instance, argMaxIf(nf_type, at, nf_type IS NOT NULL) AS nf_type, arraySor
         length(waits_s) > 1 AND silent_s > 2 * heartbeat_s, 'heartbeat lapsed', lower(coalesce(argMaxIf(nf_status, at, nf_status IS NOT NULL), 'registered'))) AS status
 FROM
 (
-    SELECT last_us AS at, instance, nf_type, service AS service_served, snssai AS slice,
+    SELECT at, instance, nf_type, service AS service_served, snssai AS slice,
         if(producing AND trust = max(if(producing, trust, 0)) OVER (PARTITION BY instance), ifNull(address, ''), '') AS address, NULL AS said, NULL AS nf_status
     FROM
     (
-        SELECT *, transform(vantage, ['client', 'wire', 'server'], [1, 2, 3], 0) AS trust
+        SELECT producing, instance, nf_type, service, snssai, address, transform(vantage, ['client', 'wire', 'server'], [1, 2, 3], 0) AS trust, max(last_us) AS at
         FROM instances_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+        GROUP BY producing, instance, nf_type, service, snssai, address, trust
     )
     UNION ALL
     SELECT request_us, assumeNotNull(consumer_nf_instance), consumer_nf, NULL, NULL, '',
@@ -164,32 +165,15 @@ WHERE cut = 'peer' AND status IN (429, 503)
 GROUP BY producer_nf, to_proxy, server_address ORDER BY unavailable + too_many DESC, server_address, producer_nf, to_proxy;
 
 -- causes_by_list: which causes answers name, and in which list of TS 29.500 they stand: service, common, proxy, none (an NF's own word)
-SELECT cause_list, producer_nf, service, cause, to_proxy, count() AS answers,
-    min(request_us) AS first, max(request_us) AS last
-FROM
-(
-    SELECT
-        *,
-        transform(vantage, ['client', 'wire', 'server'], [1, 2, 3], 0) AS trust,
-        max((trust, node)) OVER (PARTITION BY sipHash128(exchange_key) ORDER BY toUnixTimestamp64Micro(request_us)
-            RANGE BETWEEN 5000000 PRECEDING AND 5000000 FOLLOWING) AS most_trusted
-    FROM
-    (
-        SELECT request_us, transaction_id, exchange_key, vantage, node, cause_list, producer_nf, service, cause, to_proxy
-        FROM transactions
-        WHERE request_us >= {start:DateTime64(6, 'UTC')} AND request_us < {stop:DateTime64(6, 'UTC')} AND cause IS NOT NULL
-        ORDER BY request_us, transaction_id, version DESC
-        LIMIT 1 BY request_us, transaction_id
-    )
-)
-WHERE (trust, node) = most_trusted
+SELECT cause_list, producer_nf, service, cause, to_proxy, sum(exchanges) AS answers, min(first_us) AS first, max(last_us) AS last
+FROM causes_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 GROUP BY cause_list, producer_nf, service, cause, to_proxy
 ORDER BY cause_list = 'none' DESC, answers DESC, producer_nf, service, cause, to_proxy;
 
 -- loaded_nfs: who said how loaded it is or asked to be sent less (3gpp-Sbi-Lci, 3gpp-Sbi-Oci), of what, and the latest word
-SELECT nf, nf_instance, kind, scope, snssai, dnn, count() AS reports, max(percent) AS highest_percent,
-    argMax(percent, (ifNull(reported_us, request_us), percent)) AS latest_percent, max(ifNull(reported_us, request_us)) AS latest
-FROM load_reports_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
+SELECT nf, nf_instance, kind, scope, snssai, dnn, sum(times_said) AS reports, max(max_percent) AS highest_percent,
+    argMax(last_percent, (last_us, last_percent)) AS latest_percent, max(last_us) AS latest
+FROM loads_between(start = {start:DateTime64(6, 'UTC')}, stop = {stop:DateTime64(6, 'UTC')})
 GROUP BY nf, nf_instance, kind, scope, snssai, dnn
 ORDER BY kind DESC, highest_percent DESC, nf, nf_instance, scope, snssai, dnn;
 
@@ -214,9 +198,9 @@ WHERE event_type = 'securityService' AND notification = 'notifyNewAlarm'
 ORDER BY raised_us, alarm_id;
 
 -- procedures_that_break: where registrations, sessions and handovers end, most frequent first
-SELECT kind, if(outcome = 'failed', failed_step, last_step) AS at_step, outcome, failed_producer_nf, failed_status, failed_cause, uniqExact(procedure_id) AS many -- a repeat is the same row
-FROM procedures
-WHERE outcome IN ('failed', 'abandoned') AND begin_us >= {start:DateTime64(6, 'UTC')} AND begin_us < {stop:DateTime64(6, 'UTC')}
+SELECT kind, at_step, outcome, failed_producer_nf, failed_status, failed_cause, count() AS many
+FROM broken_procedures FINAL
+WHERE begin_us >= {start:DateTime64(6, 'UTC')} AND begin_us < {stop:DateTime64(6, 'UTC')}
 GROUP BY kind, at_step, outcome, failed_producer_nf, failed_status, failed_cause
 ORDER BY many DESC, kind, at_step, outcome, failed_producer_nf, failed_status, failed_cause;
 
