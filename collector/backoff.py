@@ -8,6 +8,8 @@ what helps them is that nobody probes.
 from dataclasses import dataclass
 
 PATIENCE_S = 5  # above the budget in a row, then one step up
+HURRY_S = 2  # likewise above HURRY budgets, or losing records for want of room in the ring
+HURRY = 2.0
 CALM_S = 60  # below CALM of the budget in a row, then one step down
 CALM = 0.6
 
@@ -58,14 +60,22 @@ class BackOff:
     step: int = 0
     taken: int = 0  # steps up so far
     _above_s: int = 0
+    _hurried_s: int = 0
     _calm_s: int = 0
 
-    def second(self, cpu: float, memory_bytes: int) -> Step:
-        """Take note of one second; return the step that is in force from now on."""
+    def second(self, cpu: float, memory_bytes: int, is_losing: bool = False) -> Step:
+        """Take note of one second; return the step that is in force from now on.
+
+        `is_losing`: the ring had no room for some of it. On a full machine the agent, being nice, gets too little CPU
+        to exceed its budget: then connections left out whole are better than holes in all of them.
+        """
         used = self.budget.used(cpu, memory_bytes)
-        self._above_s = self._above_s + 1 if used > 1 else 0
-        self._calm_s = self._calm_s + 1 if used < CALM else 0
-        if self._above_s >= PATIENCE_S and self.step < len(STEPS) - 1:
+        is_losing = is_losing and self.budget.cpu > 0
+        self._above_s = self._above_s + 1 if used > 1 or is_losing else 0
+        self._hurried_s = self._hurried_s + 1 if used > HURRY or is_losing else 0
+        self._calm_s = self._calm_s + 1 if used < CALM and not is_losing else 0
+        is_due = self._above_s >= PATIENCE_S or self._hurried_s >= HURRY_S
+        if is_due and self.step < len(STEPS) - 1:
             self._move(1)
         elif self._calm_s >= CALM_S and self.step:
             self._move(-1)
@@ -74,4 +84,4 @@ class BackOff:
     def _move(self, by: int) -> None:
         self.step += by
         self.taken += max(by, 0)
-        self._above_s = self._calm_s = 0
+        self._above_s = self._hurried_s = self._calm_s = 0

@@ -22,6 +22,7 @@ from collector.window import Dials
 TOLD_S = 10.0
 STALE_S = 10.0  # an observer that has not told its figures for so long is not well
 MINUTE_S = 60
+RING_FULL = frozenset({"ring_full_small", "ring_full_medium", "ring_full_large", "ring_full_chunk"})
 NO_TLS = "TLS is followed no more: what kept its attacher was ended, and its right with it; start the agent again"
 RELEASE = re.compile(r"sbiscope-([^-]+)\.dist-info")
 
@@ -73,6 +74,8 @@ class Watch:
         self._attaching = attaching
         self._has_lost_tls = has_lost_tls
         self._is_without_tls = False
+        self._figures = supervisor.seen.figures
+        self._is_losing = False
         self._with_flows = with_flows and tell is not None
         self._cpu_us: dict[int, int] = {}  # by process
         self._looked_s = time.monotonic()
@@ -152,12 +155,25 @@ class Watch:
 
     def _back_off(self, cpu: float, memory_bytes: int) -> None:
         taken = self._backoff.taken
-        step = self._backoff.second(cpu, memory_bytes)
+        step = self._backoff.second(cpu, memory_bytes, self._losing())
         self._dials.control(COPY_AT_MOST, step.copied_bytes)
         self._dials.control(ONE_IN, step.one_in)
         self._dials.control(TLS_OFF, step.is_tls_off)
         if self._backoff.taken > taken:
             self._behind.add("backoff_steps")
+
+    def _losing(self) -> bool:
+        """Tell whether the ring had no room for a record, by the observer's last word: on a full machine it is late."""
+        figures = self._supervisor.seen.figures
+        if figures is not self._figures:
+            self._is_losing = full(figures.loss) > full(self._figures.loss)
+            self._figures = figures
+        return self._is_losing
+
+
+def full(loss: dict[str, int]) -> int:
+    """Return how many records the ring had no room for."""
+    return sum(amount for reason, amount in loss.items() if reason in RING_FULL)
 
 
 def release() -> str:

@@ -2,17 +2,18 @@
 
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.backoff import CALM_S, PATIENCE_S, STEPS, BackOff, Budget
+from collector.backoff import CALM_S, HURRY, HURRY_S, PATIENCE_S, STEPS, BackOff, Budget
 
 BUDGET = Budget(0.5, 100)
 
 
-def seconds(backoff: BackOff, cpu: float, count: int, memory: int = 0) -> int:
+def seconds(backoff: BackOff, cpu: float, count: int, memory: int = 0, is_losing: bool = False) -> int:
     for _ in range(count):
-        backoff.second(cpu, memory)
+        backoff.second(cpu, memory, is_losing)
     return backoff.step
 
 
@@ -32,8 +33,29 @@ def test_memory_counts_like_cpu() -> None:
     assert seconds(BackOff(BUDGET), 0.0, PATIENCE_S, memory=101) == 1
 
 
-def test_without_a_budget_nothing_is_left_out() -> None:
+def test_it_hurries_where_much_more_is_used() -> None:
+    backoff = BackOff(BUDGET)
+    assert seconds(backoff, 0.5 * HURRY + 0.1, HURRY_S - 1) == 0
+    assert seconds(backoff, 0.6, 1) == 0  # more, not much more
+    assert seconds(backoff, 0.5 * HURRY + 0.1, HURRY_S) == 1
+    assert seconds(backoff, 0.5 * HURRY + 0.1, 2 * HURRY_S) == 3
+
+
+def test_a_full_ring_is_a_reason_however_little_cpu_there_was() -> None:
+    backoff = BackOff(BUDGET)
+    assert seconds(backoff, 0.01, HURRY_S - 1, is_losing=True) == 0
+    assert seconds(backoff, 0.01, 1) == 0
+    assert seconds(backoff, 0.01, HURRY_S, is_losing=True) == 1
+    assert seconds(backoff, 0.01, CALM_S - 1) == 1
+    assert seconds(backoff, 0.01, 1, is_losing=True) == 1  # no calm
+    assert seconds(backoff, 0.01, CALM_S - 1) == 1
+    assert seconds(backoff, 0.01, 1) == 0
+
+
+@pytest.mark.parametrize("memory_bytes", [0, 100])
+def test_without_a_budget_nothing_is_left_out(memory_bytes: int) -> None:
     assert seconds(BackOff(Budget(0, 0)), 64.0, 100, memory=1 << 40) == 0
+    assert seconds(BackOff(Budget(0, memory_bytes)), 64.0, 100, is_losing=True) == 0
 
 
 def test_each_step_captures_less_and_samples_by_a_power_of_two() -> None:
