@@ -26,6 +26,9 @@ cdef class Ends:
     cdef readonly object pod
     cdef readonly object namespace
     cdef readonly object labels
+    cdef bytes octets_before
+    cdef bytes octets
+    cdef bytes octets_behind
     cdef str agent
     cdef str requester
     cdef str sender

@@ -47,6 +47,9 @@ class Ends:
         self.pod = endpoints.workload.pod
         self.namespace = endpoints.workload.namespace
         self.labels = endpoints.workload.labels
+        self.octets_before = b""  # in Avro, once asked for (collector.event)
+        self.octets = b""
+        self.octets_behind = b""
         self.agent: str | None = None  # by what the consumer was concluded last, and who it is
         self.requester: str | None = None
         self.sender: str | None = None

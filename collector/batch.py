@@ -6,7 +6,7 @@ from typing import Any
 
 from collector.avro import BatchHeader
 
-Event = tuple[Any, ...]  # an SbiEvent: the fields of the schema, in its order
+Event = tuple[Any, ...] | bytes  # an SbiEvent: the fields of the schema, in its order, or itself in Avro
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from struct import pack
 import cython
 
 if cython.compiled:
+    from cython.cimports.collector.compression import sbiscope_compress
     from cython.cimports.cpython.bytes import PyBytes_AS_STRING
     from cython.cimports.cpython.unicode import PyUnicode_AsUTF8AndSize
     from cython.cimports.libc.string import memcpy, memset
@@ -25,90 +26,11 @@ _VECTOR_BYTES = cython.declare(
         *(0x510E527FADE682D1, 0x9B05688C2B3E6C1F, 0x1F83D9ABFB41BD6B, 0x5BE0CD19137E2179),
     ),
 )
-# RFC 7693 2.7: which words of a block each of the twelve rounds takes, in which order.
-_ORDER_BYTES = cython.declare(
-    bytes,
-    bytes(
-        int(word, 16)
-        for word in "0123456789abcdef"
-        "ea489fd61c02b753"
-        "b8c052fdae367194"
-        "7931dcbe265a40f8"
-        "905724afe1bc683d"
-        "2c6a0b834d75fe19"
-        "c51fed4a0763928b"
-        "db7ec13950f4862a"
-        "6fe9b308c2d714a5"
-        "a2847615fb9e3cd0"
-        "0123456789abcdef"
-        "ea489fd61c02b753"
-    ),
-)
 _HEX_BYTES = cython.declare(bytes, b"".join([b"%02x" % octet for octet in range(256)]))
 _VECTOR = cython.declare(cython.p_const_uchar)
 _VECTOR = _VECTOR_BYTES
-_ORDER = cython.declare(cython.p_const_uchar)
-_ORDER = _ORDER_BYTES
 _HEX = cython.declare(cython.p_const_uchar)
 _HEX = _HEX_BYTES
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _mix(
-    v: cython.p_ulonglong,
-    a: cython.int,
-    b: cython.int,
-    c: cython.int,
-    d: cython.int,
-    x: cython.ulonglong,
-    y: cython.ulonglong,
-) -> cython.void:
-    """RFC 7693 3.1."""
-    v[a] = v[a] + v[b] + x
-    v[d] = v[d] ^ v[a]
-    v[d] = (v[d] >> 32) | (v[d] << 32)
-    v[c] = v[c] + v[d]
-    v[b] = v[b] ^ v[c]
-    v[b] = (v[b] >> 24) | (v[b] << 40)
-    v[a] = v[a] + v[b] + y
-    v[d] = v[d] ^ v[a]
-    v[d] = (v[d] >> 16) | (v[d] << 48)
-    v[c] = v[c] + v[d]
-    v[b] = v[b] ^ v[c]
-    v[b] = (v[b] >> 63) | (v[b] << 1)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _compress(
-    h: cython.p_ulonglong, block: cython.p_const_uchar, counted: cython.ulonglong, last: cython.bint
-) -> cython.void:
-    """RFC 7693 3.2, on a machine whose words begin with their lowest octet."""
-    if cython.compiled:
-        v = cython.declare(cython.ulonglong[16])
-        m = cython.declare(cython.ulonglong[16])
-        r = cython.declare(cython.int)
-        s = cython.declare(cython.p_const_uchar)
-        memcpy(m, block, 128)
-        memcpy(v, h, 64)
-        memcpy(v + 8, _VECTOR, 64)
-        v[12] = v[12] ^ counted
-        if last:
-            v[14] = ~v[14]
-        for r in range(12):
-            s = _ORDER + 16 * r
-            _mix(v, 0, 4, 8, 12, m[s[0]], m[s[1]])
-            _mix(v, 1, 5, 9, 13, m[s[2]], m[s[3]])
-            _mix(v, 2, 6, 10, 14, m[s[4]], m[s[5]])
-            _mix(v, 3, 7, 11, 15, m[s[6]], m[s[7]])
-            _mix(v, 0, 5, 10, 15, m[s[8]], m[s[9]])
-            _mix(v, 1, 6, 11, 12, m[s[10]], m[s[11]])
-            _mix(v, 2, 7, 8, 13, m[s[12]], m[s[13]])
-            _mix(v, 3, 4, 9, 14, m[s[14]], m[s[15]])
-        for r in range(8):
-            h[r] = h[r] ^ v[r] ^ v[r + 8]
 
 
 @cython.final
@@ -127,7 +49,7 @@ class Hasher:
             memcpy(self._keyed, _VECTOR, 64)
             self._keyed[0] = self._keyed[0] ^ 0x01010010 ^ (cython.cast(cython.ulonglong, len(key)) << 8)
             if key:  # the block of the key, the same each time
-                _compress(self._keyed, self._bytes, 128, False)
+                sbiscope_compress(self._keyed, self._bytes, 128, False)
 
     def _grow(self, wanted: cython.Py_ssize_t) -> None:
         self._store = self._store + bytearray(len(self._store) + wanted + 128)
@@ -200,9 +122,9 @@ class Hasher:
                 h[0] = h[0] ^ 0x01010010 ^ (cython.cast(cython.ulonglong, len(self._key)) << 8)
             while self._length - at > BLOCK:
                 at += BLOCK
-                _compress(h, self._bytes + at - BLOCK, at, False)
+                sbiscope_compress(h, self._bytes + at - BLOCK, at, False)
             memset(self._bytes + self._length, 0, at + BLOCK - self._length)
-            _compress(h, self._bytes + at, self._length, True)
+            sbiscope_compress(h, self._bytes + at, self._length, True)
             self._length = self._front
             for i in range(16):
                 octet = (h[i >> 3] >> (8 * (i & 7))) & 255

@@ -7,6 +7,7 @@ import cython
 
 from collector.message import Ended, Half, HeaderState
 
+EXACT = cython.declare(object, HeaderState.EXACT)
 NEVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
 UNKNOWN = cython.declare(object, HeaderState.UNKNOWN)
 H2 = cython.declare(str, "h2")
@@ -126,6 +127,23 @@ def new_message(half: Half, stream_id: cython.uint, time_ns: cython.longlong, he
     message.last_byte_ns = time_ns
     message.http_version = H2
     return message
+
+
+def partial(taken: list[Any]) -> list[Any]:
+    """Return those of (ends, message) whose fields, or whose request's, were not all read; one look at each other.
+
+    Not those pushed: their requests were written by the server.
+    """
+    found: list[Any] = []
+    pair: tuple[Any, Message]
+    for pair in taken:
+        message: Message = pair[1]
+        request: Message | None = message.request
+        if message.header_state is EXACT and (request is None or request.header_state is EXACT):
+            continue
+        if message.stream_id & 1 and (message.header_state is EXACT or message.headers):
+            found.append(pair)
+    return found
 
 
 @cython.final

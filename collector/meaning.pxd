@@ -7,17 +7,7 @@ from collector.read cimport Read
 from collector.references cimport References
 from collector.sbi_headers cimport Fields, HeaderReader
 from collector.subject cimport Subject
-
-cdef class Told:
-    cdef str supi
-    cdef str gpsi
-    cdef str pei
-    cdef object session
-    cdef str snssai
-    cdef str dnn
-    cdef str plmn
-    cdef str guami
-    cdef str nf_instance
+from collector.told cimport Told
 
 cdef class Meaning:
     cdef HeaderReader _reader
@@ -38,12 +28,15 @@ cdef class Meaning:
     cdef long long _number
     cdef Read _no_body
     cdef Told _no_subject
+    cdef bint _in_avro
     cdef long long _malformed
     cdef long long _forgotten
 
     cpdef tuple event(self, endpoints, Message message)
-    cdef tuple _request(self, Ends ends, Message message, Fields fields, Read body, tuple key)
-    cdef tuple _response(self, Ends ends, Message message, Fields fields, Read body, tuple key)
+    cpdef bytes octets(self, endpoints, Message message)
+    cdef object _of_message(self, endpoints, Message message)
+    cdef object _request(self, Ends ends, Message message, Fields fields, Read body, tuple key)
+    cdef object _response(self, Ends ends, Message message, Fields fields, Read body, tuple key)
     cdef Asked _asked_of(self, Ends ends, Message message, tuple key, long long now_us)
     cdef void _await(self, tuple key, Asked asked)
     cdef Read _body(self, Message message, Fields fields)
@@ -52,4 +45,4 @@ cdef class Meaning:
     cdef Identifiers _of_headers(self, Fields fields)
     cdef Ends _ends_of(self, endpoints)
     cdef Told _told_of(self, Identifiers identifiers)
-    cdef tuple _event(self, Ends ends, Message message, Asked asked, Fields fields, Read body, Subject subject, Told told)
+    cdef object _event(self, Ends ends, Message message, Asked asked, Fields fields, Read body, Subject subject, Told told)

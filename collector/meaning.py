@@ -2,7 +2,6 @@
 """How a message becomes an event: which operation it is, who asks whom, about which subscriber, how it ended."""
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import cython
@@ -11,12 +10,11 @@ from collector.body import NO_BODY, BodyState
 from collector.body_redaction import BodyRedaction
 from collector.identifiers import NO_IDENTIFIERS
 from collector.inventory import Inventory
-from collector.message import Ended, Endpoints
+from collector.message import Endpoints, Half, HeaderState
 from collector.outcome import error_origin
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
 from collector.target_identifiers import identifiers_of_headers
-from collector.unread import inferred, missing
 from schemas.loss import (
     BODIES_MALFORMED,
     CALLBACKS_EVICTED,
@@ -24,64 +22,47 @@ from schemas.loss import (
     REFERENCES_EVICTED,
     REQUESTS_FORGOTTEN,
 )
-from schemas.sbi.causes import list_of
 
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends, new_asked
     from cython.cimports.collector.asking import Asking
     from cython.cimports.collector.body import read_body
+    from cython.cimports.collector.event import event_octets, event_values
     from cython.cimports.collector.halves import Message
-    from cython.cimports.collector.hop import event_id, exchange_key
+    from cython.cimports.collector.hop import exchange_key
     from cython.cimports.collector.identifiers import Identifiers
     from cython.cimports.collector.read import Read, weight_of
     from cython.cimports.collector.references import References
     from cython.cimports.collector.sbi_headers import Fields, HeaderReader
     from cython.cimports.collector.subject import Subject
+    from cython.cimports.collector.told import Told
 else:
     from collector.asked import Asked, Ends, new_asked
     from collector.asking import Asking
     from collector.body import read_body
+    from collector.event import event_octets, event_values
     from collector.halves import Message
-    from collector.hop import event_id, exchange_key
+    from collector.hop import exchange_key
     from collector.identifiers import Identifiers
     from collector.read import Read, weight_of
     from collector.references import References
     from collector.sbi_headers import Fields, HeaderReader
     from collector.subject import Subject
+    from collector.told import Told
 
 Event = tuple[Any, ...]
 
-HTTP_VERSIONS = {"h2": 0, "http1": 1}
 Exchange = tuple[str, int]  # connection, stream
 MOST_ENDS = 65_536
 MOST_ASKED = 32_768  # requests whose answer is awaited, twice
 LARGEST_BODY = 16_384  # remembered, as it comes again from the other end and on the next hop
 MOST_BODIES_BYTES = 1_048_576  # twice
 LONGEST_KIND = 256  # characters of the content-type of a body remembered, and of its coding
-CLOSED = int(Ended.CLOSED)
 MALFORMED = BodyState.MALFORMED
-NO_OTHERS: dict[str, str] = {}
 MOST_TOLD = 8_192  # subscribers with session and slice
 _NUMBERS = itertools.count(1)
-EXACT = cython.declare(cython.int, 0)  # HeaderState.EXACT
-
-
-@cython.no_gc
-@cython.final
-@cython.cclass
-class Told:
-    """Identifiers as an event tells them: those of a UE as pseudonyms."""
-
-    def __init__(self, told: Identifiers, of: Callable[[str], str], redact: Callable[[str], str]) -> None:
-        self.supi = None if told.supi is None else of(told.supi)
-        self.gpsi = None if told.gpsi is None else of(told.gpsi)
-        self.pei = None if told.pei is None else of(told.pei)
-        self.session = told.pdu_session_id
-        self.snssai = told.snssai
-        self.dnn = None if told.dnn is None else redact(told.dnn)
-        self.plmn = told.plmn
-        self.guami = told.guami
-        self.nf_instance = told.nf_instance
+EXACT = cython.declare(object, HeaderState.EXACT)
+REQUEST = cython.declare(object, Half.REQUEST)
 
 
 @cython.cfunc
@@ -118,6 +99,7 @@ class Meaning:
         self._number = next(_NUMBERS)
         self._no_body = Read(NO_BODY, self._sentence)
         self._no_subject = Told(NO_IDENTIFIERS, self._of, self._redact)
+        self._in_avro = False
         self._malformed = 0
         self._forgotten = 0
 
@@ -139,17 +121,28 @@ class Meaning:
 
     def event(self, endpoints: Endpoints, message: Message) -> Event:
         """Return the event of a message; a response carries what its request says of operation and ends."""
+        self._in_avro = False
+        event: Event = self._of_message(endpoints, message)
+        return event
+
+    def octets(self, endpoints: Endpoints, message: Message) -> bytes:
+        """Return the event of a message in Avro's binary encoding, of which batches are made (collector.avro)."""
+        self._in_avro = True
+        octets: bytes = self._of_message(endpoints, message)
+        return octets
+
+    def _of_message(self, endpoints: Endpoints, message: Message) -> Any:
         ends: Ends = self._ends_of(endpoints)
         fields: Fields = self._reader.read(message.headers)
         body: Read = self._body(message, fields)
         if body.state is MALFORMED:
             self._malformed += 1
         key = (ends.connection_id, message.stream_id)
-        if message.half == 0:
+        if message.half is REQUEST:
             return self._request(ends, message, fields, body, key)
         return self._response(ends, message, fields, body, key)
 
-    def _request(self, ends: Ends, message: Message, fields: Fields, body: Read, key: Exchange) -> Event:
+    def _request(self, ends: Ends, message: Message, fields: Fields, body: Read, key: Exchange) -> Any:
         now_us: cython.longlong = message.last_byte_ns // 1_000
         asked: Asked = self._asking.ask(ends, message, fields, now_us)
         subject: Subject = self._references.request(
@@ -166,7 +159,7 @@ class Meaning:
         told: Told = self._told_of(subject.identifiers)
         if told.nf_instance is not None:
             asked.consumer = self._asking.consumer_named(ends, asked, told.nf_instance)
-        exact: cython.bint = message.header_state == EXACT
+        exact: cython.bint = message.header_state is EXACT
         is_whole: cython.bint = exact or (fields.user_agent is not None and fields.method is not None)
         if is_whole and (fields.sender_timestamp is not None or fields.idempotency_key is not None):
             if body.short is None or body is self._no_body:
@@ -176,7 +169,7 @@ class Meaning:
             self._await(key, asked)
         return self._event(ends, message, asked, fields, body, subject, told)
 
-    def _response(self, ends: Ends, message: Message, fields: Fields, body: Read, key: Exchange) -> Event:
+    def _response(self, ends: Ends, message: Message, fields: Fields, body: Read, key: Exchange) -> Any:
         now_us: cython.longlong = message.last_byte_ns // 1_000
         asked: Asked = self._asked_of(ends, message, key, now_us)
         subject: Subject = self._references.response(
@@ -296,11 +289,9 @@ class Meaning:
         body: Read,
         subject: Subject,
         told: Told,
-    ) -> Event:
-        """Put the event together, in the order of the schema's SbiEvent."""
-        request: Fields = asked.fields
-        said = asked.matched.said
-        is_response: cython.bint = message.half == 1
+    ) -> Any:
+        """Put the event together."""
+        is_response: cython.bint = message.half is not REQUEST
         cause = body.cause if is_response else None
         origin = None
         if is_response and fields.status is not None and fields.status >= 300:
@@ -308,92 +299,14 @@ class Meaning:
         result = body.result
         if result is None and not is_response and asked.matched.is_of_nrf:
             result = body.nf_status  # how an NF says that it lives, is SUSPENDED …: the answer says it again
-        ended = message.ended
-        reference = subject.reference
-        consumer = cython.cast(tuple, asked.consumer)
-        producer = cython.cast(tuple, asked.producer)
-        exact: cython.bint = message.header_state == EXACT
-        return (
-            event_id(ends.connection, message.stream_id, b"response" if is_response else b"request"),
-            1 if is_response else 0,
-            ends.connection_id,
-            ends.vantage,
-            ends.tls,
-            HTTP_VERSIONS[message.http_version],
-            ends.client_address,
-            ends.client_port,
-            ends.server_address,
-            ends.server_port,
-            message.stream_id,
-            message.first_byte_ns // 1_000,
-            message.headers_ns // 1_000,
-            message.last_byte_ns // 1_000,
-            CLOSED if ended is None else ended,
-            message.header_state,
-            () if exact else missing(message),
-            () if exact else inferred(message),
-            request.method,
-            asked.text,
-            request.authority,
-            fields.status,
-            fields.content_type,
-            request.user_agent,
-            fields.server,
-            fields.via,
-            fields.location,
-            fields.retry_after,
-            message.header_bytes,
-            message.body_bytes,
-            len(message.body),
-            body.state,
-            None if self._redact_body is None or body is self._no_body else self._captured(message, fields),
-            said[0],
-            said[1],
-            said[2],
-            said[3],
-            said[4],
-            said[5],
-            consumer[0],
-            consumer[1],
-            consumer[2],
-            producer[0],
-            producer[1],
-            producer[2],
-            told.supi,
-            subject.source,
-            None if reference is None else self._redact(reference),
-            told.gpsi,
-            told.pei,
-            told.session,
-            told.snssai,
-            told.dnn,
-            told.plmn,
-            told.guami,
-            cause,
-            result,
-            origin,
-            fields.priority,
-            fields.max_rsp_time_ms,
-            fields.sender_timestamp_us,
-            fields.correlation_info,
-            fields.target_api_root,
-            request.callback,
-            fields.others if fields.others is not None else NO_OTHERS,
-            asked.exchange_key,
-            asked.request_key,
-            request.retransmission,
-            ends.process_id,
-            ends.process_name,
-            ends.container_id,
-            ends.pod,
-            ends.namespace,
-            ends.netns,
-            ends.executable,
-            ends.container_name,
-            ends.image,
-            ends.pod_uid,
-            ends.labels,
-            fields.authorization_scheme,
-            None if cause is None else list_of(said[0], cause),
-            fields.facts if fields.facts is not None else NO_OTHERS,
+        reference = None if subject.reference is None else self._redact(subject.reference)
+        captured = None
+        if self._redact_body is not None and body is not self._no_body:
+            captured = self._captured(message, fields)
+        if self._in_avro:
+            return event_octets(
+                ends, message, asked, fields, body, subject, told, reference, captured, cause, result, origin
+            )
+        return event_values(
+            ends, message, asked, fields, body, subject, told, reference, captured, cause, result, origin
         )

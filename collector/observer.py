@@ -48,8 +48,10 @@ YOUNG_OBJECTS = 20_000  # before Python looks for cycles: messages form none, th
 class Observer:
     """The pipeline between the ring and the channel, and what is told of it."""
 
-    def __init__(self, channel: Channel, setup: Setup, window: Window, put: Callable[[Batch], None]) -> None:
-        """Put the parts together; `put` takes the batches."""
+    def __init__(
+        self, channel: Channel, setup: Setup, window: Window, put: Callable[[Batch], None], in_avro: bool
+    ) -> None:
+        """Put the parts together; `put` takes the batches, of events in Avro or as tuples."""
         config = msgspec.json.decode(setup.collector, type=Collector)
         self._channel = channel
         self._put = put
@@ -64,7 +66,8 @@ class Observer:
         pseudonyms = Pseudonyms(setup.pseudonym_key, config.pseudonym_key_id, plmns_of(config.plmns))
         self._meaning = meaning = Meaning(pseudonyms, config.capture_bodies)
         batcher = Batcher(first, rules)
-        self._pipeline = Pipeline(self._connections, meaning.event, batcher, self._take, meaning.losses)
+        event = meaning.octets if in_avro else meaning.event
+        self._pipeline = Pipeline(self._connections, event, batcher, self._take, meaning.losses)
         self._events = self._batches = self._watermark_us = self._told_ns = self._seconds = 0
 
     def run(self) -> None:
@@ -148,7 +151,7 @@ def main() -> None:
         window = Window(descriptors, setup.ring_bytes)
         for descriptor in descriptors.values():
             os.close(descriptor)
-        observer = Observer(channel, setup, window, sink(channel, sys.argv[3:]))
+        observer = Observer(channel, setup, window, sink(channel, sys.argv[3:]), in_avro=not sys.argv[3:])
         time.localtime()  # reads its file once
         gc.collect()
         gc.freeze()  # what is there by now stays for good

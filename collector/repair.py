@@ -4,7 +4,7 @@ from collections import OrderedDict
 
 from collector.both_ends import BothEnds
 from collector.catalogue import Catalogue
-from collector.halves import Message
+from collector.halves import Message, partial
 from collector.identities import Identities
 from collector.inference import (
     AUTHORITY,
@@ -20,13 +20,11 @@ from collector.inference import (
     target_roots,
     value_of,
 )
-from collector.message import Endpoints, Half, HeaderState
+from collector.message import Endpoints, Half
 from collector.value_grammar import SENDER_TIMESTAMP, TARGET_API_ROOT, candidates
 
 MAX_CONNECTIONS = 4_096  # with fields not read; what is known of the one longest unused is forgotten
 MAX_METHODS = 32  # noted of a connection
-
-EXACT = HeaderState.EXACT
 
 
 class Known:
@@ -59,14 +57,14 @@ class Repair:
 
     def mend(self, taken: list[tuple[Endpoints, Message]]) -> None:
         """Mend the messages of one `take`; what one of them discloses counts for all of them."""
-        partial = [pair for pair in taken if _is_partial(pair[1])]
-        if partial or not self._both_ends.is_idle:
+        unread = partial(taken)
+        if unread or not self._both_ends.is_idle:
             self._tell_other_ends(taken)
-        if not partial:
+        if not unread:
             return
-        for endpoints, message in partial:
+        for endpoints, message in unread:
             self._learn(self._of(endpoints), message)
-        for endpoints, message in partial:
+        for endpoints, message in unread:
             known = self._of(endpoints)
             if message.request is not None:
                 _fill(known.client, message.request)
@@ -106,14 +104,6 @@ class Repair:
             for identity in target_roots(message):
                 known.client.bind_name(identity, TARGET_API_ROOT)
         _learn_names(known.of(message), message, self._catalogue)
-
-
-def _is_partial(message: Message) -> bool:
-    if message.stream_id & 1 == 0:
-        return False  # pushed: its request was written by the server
-    if message.header_state is not EXACT:
-        return bool(message.headers)
-    return message.request is not None and message.request.header_state is not EXACT
 
 
 def _learn_leading(known: Identities, request: Message) -> None:

@@ -9,6 +9,7 @@ cdef class Matched:
     cdef readonly str producer_nf
     cdef readonly bint is_of_nrf
     cdef readonly bint is_of_management
+    cdef public bytes octets
 
 cdef class Concluded:
     cdef Matched _asked

@@ -44,6 +44,7 @@ class Matched:
         self.producer_nf = match.producer_nf
         self.is_of_nrf = match.service in NRF_SERVICES
         self.is_of_management = match.service == "nnrf-nfm"
+        self.octets = b""  # `said` in Avro, once asked for (collector.event)
 
 
 NO_MATCH = Matched(NOTHING)

@@ -53,6 +53,11 @@ def meaning_of(config: Collector) -> Describe:
     return _meaning(config).event
 
 
+def octets_of(config: Collector) -> Describe:
+    """Return what `meaning_of` does, of events that are in Avro: where batches are made of them, a third less work."""
+    return _meaning(config).octets
+
+
 def _meaning(config: Collector) -> "Meaning":
     from collector.meaning import Meaning
     from collector.pseudonym_key import pseudonyms_of
@@ -80,7 +85,7 @@ def collect_capture(config: Config, path: str, to: str, speed: float) -> int:
         load_capture(config, source)
     else:
         with lines_to(to) as sink:
-            _publish(source, config, sink.put)
+            _publish(source, config, sink.put, in_avro=False)
     if source.problem is not None:
         raise source.problem
     return 0
@@ -119,7 +124,7 @@ class Lines(Protocol):
 
 def _write_lines(config: Config, path: str, lines: Lines) -> int:
     source = PcapSource(Path(path), 0.0)
-    run_capture(source, config, meaning_of(config.collector), lines.put)
+    run_capture(source, config, octets_of(config.collector), lines.put)
     lines.finish()
     sys.stdout.buffer.flush()
     if source.problem is not None:
@@ -138,7 +143,7 @@ def transactions_in(config: Config, path: str) -> int:
         found += lines.count(b"\n")
 
     lines = TransactionLines(count, config.streams)
-    run_capture(PcapSource(Path(path), 0.0), config, meaning_of(config.collector), lines.put)
+    run_capture(PcapSource(Path(path), 0.0), config, octets_of(config.collector), lines.put)
     lines.finish()
     return found
 
@@ -165,7 +170,7 @@ def load_capture(config: Config, source: PcapSource) -> None:
         if batch.header.sequence > loaded.sequence:
             publisher.put(batch)
 
-    _publish(source, config, put)
+    _publish(source, config, put, in_avro=True)
     publisher.close()
     before = f", after the {loaded.sequence} that were there" if loaded.sequence else ""
     batches, events = publisher.delivered_batches, publisher.delivered_events
@@ -174,9 +179,9 @@ def load_capture(config: Config, source: PcapSource) -> None:
     )
 
 
-def _publish(source: PcapSource, config: Config, put: Callable[[Batch], None]) -> None:
+def _publish(source: PcapSource, config: Config, put: Callable[[Batch], None], in_avro: bool) -> None:
     meaning = _meaning(config.collector)
-    run_capture(source, config, meaning.event, put, meaning.losses)
+    run_capture(source, config, meaning.octets if in_avro else meaning.event, put, meaning.losses)
 
 
 def _under_another_node(key: str, is_whole: bool) -> Refusal:

@@ -19,6 +19,7 @@ HOT = {
     "collector.hpack_window": ("slot", "identity", "may_hold", "insert", "_prove", "_evict", "resize"),
     "collector.literals": ("met", "keep", "_hash"),
     "collector.avro": ("_put_long", "_told", "zeros", "text"),
+    "collector.event": ("_write_exchange", "_write_header_block", "_write_nf", "_write_names"),
     "collector.hpack": ("decode", "_indexed", "_literal", "_field", "_integer", "_string", "_string_bytes", "_emit"),
     "collector.frames": ("is_legal", "push", "next", "_carried", "_whole", "_dispatch", "_payload", "_begin_block"),
     "collector.halves": ("new_message", "add_body", "finish", "oldest_ns"),

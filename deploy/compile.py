@@ -56,6 +56,8 @@ COMPILED = (
     "collector.request_target",
     "collector.asking",
     "collector.read",
+    "collector.told",
+    "collector.event",
     "collector.meaning",
     "collector.bytestream",
     "collector.connections",

@@ -8,6 +8,7 @@ Each round has a connection table, a repair and a meaning that know nothing; the
 import gc
 import statistics
 import time
+from itertools import repeat
 
 from collector.avro import BatchHeader, encode_batch
 from collector.batch import Batcher, BatchRules
@@ -40,15 +41,13 @@ def to_avro(stream: Stream, connections: int) -> tuple[int, float]:
     limits = Limits()
     observers = [Connection(limits, True) for _ in range(connections)]
     ends = [ends_of(number) for number in range(connections)]
-    meaning, repair, batcher = Meaning(Pseudonyms(KEY)).event, Repair(), Batcher(FIRST, BatchRules())
+    meaning, repair, batcher = Meaning(Pseudonyms(KEY)).octets, Repair(), Batcher(FIRST, BatchRules())
     count, taken = 0, []
     began = time.process_time()
     for at, (number, from_client, data, time_ns) in enumerate(stream):
         observer = observers[number]
         observer.feed(from_client, data, time_ns)
-        messages = observer.take()
-        if messages:
-            taken += [(ends[number], message) for message in messages]
+        taken.extend(zip(repeat(ends[number]), observer.take(), strict=False))
         if at % TAKEN == 0:
             repair.mend(taken)
             events = [meaning(*one) for one in taken]
