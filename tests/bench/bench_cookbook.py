@@ -33,7 +33,7 @@ from tests.bench.line import show
 ROWS, ROUNDS = 200_000, 5
 KPI_MS, OTHER_MS = 200, 1_000
 NO_KPIS = frozenset({
-    "subscriber_day", "heartbeats_missed", "busiest_connections", "unusual_pairs", "access_refused", "causes_by_list",
+    "subscriber_day", "heartbeats_missed", "busiest_connections", "unusual_pairs", "access_refused", "nf_inventory",
 })  # fmt: skip
 CACHES = ("MARK CACHE", "UNCOMPRESSED CACHE", "QUERY CONDITION CACHE")
 STORED = """
