@@ -50,6 +50,12 @@ class Broker:
         self._place = Layout(directory)
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def pid(self) -> int:
+        """Its process; it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self, within_s: float = 60) -> None:
         command = self.command()
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
