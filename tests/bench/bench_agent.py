@@ -28,7 +28,7 @@ FIELDS = ("frame.time_epoch", "tcp.stream", "http2.streamid", "http2.headers.met
           "http2.headers.status")  # fmt: skip
 MANY = 1_000  # connections
 LEAST_RATE = 4_000.0  # requests a second
-TIGHT_PERCENT, CLIMB_S = 20, 30.0  # of a core; until the last step of back-off is reached, five seconds a step
+TIGHT_PERCENT, CLIMB_S = 20, 30.0  # of a core; until the last step of back-off is reached, two to five seconds a step
 SEEN_TWICE = 4  # messages seen of an exchange: request and response, at both ends
 
 
