@@ -29,10 +29,14 @@ def give_back() -> None:
 def let_go_of_code() -> None:
     """Let go of unchanged pages of programs and libraries: what is used again comes back from the file, mostly cached.
 
-    A start runs through megabytes of code that is then never met again. Raises OSError where /proc cannot be read.
+    A start runs through megabytes of code that is then never met again. Where the kernel does not tell what is
+    unchanged, everything stays.
     """
-    with open(MAPS) as lines:  # noqa: PTH123 (pathlib is a megabyte, and processes wait all their life)
-        places = unchanged(lines)
+    try:
+        with open(MAPS) as lines:  # noqa: PTH123 (pathlib is a megabyte, and processes wait all their life)
+            places = unchanged(lines)
+    except OSError:
+        return
     for begin, length in places:
         _libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(length), MADV_DONTNEED)
 

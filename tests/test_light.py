@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from collector import c_memory
 from collector.c_memory import unchanged
 
 ROOT = Path(__file__).parent.parent
@@ -102,3 +103,8 @@ def test_a_process_runs_on_in_code_that_it_let_go_of() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "True [1] True\n"
+
+
+def test_where_the_kernel_does_not_tell_everything_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(c_memory, "MAPS", str(tmp_path / "smaps"))
+    c_memory.let_go_of_code()

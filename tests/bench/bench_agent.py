@@ -122,7 +122,8 @@ def tell(of: dict[str, list[float]]) -> None:
     wire = median["packets_us"]
     both_ends = SEEN_TWICE * median["h2c_us"]  # the packet tools see an exchange once
     show("agent, h2c: CPU an exchange, both ends", both_ends, "us", "tcpdump + tshark -T fields", 2 * wire)
-    show(f"agent: memory of all processes above the ring, {MANY} connections", median["rss_mb"], "MB RSS")
+    many = f"{MANY} connections, both ends of each watched"
+    show(f"agent: memory of all processes above the ring, {many}", median["rss_mb"], "MB RSS")
     show("agent: the same, shared pages divided", median["pss_mb"], "MB PSS")
     show("agent: CPU when idle", median["idle"] * 100, "% of one CPU")
     show("agent: runs that lost something", sum(of["lost"]), "runs")
