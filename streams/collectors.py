@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from schemas.loss import HIDES_NO_MESSAGE
-from streams.half import Half, Header
+from streams.batch_header import Header
+from streams.half import Half
 
 SLOT_BITS = 17  # what waits for a time is looked at when the slot of 131 ms around it has passed
 MAX_INCARNATIONS = 20_000  # remembered, so that repeats are known; the one silent longest goes first

@@ -24,6 +24,7 @@ cdef class Layout:
     cdef readonly int sbi_headers
     cdef bytes _kinds
     cdef bytes _texts
+    cdef tuple _sizes
     cdef Py_ssize_t _count
     cdef bytes _bounds
     cdef object _header

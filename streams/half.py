@@ -7,12 +7,12 @@ decodes an event in 20 us, this reads it in about 0.6 (tests/bench/bench_pairing
 
 from array import array
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import cython
 
 from schemas.fields import enum_symbols, record_fields, symbols_of
+from streams.batch_header import Header
 from streams.event_text import KINDS as TEXTS
 from streams.reframe import Malformed
 
@@ -53,21 +53,8 @@ ENUMS = {
     "header_state": "HeaderState",
 }
 MAX_FIELDS = 250
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """What stands before the events of an SbiEventBatch, as far as pairing needs it; names as in the schema."""
-
-    site: str
-    node: str
-    shard: int
-    incarnation: str
-    sequence: int
-    watermark_us: int
-    final: bool
-    loss: Mapping[str, int]
-    clock_us: int
+LATEST_US = cython.declare(cython.longlong, 1 << 52)  # the year 2112; later ones, added up, leave 64 bits
+MOST_OCTETS = cython.declare(cython.longlong, 1 << 44)  # of a message's headers or body
 
 
 @cython.final
@@ -135,6 +122,7 @@ class Layout:
             self._texts = bytes(TEXTS.get(kind, 0) for _, kind in fields)
             self._header = [(name, KINDS[kind]) for name, kind in header]
             self._bounds = bytes(_bound(schema, name) for name in self.names)
+            self._sizes = tuple(self.names.index(name) for name in ("header_bytes", "body_bytes"))
             self._half = self.names.index("half")
             self._connection_id = self.names.index("connection_id")
             self._stream_id = self.names.index("stream_id")
@@ -147,7 +135,7 @@ class Layout:
             self.sbi_headers = self.names.index("sbi_headers") if "sbi_headers" in self.names else -1
             self.places = {name: place for place, name in enumerate(self.names)}
             self.plan = b""
-        except (KeyError, ValueError) as error:
+        except (AttributeError, KeyError, RecursionError, TypeError, ValueError) as error:  # it may be any JSON
             raise Malformed(f"its schema is no SbiEventBatch that can be read: {error}") from error
         self._count = len(self.names)
         if self._count > MAX_FIELDS:
@@ -220,6 +208,12 @@ class Layout:
         half.is_request = number(p, o.at[self._half]) == 0
         half.first_byte_us = number(p, o.at[self._first_byte_us])
         half.last_byte_us = number(p, o.at[self._last_byte_us])
+        if not (0 <= half.first_byte_us <= LATEST_US and 0 <= half.last_byte_us <= LATEST_US):
+            raise Malformed("an event is of no time")
+        place: cython.Py_ssize_t
+        for place in self._sizes:
+            if not 0 <= number(p, o.at[place]) <= MOST_OCTETS:
+                raise Malformed(f"an event has {number(p, o.at[place])} octets as its {self.names[place]}")
         half.ended = number(p, o.at[self._ended])
         half.has_headers = number(p, o.at[self._header_bytes]) > 0
         if p[o.at[self._status]]:

@@ -9,6 +9,8 @@ from streams.batch_reader import BatchReader
 from streams.kpi_counts import NO_MAXIMUM, Counts
 from streams.kpi_row import Key
 from streams.outcome import Outcome
+from streams.reframe import Malformed
+from streams.sketch import NOTHING, bin_of
 
 COUNTERS = (
     *(outcome.name.lower() for outcome in Outcome),
@@ -40,6 +42,8 @@ WINDOW_START_US, VANTAGE = PLACES["window_start_us"], PLACES["vantage"]
 SERVER_ADDRESS, SERVER_PORT = PLACES["server_address"], PLACES["server_port"]
 CLIENT_ADDRESS = PLACES["client_address"]
 MAXIMUM, LATENCIES = PLACES["duration_us_max"], PLACES["latencies"]
+MOST = 1 << 53  # of anything counted or timed: a thousand of them still fit 64 bits
+BINS = frozenset(range(NOTHING, bin_of(MOST) + 1))
 MAX_KEYS = 50_000  # at hand, before the next batch
 FAILURES, RESPONSE_FAILURES = PLACES["failures"], PLACES["response_failures"]
 
@@ -99,7 +103,7 @@ class DeltaReader:
 
 def _delta(record: list[Any], keys: dict[tuple[Any, ...], Key]) -> Delta:
     site, node, shard, incarnation, since_us, watermark_us, over, blind, cells = record
-    lost = [(start_us, blind_us) for start_us, blind_us in blind]
+    lost = [(start_us, min(max(blind_us, 0), MOST)) for start_us, blind_us in blind]
     told = [_cell(cell, keys) for cell in cells]
     return Delta(site, node, shard, incarnation, since_us, watermark_us, over, lost, told)
 
@@ -116,5 +120,20 @@ def _cell(record: list[Any], keys: dict[tuple[Any, ...], Key]) -> Cell:
         record[FAILURES],
         record[RESPONSE_FAILURES],
     )
+    _prove(counts)
+    if not 0 <= record[WINDOW_START_US] <= MOST:
+        raise Malformed("a cell of no time")
     server = record[SERVER_ADDRESS], record[SERVER_PORT]
     return Cell(record[WINDOW_START_US], key, record[VANTAGE], *server, record[CLIENT_ADDRESS], counts)
+
+
+def _prove(counts: Counts) -> None:
+    """Raise Malformed where there is more than there can be: added up, it would leave 64 bits."""
+    most: int = max(counts.counters)
+    least: int = min(counts.counters)
+    for named in (counts.latencies, counts.failures, counts.response_failures):
+        if named:
+            most = max(most, *named.values())
+            least = min(least, *named.values())
+    if most > MOST or least < -MOST or not counts.latencies.keys() <= BINS:
+        raise Malformed("a cell counts more than there can be")

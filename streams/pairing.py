@@ -11,9 +11,10 @@ from typing import Any
 
 from schemas.config import Streams
 from schemas.identity import orphan_transaction_id, transaction_id
+from streams.batch_header import Header
 from streams.collectors import Collector, Collectors
 from streams.fold import Facts, Held, Numbering, Rows, zigzag
-from streams.half import Half, Header, Layout, text_of
+from streams.half import Half, Layout, text_of
 from streams.kpi_cells import Deltas
 from streams.outcome import BROKEN_OFF, CUT_OFF, WITHOUT_ANSWER, Asked, Ended, Outcome, of_answer, version_of
 from streams.pairing_state import dump, load

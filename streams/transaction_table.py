@@ -2,12 +2,18 @@
 
 import enum
 
-from schemas.fields import fields_of
+from schemas.fields import fields_of, record_fields
+from streams.batch_header import Header
 from streams.half import Layout
 from streams.reframe import Malformed
 
 FIELDS = fields_of("sbi_transaction_batch", "SbiTransaction")
 NAMES = tuple(name for name, _ in FIELDS)
+OURS = {
+    record: {name: kind.replace("int", "long") for name, kind in fields_of("sbi_event_batch", record)}
+    for record in ("SbiEventBatch", "SbiEvent")
+}
+HEADER = frozenset(Header.__slots__) - {"clock_us"}  # which a release before had not
 ABSENT = 255  # in a plan: events of this writer have no such field
 
 
@@ -104,8 +110,15 @@ CELL = (
 def prepare(layout: Layout) -> Layout:
     """Return `layout` with the place of each field's source in its events (`streams.transaction.compose` needs it).
 
-    Raises Malformed where a transaction cannot be made of them.
+    Raises Malformed where a transaction cannot be made of them: its octets are theirs.
     """
+    for record, ours in OURS.items():
+        theirs = record_fields(layout.schema, record)
+        for name, kind in theirs:
+            if not isinstance(name, str) or ours.get(name, kind) != kind.replace("int", "long"):
+                raise Malformed(f"its {name} is {kind}, and not what it is here")
+        if record == "SbiEventBatch" and (missing := HEADER - dict(theirs).keys()):
+            raise Malformed(f"its batches have no {min(missing)}")
     places = {name: place for place, name in enumerate(layout.names)}
     plan: list[int] = []
     for name, kind in FIELDS:
