@@ -70,6 +70,10 @@ cdef extern from *:
     static CYTHON_INLINE int sbiscope_text(PyObject *text) {
         Py_ssize_t length;
         const char *utf8;
+        if (text == Py_None) { /* all that a str may be for Cython beside a text */
+            PyErr_SetString(PyExc_TypeError, "None where a text must be");
+            return -1;
+        }
         if (PyUnicode_IS_COMPACT_ASCII(text)) {
             length = ((PyASCIIObject *)text)->length;
             utf8 = (const char *)((PyASCIIObject *)text + 1);
