@@ -45,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
     """
     import threading
 
+    from collector.c_memory import keep_one_arena
     from deploy.accounts import writer
     from deploy.registry import marks, registered
     from deploy.sinks import client
@@ -55,6 +56,7 @@ def run(options: argparse.Namespace) -> int:
     from streams.runtime.process import Place
     from streams.runtime.process import run as run_process
 
+    keep_one_arena()
     config = load(options.config)
     settings = client(config)
     names = tuple(dict.fromkeys(options.stage or stages.names(config)))
