@@ -12,7 +12,6 @@ two messages in nine say; NFs, operations and ids of resources were met. "Met be
 import gc
 import statistics
 import time
-from itertools import repeat
 
 from collector.avro import BatchHeader, encode_batch
 from collector.batch import Batcher, BatchRules
@@ -51,18 +50,20 @@ def to_avro(stream: Stream, connections: int, kept: Meaning | None = None, turn:
     meaning = (Meaning(Pseudonyms(KEY)) if kept is None else kept).octets
     repair, batcher = Repair(), Batcher(FIRST, BatchRules())
     count, taken = 0, []
+    note = taken.append
     began = time.process_time()
     for at, (number, from_client, data, time_ns) in enumerate(stream):
         observer = observers[number]
         observer.feed(from_client, data, time_ns)
-        taken.extend(zip(repeat(ends[number]), observer.take(), strict=False))
+        for message in observer.take():
+            note((ends[number], message))
         if at % TAKEN == 0:
             repair.mend(taken)
             events = [meaning(*one) for one in taken]
             for batch in batcher.add(events, time_ns // 1_000, {}, time_ns // 1_000_000):
                 encode_batch(batch.header, batch.events)
             count += len(events)
-            taken = []
+            taken.clear()
     return count + len(taken), time.process_time() - began
 
 
