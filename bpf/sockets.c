@@ -2,8 +2,8 @@
 /* Which sockets are known, which of them are captured, and where their two streams stand.
 
    Layouts of kernel structs come from BTF: the loader gives member offsets by -D, the filters WANTED(port),
-   WANTED_PLACE(head) and WANTED_CALLER(head), PID_NAMESPACE, the inode number of the agent's own (0 = the root's, which has all), and ONLY_OWN: leave out
-   what processes beyond it do. */
+   WANTED_PLACE(head) and WANTED_CALLER(head), PID_NAMESPACE, the inode number of the agent's own (0 = the root's, which
+   has all), and ONLY_OWN: leave out what processes beyond it do. */
 #include <linux/ptrace.h>
 #include "record.h"
 

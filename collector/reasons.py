@@ -16,6 +16,7 @@ BODIES_CUT = "bodies_cut"  # body prefix shorter than Limits.body_bytes for want
 MESSAGES_MALFORMED = "messages_malformed"  # a frame the stream's state does not allow
 GIVEN_UP_BYTES = "unjudged_bytes"  # bytes of a connection before it was judged that no message came of
 TIMED_OUT = "halves_timed_out"
+KEEPER_DEATHS = "tls_keeper_deaths"  # what begins the attacher of TLS is gone: nothing new of TLS is followed
 
 # Met: no loss of a message.
 LATE_FRAMES = "late_frames"  # for a stream that has ended, legal after RST_STREAM (RFC 9113 5.1)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from collector import c_memory
+from collector import c_memory, reasons
 from collector.agent_status import AgentStatus, delivery_of
 from collector.backoff import STEPS, BackOff
 from collector.delivery import Delivery
@@ -92,7 +92,7 @@ class Watch:
         self._looked_s = now_s
         if not self._is_without_tls and self._has_lost_tls():
             self._is_without_tls = True
-            self._behind.add("tls_keeper_deaths")
+            self._behind.add(reasons.KEEPER_DEATHS)
             print(f"sbiscope: {NO_TLS}", file=sys.stderr, flush=True)
         if self._with_flows:
             self._dials.control(FLOW_MINUTE, int(now_s) // MINUTE_S + 1)

@@ -1,6 +1,8 @@
-"""A thousand requests a second for half a minute, h2c and as many by TLS, under every hook at once: nothing is lost.
+"""A thousand requests a second, h2c and as many by TLS, under every hook at once: nothing is lost.
 
-Each exchange is told once by either end, as Go's client wrote it down, and no agent counts any loss.
+Each exchange is told once by either end, as Go's client wrote it down, and no agent counts any loss. Five seconds; with
+SBISCOPE_LONG half a minute, on a machine that does nothing else. Beside other tests an agent may get too little CPU:
+the ring runs full, which it counts (tests/test_loss_live.py holds that it counts right), and nothing is proved.
 """
 
 import json
@@ -26,9 +28,10 @@ from tests.traffic_maker.maker import NoGo, program, serving
 
 __all__ = ["followed", "identity"]  # fixtures
 pytestmark = LIVE
-RATE, SECONDS = 1_000, 30
+LONG = bool(os.environ.get("SBISCOPE_LONG"))
+RATE, SECONDS = 1_000, 30 if LONG else 5
 TRIES = 3
-COUNT, CONNECTIONS, DIFFERENT = RATE * SECONDS + 11, 11, 1_009  # the first is a prime
+COUNT, CONNECTIONS, DIFFERENT = RATE * SECONDS + 11, 11, 1_009  # 5,011 and 30,011 are primes
 
 Row = tuple[Any, ...]
 
@@ -82,7 +85,7 @@ class Heard:
         return any("ring_full" in one for one in self.said.values())
 
 
-def half_a_minute(identity: tuple[str, str], place: Path) -> Heard:
+def heard_of(identity: tuple[str, str], place: Path) -> Heard:
     """Play both loads under an agent of each hook."""
     exchanges = mixed(DIFFERENT)
     with ExitStack() as ending, ThreadPoolExecutor() as pool:
@@ -109,10 +112,12 @@ def test_nothing_is_lost_at_a_thousand_requests_a_second(identity: tuple[str, st
     except NoGo as missing:
         pytest.skip(str(missing))
     for number in range(TRIES):
-        heard = half_a_minute(identity, tmp_path / str(number))
+        heard = heard_of(identity, tmp_path / str(number))
         if not heard.was_starved():
             break
-        print(heard.said)
+    else:
+        if not LONG:
+            pytest.skip(f"other work of this machine starved an agent {TRIES} times: {heard.said}")
     for name, lines in heard.lines.items():
         assert "nothing lost" in heard.said[name]
         told: dict[tuple[int, str], list[Row]] = {}
