@@ -125,3 +125,12 @@ def test_a_period_reads_no_other_days() -> None:
     sql = f"""EXPLAIN ESTIMATE SELECT count() FROM exchanges_between(
         start = fromUnixTimestamp64Micro({start}), stop = fromUnixTimestamp64Micro({stop}))"""
     assert [(parts, many) for _, _, parts, many, _ in rows(client, sql)] == [(1, 1)]
+
+
+@pytest.mark.stack
+def test_times_are_noted_of_subscribers_alone() -> None:
+    _, client = engine.emptied("subscriber_times")
+    (row,) = generate.transactions(1)
+    told = [row | {"transaction_id": supi or "nobody", "supi": supi} for supi in ("imsi-1", None)]
+    generate.insert(client, [generate.encode_batch(told)])
+    assert rows(client, "SELECT supi FROM subscriber_times") == [("imsi-1",)]
