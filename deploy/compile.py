@@ -64,6 +64,7 @@ COMPILED = (
     "collector.tcp",
     "collector.packets",
     "collector.capture_file",
+    "streams.zigzag",
     "streams.event_text",
     "streams.half",
     "streams.scratch",

@@ -7,6 +7,11 @@ other exchanges' rows aside. Nearly all texts are ASCII, which is told eight oct
 
 import cython
 
+if cython.compiled:
+    from cython.cimports.streams.zigzag import behind, number
+else:
+    from streams.zigzag import behind, number
+
 TEXT = cython.declare(cython.int, 1)
 ENTRIES = cython.declare(cython.int, 3)  # map<string>
 OPTIONAL_TEXT = cython.declare(cython.int, 9)  # union of null and string
@@ -20,7 +25,7 @@ def is_text(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize
     """Tell whether the texts of a field are UTF-8: one of KINDS at `at`, whose end was found before (streams.half)."""
     begin: cython.Py_ssize_t = at
     if kind == TEXT or kind == OPTIONAL_TEXT:  # a length above 63 has an octet above 127
-        begin = _behind(p, at if kind == TEXT else at + 1)
+        begin = behind(p, at if kind == TEXT else at + 1)
     if _is_ascii(p, begin, end):
         return True
     try:
@@ -57,13 +62,13 @@ def _decode(p: cython.p_const_uchar, at: cython.Py_ssize_t, kind: cython.int) ->
     if kind == TEXT:
         return _text(p, at)
     while True:
-        count = _number(p, at)
-        at = _behind(p, at)
+        count = number(p, at)
+        at = behind(p, at)
         if count == 0:
             return at
         if count < 0:
             count = -count
-            at = _behind(p, at)
+            at = behind(p, at)
         for _ in range(count * 2 if kind == ENTRIES else count):
             at = _text(p, at)
 
@@ -72,30 +77,7 @@ def _decode(p: cython.p_const_uchar, at: cython.Py_ssize_t, kind: cython.int) ->
 @cython.exceptval(-1)
 def _text(p: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Decode the text at `at`; return where it ends. Raises UnicodeDecodeError."""
-    begin: cython.Py_ssize_t = _behind(p, at)
-    end: cython.Py_ssize_t = begin + _number(p, at)
+    begin: cython.Py_ssize_t = behind(p, at)
+    end: cython.Py_ssize_t = begin + number(p, at)
     p[begin:end].decode()
     return end
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _number(p: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.longlong:
-    """Return the zigzag number at `at`, below 63 bits (Avro 1.11, binary encoding of int and long)."""
-    value: cython.longlong = 0
-    shift: cython.int = 0
-    while p[at] > 127:
-        value |= (p[at] & 127) << shift
-        shift += 7
-        at += 1
-    value |= p[at] << shift
-    return -(value >> 1) - 1 if value & 1 else value >> 1
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def _behind(p: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Return where the number at `at` ends."""
-    while p[at] > 127:
-        at += 1
-    return at + 1

@@ -35,5 +35,4 @@ cdef class Layout:
     cdef Half _half_of(self, bytes body, Py_ssize_t begin, Py_ssize_t end)
     cpdef Half half(self, bytes octets)
 
-cdef long long number(const unsigned char* p, Py_ssize_t at) noexcept
 cpdef str text_of(Half half, str name)

@@ -18,8 +18,10 @@ from streams.reframe import Malformed
 
 if cython.compiled:
     from cython.cimports.streams.event_text import is_text
+    from cython.cimports.streams.zigzag import number
 else:
     from streams.event_text import is_text
+    from streams.zigzag import number
 
 VARINT = cython.declare(cython.int, 0)  # int, long, enum
 BOOLEAN = cython.declare(cython.int, 1)
@@ -253,24 +255,6 @@ def _bound(schema: Mapping[str, Any], name: str) -> int:
     if ours[: len(theirs)] != theirs[: len(ours)]:
         raise ValueError(f"{name} has other symbols, or in another order")
     return len(ours)
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def number(p: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.longlong:
-    """Return the zigzag number at `at`, whose end was found before (Avro 1.11, binary encoding of int and long)."""
-    shift: cython.int = 0
-    value: cython.ulonglong = 0
-    octet: cython.ulonglong
-    while True:
-        octet = p[at]
-        at += 1
-        value |= (octet & 127) << shift
-        if octet < 128:
-            break
-        shift += 7
-    result: cython.longlong = cython.cast(cython.longlong, value >> 1)
-    return -result - 1 if value & 1 else result
 
 
 @cython.cfunc

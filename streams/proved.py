@@ -4,18 +4,9 @@
 import cython
 
 if cython.compiled:
-    from cython.cimports.streams.half import number
+    from cython.cimports.streams.zigzag import behind, number
 else:
-    from streams.half import number
-
-
-@cython.cfunc
-@cython.exceptval(check=False)
-def behind(p: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Return where the number at `at` ends."""
-    while p[at] > 127:
-        at += 1
-    return at + 1
+    from streams.zigzag import behind, number
 
 
 @cython.cfunc

@@ -13,9 +13,9 @@ import cython
 from streams.reframe import Malformed
 
 if cython.compiled:
-    from cython.cimports.streams.half import number
+    from cython.cimports.streams.zigzag import number
 else:
-    from streams.half import number
+    from streams.zigzag import number
 
 NUMBER = cython.declare(cython.int, 0)  # int, long
 BOOLEAN = cython.declare(cython.int, 1)

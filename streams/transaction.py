@@ -12,15 +12,17 @@ from streams.transaction_table import ABSENT as NO_PLACE
 from streams.transaction_table import CELL, NAMES, ORIGINS, From
 
 if cython.compiled:
-    from cython.cimports.streams.half import Half, Offsets, number
-    from cython.cimports.streams.proved import behind, strings
+    from cython.cimports.streams.half import Half, Offsets
+    from cython.cimports.streams.proved import strings
     from cython.cimports.streams.scratch import Scratch
     from cython.cimports.streams.transaction_row import Row
+    from cython.cimports.streams.zigzag import behind, number
 else:
-    from streams.half import Half, Offsets, number
-    from streams.proved import behind, strings
+    from streams.half import Half, Offsets
+    from streams.proved import strings
     from streams.scratch import Scratch
     from streams.transaction_row import Row
+    from streams.zigzag import behind, number
 
 COPY = cython.declare(cython.int, From.COPY)
 RESPONSE_FIRST = cython.declare(cython.int, From.RESPONSE_FIRST)
