@@ -29,7 +29,7 @@ from deploy.kernel_check import kernel_findings
 from schemas.config import Collector
 from schemas.refusal import Refusal
 from tests.debian import installed
-from tests.kernel import LIVE
+from tests.kernel import LIVE, without
 
 pytestmark = LIVE
 ROOT = Path(__file__).parent.parent
@@ -48,7 +48,7 @@ def hook(request: pytest.FixtureRequest) -> str:
     try:
         Probes(Loading([request.param], 1 << 20)).close()
     except Refusal as refusal:
-        pytest.skip(f"hook {request.param} does not load here: {refusal.seen}")
+        without(request.param, refusal)
     return str(request.param)
 
 

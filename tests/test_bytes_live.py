@@ -19,7 +19,7 @@ from collector.message import Vantage
 from collector.probes import Probes
 from schemas.config import Collector
 from schemas.refusal import Refusal
-from tests.kernel import LIVE
+from tests.kernel import LIVE, without
 from tests.live_peers import PREFACE, Recorder, Taken, observed
 from tests.live_programs import CLEARTEXT, TLS, Said, all_running, missing
 from tests.relay import Relay, relay
@@ -56,7 +56,7 @@ def heard(
             asked = replace(AGENT, hook=request.param, ports=",".join(map(str, ports)))
             probes = Probes(begun(asked))
         except Refusal as refusal:
-            pytest.skip(f"hook {request.param} does not load here: {refusal.seen}")
+            without(request.param, refusal)
         assert probes.await_tls()
         recorder, follows = Recorder(), probes.follows_tls
         said = {}

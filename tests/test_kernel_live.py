@@ -14,7 +14,7 @@ from collector.probes import Probes
 from schemas.config import Collector
 from schemas.refusal import Refusal
 from tests import live_peers, live_unusual
-from tests.kernel import LIVE
+from tests.kernel import LIVE, without
 from tests.live_peers import Case, Recorder, Sent, connected, observed, pattern, receive
 
 pytestmark = LIVE
@@ -34,7 +34,7 @@ def hook(request: pytest.FixtureRequest) -> str:
     try:
         Probes(begun(replace(AGENT, hook=request.param))).close()
     except Refusal as refusal:
-        pytest.skip(f"hook {request.param} does not load here: {refusal.seen}")
+        without(request.param, refusal)
     return str(request.param)
 
 

@@ -10,7 +10,7 @@ import pytest
 from collector.loading import Loading
 from collector.probes import Probes
 from schemas.refusal import Refusal
-from tests.kernel import LIVE
+from tests.kernel import LIVE, without
 from tests.live_programs import CLEARTEXT, TLS, Said, all_running, missing
 from tests.test_agent_live import HOOKS, Event, agent
 from tests.test_tls_live import identity
@@ -37,7 +37,7 @@ def told(
     try:
         probes = Probes(Loading([request.param], 1 << 20))
     except Refusal as refusal:
-        pytest.skip(f"hook {request.param} does not load here: {refusal.seen}")
+        without(request.param, refusal)
     follows = probes.follows_tls
     probes.close()
     place: Path = tmp_path_factory.mktemp("agent")

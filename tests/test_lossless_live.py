@@ -19,7 +19,7 @@ import pytest
 from collector.loading import Loading
 from collector.probes import Probes
 from schemas.refusal import Refusal
-from tests.kernel import LIVE
+from tests.kernel import LIVE, must_load
 from tests.test_agent_live import HOOKS, agent
 from tests.test_tls_live import followed, identity
 from tests.test_traffic_live import as_played
@@ -43,6 +43,8 @@ def hooks() -> list[str]:
         try:
             Probes(Loading([name], 1 << 20)).close()
         except Refusal:
+            if must_load(name):
+                raise
             continue
         found.append(name)
     return found
