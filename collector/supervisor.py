@@ -3,6 +3,7 @@
 It parses nothing of what the ring brings. When an observer dies, the next one reads on from the same ring.
 """
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -148,6 +149,8 @@ class Supervisor:
         self._short_lives = self._short_lives + 1 if lived_s < SHORT_LIFE_S else 0
         if self._short_lives > MOST_SHORT_LIVES:
             raise Refusal("the observer keeps dying", f"exit status {status}", "see what it said before")
+        if self._lines is not None:
+            os.write(self._lines, b"\n")  # it may have been ended within a line: the next one's do not hang on that
         try:
             self.child = self._begun(Child(self._lines))
         except OSError as error:

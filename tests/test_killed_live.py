@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests.kernel import LIVE
-from tests.test_agent_live import ROOT, Agent, agent, another, gone, observer_of, program_ids, wait_for
+from tests.test_agent_live import ROOT, Agent, Event, agent, another, gone, observer_of, program_ids, wait_for
 from tests.test_lossless_live import Row, rows
 from tests.test_tls_live import children, command_line, ended, followed, identity, next_one, waits
 from tests.test_traffic_live import as_played
@@ -119,11 +119,11 @@ def test_a_killed_observer_costs_what_it_held_and_its_successor_reads_on(load: L
     after = [load.truth(server.play(CONNECTIONS, COUNT_AFTER)) for server in load.servers]
     before = load.ends_well(playing)
     load.running.end()
-    events = load.running.events()
+    events = load.running.events_around_a_kill()
     halves = [(one["connection_id"], one["stream_id"], one["half"]) for one in events if one["ended"] == "complete"]
     assert len(set(halves)) == len(halves)
     for server, said, new in zip(load.servers, before, after, strict=True):
-        check_nothing_is_wrong(load, server, said + new)
+        check_nothing_is_wrong(events, server, said + new)
         for vantage in ("client", "server"):
             own = [one for one in events if (one["server_port"], one["vantage"]) == (server.port, vantage)]
             ports = {row[0] for row in new}
@@ -145,16 +145,17 @@ def test_a_killed_attacher_costs_tls_a_pause_and_cleartext_nothing(load: Load) -
     before = load.ends_well(playing)
     assert "1 tls_attacher_deaths" in load.running.end()
     ports = {row[0] for row in after[1]}
-    secure = [one for one in load.running.events() if one["client_port"] in ports]
+    events = load.running.events()
+    secure = [one for one in events if one["client_port"] in ports]
     assert {(one["tls"], one["ended"], one["header_state"]) for one in secure} == {(True, "complete", "exact")}
     assert len(secure) == 4 * COUNT_AFTER
-    check_nothing_is_wrong(load, load.servers[1], before[1] + after[1])
+    check_nothing_is_wrong(events, load.servers[1], before[1] + after[1])
     check_cleartext(load, before[0] + after[0])
 
 
-def check_nothing_is_wrong(load: Load, server: Server, truth: list[Row]) -> None:
+def check_nothing_is_wrong(events: list[Event], server: Server, truth: list[Row]) -> None:
     """Of connections with a pause much is not known: what is told as exact is what was said, once by each end."""
-    asked = [one for one in load.running.events() if one["server_port"] == server.port and one["half"] == "request"]
+    asked = [one for one in events if one["server_port"] == server.port and one["half"] == "request"]
     exact = [one for one in asked if (one["ended"], one["header_state"]) == ("complete", "exact")]
     told = Counter((one["vantage"], one["client_port"], one["method"], one["path"], one["body_bytes"]) for one in exact)
     said = Counter((vantage, *row[:3], row[4]) for row in truth for vantage in ("client", "server"))
