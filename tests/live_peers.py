@@ -87,12 +87,12 @@ class Recorder:
             while 0 <= stream.oldest_held_ns() < now_ns - HOLE_NS:
                 stream.give_up()
 
-    def of(self, port: int, vantage: Vantage) -> Taken:
-        """Return the one connection that has `port` at either end, as that end saw it."""
+    def of(self, vantage: Vantage, *ports: int) -> Taken:
+        """Return the one connection that has `ports`, one or both, as that end saw it; one is given out again later."""
         (found,) = [
             taken
             for taken in self.taken
-            if port in {taken.ends.client_port, taken.ends.server_port} and taken.ends.vantage is vantage
+            if {*ports} <= {taken.ends.client_port, taken.ends.server_port} and taken.ends.vantage is vantage
         ]
         return found
 

@@ -60,7 +60,7 @@ def test_calls_are_shortened_and_what_is_left_out_is_counted(probes: Probes, dia
     dials.control(COPY_AT_MOST, MOST)
     with observed(KernelSource(probes.window(), 5), recorder):
         _, port, sent = talk(3)
-    of_client = recorder.of(port, Vantage.CLIENT)
+    of_client = recorder.of(Vantage.CLIENT, port)
     calls = [sent[at : at + CALL] for at in range(0, len(sent), CALL)]
     assert bytes(of_client.text[True]) == b"".join(call[:MOST] + b"?" * (CALL - MOST) for call in calls)
     assert probes.window().counts()["shortened_bytes"] - before >= 3 * (CALL - MOST)

@@ -21,6 +21,7 @@ pytestmark = LIVE
 HOOKS = ("sock", "fexit", "kprobe", "syscall")
 AGENT = replace(Collector(), ring_bytes=16_777_216)
 TRIES = 3
+Ports = tuple[int, int]
 CASES = (*live_peers.WHOLE, *live_peers.WITH_GAPS, *live_unusual.WHOLE, *live_unusual.WITH_GAPS)
 PIECES = sum(len(pattern(1 + number % 13, number)) for number in range(FEXIT_TURNS))
 CUT = {
@@ -39,8 +40,8 @@ def hook(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module")
-def taken(hook: str) -> tuple[Recorder, dict[str, tuple[int, Sent]]]:
-    """Run every case under one agent; return what it recorded, and by case the server's port and what was sent.
+def taken(hook: str) -> tuple[Recorder, dict[str, tuple[Ports, Sent]]]:
+    """Run every case under one agent; return what it recorded, and by case the ports of both ends and what was sent.
 
     A machine so busy that the ring ran full meanwhile, which is counted, is asked again.
     """
@@ -58,9 +59,9 @@ def taken(hook: str) -> tuple[Recorder, dict[str, tuple[int, Sent]]]:
     return recorder, done
 
 
-def played(case: Case, family: socket.AddressFamily) -> tuple[int, Sent]:
+def played(case: Case, family: socket.AddressFamily) -> tuple[Ports, Sent]:
     with connected(family) as (client, server):
-        return server.getsockname()[1], case(client, server)
+        return (client.getsockname()[1], server.getsockname()[1]), case(client, server)
 
 
 def with_gaps(whole: bytes, gaps: tuple[tuple[int, int], ...]) -> bytes:
@@ -79,14 +80,14 @@ def difference(got: bytearray, wanted: bytes) -> str:
 
 @pytest.mark.parametrize("case", [*(case.__name__ for case in CASES), "ipv6"])
 def test_what_was_sent_is_what_was_captured_at_both_ends(
-    hook: str, taken: tuple[Recorder, dict[str, tuple[int, Sent]]], case: str
+    hook: str, taken: tuple[Recorder, dict[str, tuple[Ports, Sent]]], case: str
 ) -> None:
     recorder, done = taken
-    port, sent = done[case]
+    ports, sent = done[case]
     if (hook, case) in CUT:
         whole = CUT[hook, case]
         sent = replace(sent, sent_gaps=((whole, len(sent.to_server) - whole),))
-    client, server = recorder.of(port, Vantage.CLIENT), recorder.of(port, Vantage.SERVER)
+    client, server = (recorder.of(vantage, *ports) for vantage in (Vantage.CLIENT, Vantage.SERVER))
     assert client.from_start
     assert server.from_start
     assert not difference(client.text[True], with_gaps(sent.to_server, sent.sent_gaps))
@@ -142,7 +143,7 @@ def test_ends_joined_late_have_that_number_too(hook: str) -> None:
             probes = Probes(begun(replace(AGENT, hook=hook)))
             with observed(KernelSource(probes.window(), AGENT.consume_ms, detach=probes.close), recorder):
                 answered(client, server)
-    numbers = [recorder.of(port, vantage).ends.answers_from for vantage in (Vantage.CLIENT, Vantage.SERVER)]
+    numbers = [recorder.of(vantage, port).ends.answers_from for vantage in (Vantage.CLIENT, Vantage.SERVER)]
     assert numbers[0] == numbers[1] is not None
 
 
