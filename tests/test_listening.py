@@ -15,6 +15,7 @@ from schemas.listening import listening
 from schemas.refusal import Refusal
 from streams.runtime.serving import serve
 from tests.broker import free_ports
+from tests.test_inventory import LOOPBACK_UP
 
 ROOT = Path(__file__).parent.parent
 BOTH = ("127.0.0.1", "::1")
@@ -83,15 +84,15 @@ def test_where_there_is_no_ipv6_every_address_is_one_of_ipv4(monkeypatch: pytest
 @pytest.mark.parametrize("switched_off", [False, True], ids=["IPv6", "IPv6 switched off"])
 def test_in_a_network_of_its_own(switched_off: bool) -> None:
     """Whether the interfaces have IPv6 or not, loopback answers."""
-    off = "echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6; " if switched_off else ""
     host = "127.0.0.1" if switched_off else "::1"
     program = (
         "import socket; from schemas.listening import listening\n"
+        f"if {switched_off}: open('/proc/sys/net/ipv6/conf/all/disable_ipv6', 'w').write('1')\n"
         f"with listening('::', 0) as s: socket.create_connection(('{host}', s.getsockname()[1]), 5).close()"
     )
-    shell = f'ip link set lo up; {off}exec "$0" -c "$1"'
     own = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]  # no user may have one in a changed root
-    words = ["unshare", *own, "--net", "sh", "-c", shell, sys.executable, program]
+    begun = [sys.executable, "-c", LOOPBACK_UP, sys.executable, "-c", program]
+    words = ["unshare", *own, "--net", *begun]
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
