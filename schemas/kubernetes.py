@@ -209,9 +209,12 @@ class ObjectWatch(Generic[Told]):
             headers["Authorization"] = f"Bearer {self._api.token_file.read_text().strip()}"
         with closing(self._connection()) as link:
             link.response_class = kind
-            link.request("GET", f"{self._kind.path}?{query}", headers=headers)
+            link.connect()
             held: socket.socket = link.sock
             self._socket = held
+            if self._stopped.is_set():  # after it is told: `close` ends what it finds, this what it did not
+                raise Failed(0, "the watch was closed")
+            link.request("GET", f"{self._kind.path}?{query}", headers=headers)
             with held, link.getresponse() as response:
                 if response.status != HTTPStatus.OK:
                     text = response.read(ERROR_TEXT_BYTES).decode(errors="replace")

@@ -1,5 +1,6 @@
 """schemas/kubernetes.py and collector/pods.py against a server that speaks the API's list and watch protocol."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -126,6 +127,19 @@ def test_a_watch_that_is_closed_ends(api: KubeApi, tmp_path: Path) -> None:
         until(lambda: len(api.asked) == 2)
     watch._thread.join(5)
     assert (watch._thread.is_alive(), counters.by_reason) == (False, {})
+
+
+def test_a_watch_that_is_closed_before_it_connects_ends(api: KubeApi, tmp_path: Path) -> None:
+    token, counters = tmp_path / "token", Counters()
+    os.mkfifo(token)  # so that the test holds it before each request
+    watch = watch_pods(Api(api.url, token), "n1", Pods(frozenset()), counters)
+    watch.start()
+    token.write_text("of the list")
+    until(lambda: len(api.asked) == 1)
+    watch.close()
+    token.write_text("of the watch")
+    watch._thread.join(5)
+    assert (watch._thread.is_alive(), len(api.asked), counters.by_reason) == (False, 1, {})
 
 
 def test_a_position_too_old_is_listed_anew(api: KubeApi, tmp_path: Path) -> None:
