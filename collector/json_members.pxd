@@ -3,8 +3,6 @@ cdef class MemberReader:
     cdef bytes _names
     cdef unsigned short[::1] _begins
     cdef short[::1] _slots
-    cdef int _depth
-    cdef unsigned long long _objects
     cdef readonly list calls
 
     cpdef list read(self, bytes text)
@@ -12,6 +10,4 @@ cdef class MemberReader:
     cdef int _place(self, const unsigned char* p, Py_ssize_t begin) noexcept
     cdef bint _take(self, list found, int place, const unsigned char* p, Py_ssize_t begin, Py_ssize_t end) except -1
     cdef Py_ssize_t _value(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t end) except -2
-    cdef Py_ssize_t _enter(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t after, Py_ssize_t end) except -2
-    cdef Py_ssize_t _next(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t end) except -2
     cdef Py_ssize_t _key(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t end) except -2

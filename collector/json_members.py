@@ -13,23 +13,15 @@ from typing import Any
 import cython
 import msgspec
 
+if cython.compiled:
+    from cython.cimports.collector.string_end import string_end
+else:
+    from collector.string_end import string_end
+
 DEEPEST = cython.declare(cython.int, 60)  # arrays and objects one in the other
 SLOTS = cython.declare(cython.int, 1_024)  # of the table of names, a power of two
 LONGEST_INTEGER = cython.declare(cython.Py_ssize_t, 18)  # octets that surely fit
 
-# What an octet is to a string and to what stands between values.
-ENDS = cython.declare(cython.int, 1)  # quotation mark, backslash, what no string holds, what is no ASCII
-WHITE = cython.declare(cython.int, 2)
-
-
-def _kind(octet: int) -> int:
-    ends = ENDS if octet < 32 or octet > 127 or octet in b'"\\' else 0
-    return ends | WHITE if octet in b" \t\r\n" else ends
-
-
-_KINDS_BYTES = cython.declare(bytes, bytes(map(_kind, range(256))))
-_KINDS = cython.declare(cython.p_const_uchar)
-_KINDS = _KINDS_BYTES
 _DECODER = msgspec.json.Decoder()
 
 
@@ -51,8 +43,6 @@ class MemberReader:
                 slot = (slot + 1) & (SLOTS - 1)
             slots[slot] = place
         self._slots = array("h", slots)
-        self._depth = 0  # arrays and objects around what is being read
-        self._objects = 0  # a bit for each of them, 1 = an object
         self.calls: list[int] | None = None
 
     def read(self, text: bytes) -> list[Any] | None:
@@ -138,51 +128,39 @@ class MemberReader:
 
     def _value(self, p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Return where the value that begins at `at` is over; -1: not read here."""
+        depth: cython.int = 0
+        objects: cython.ulonglong = 0
         after: cython.Py_ssize_t
-        self._depth = 0
-        self._objects = 0
+        opened: cython.int
         while 0 <= at < end:
-            if p[at] == 123 or p[at] == 91:
+            opened = p[at]
+            if opened == 123 or opened == 91:
                 after = _after_white(p, at + 1, end)
-                if after == end:
+                if after == end or depth == DEEPEST:
                     return -1
-                if p[after] != p[at] + 2:  # what closes it stands two places behind in ASCII
-                    at = self._enter(p, at, after, end)
+                if p[after] != opened + 2:  # what closes it stands two places behind in ASCII
+                    depth += 1
+                    objects = objects << 1 | (opened == 123)
+                    at = self._key(p, after, end) if opened == 123 else after
                     continue
                 at = after + 1
             else:
-                at = _string(p, at + 1, end) if p[at] == 34 else _scalar(p, at, end)
-            if at >= 0 and self._depth:
-                at = self._next(p, at, end)
-            if self._depth == 0:
+                at = _string(p, at + 1, end) if opened == 34 else _scalar(p, at, end)
+            while at >= 0 and depth > 0:
+                at = _after_white(p, at, end)
+                if at < end and p[at] == 44:
+                    at = _after_white(p, at + 1, end)
+                    if objects & 1:
+                        at = self._key(p, at, end)
+                    break
+                if at == end or p[at] != (125 if objects & 1 else 93):
+                    return -1
+                objects >>= 1
+                depth -= 1
+                at += 1
+            if depth == 0:
                 return at
         return -1
-
-    def _enter(
-        self, p: cython.p_const_uchar, at: cython.Py_ssize_t, after: cython.Py_ssize_t, end: cython.Py_ssize_t
-    ) -> cython.Py_ssize_t:
-        """Return where the first value of an object or array begins; -1: not read here."""
-        self._depth += 1
-        if self._depth > DEEPEST:
-            return -1
-        self._objects = self._objects << 1 | (p[at] == 123)
-        return self._key(p, after, end) if p[at] == 123 else after
-
-    def _next(self, p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-        """Return where the next value begins, or where all that was entered is over; -1: not read here."""
-        while self._depth > 0:
-            at = _after_white(p, at, end)
-            if at == end:
-                return -1
-            if p[at] == 44:
-                at = _after_white(p, at + 1, end)
-                return self._key(p, at, end) if self._objects & 1 else at
-            if p[at] != (125 if self._objects & 1 else 93):
-                return -1
-            self._objects >>= 1
-            self._depth -= 1
-            at += 1
-        return at
 
     def _key(self, p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
         """Return where the value begins whose key begins at `at`; -1: not read here."""
@@ -215,10 +193,8 @@ def _slot(p: cython.p_const_uchar, begin: cython.Py_ssize_t, end: cython.Py_ssiz
 @cython.exceptval(check=False)
 def _string(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Return where the string whose first octet is at `at` is over, behind its quotation mark; -1: not read here."""
-    kinds: cython.p_const_uchar = _KINDS
     while at < end:
-        while at < end and not kinds[p[at]] & ENDS:
-            at += 1
+        at = string_end(p, at, end)
         if at == end:
             return -1
         if p[at] == 34:
@@ -255,7 +231,7 @@ def _may_call(p: cython.p_const_uchar, end: cython.Py_ssize_t) -> cython.bint:
 @cython.inline
 @cython.exceptval(check=False)
 def _after_white(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    while at < end and _KINDS[p[at]] & WHITE:
+    while at < end and p[at] <= 32 and (p[at] == 32 or p[at] == 10 or p[at] == 13 or p[at] == 9):
         at += 1
     return at
 

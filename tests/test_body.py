@@ -479,6 +479,16 @@ def test_what_is_no_json_is_not_read_in_one_pass(document: dict[str, object], at
         assert repr(found) == repr(members_of(text))
 
 
+@pytest.mark.parametrize("rest", [b"", b"y" * 40])
+@pytest.mark.parametrize("octet", range(256))
+def test_a_string_is_over_where_it_is_however_far_that_is(octet: int, rest: bytes) -> None:
+    reader, stands_for_itself = MemberReader(FIELDS), 32 <= octet < 128 and octet not in b'"\\'
+    for length in range(40):
+        inside = b"x" * length + bytes([octet]) + rest
+        found = reader.read(b'{"supi":"%s"}' % inside)
+        assert (found and found[0]) == (inside.decode() if stands_for_itself else None)
+
+
 @given(ANY, st.integers(0, 200))
 def test_any_document_whole_and_cut(document: object, cut: int) -> None:
     text = json.dumps(document).encode()
