@@ -31,7 +31,7 @@ check: setup ## style, types, import rules, shell and C formatting, compiled hot
 
 format: ## rewrite Python and C in the house style
 	@$(BIN)/ruff format .
-	@clang-format -i bpf/*.c bpf/*.h
+	@clang-format -i bpf/*.c bpf/*.h collector/*.c
 
 bench: ## JSON lines: value, unit, baseline and ratio of the same run
 	@deploy/install.sh bench

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from collector.channel import Channel
+from collector.own_process import command
 from collector.window import MAPS
 
 ROOT = Path(__file__).parent.parent
@@ -28,7 +29,7 @@ class Child:
         words = [str(theirs.fileno()), self._empty, *map(str, written)]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-S", "-m", "collector.observer_start", *words],
+                command("collector.observer_start", *words),
                 pass_fds=[theirs.fileno(), *written],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
 """The loader: a short-lived process that compiles the probes with bcc, loads them, hands its descriptors over and ends.
 
-`python -m collector.loader SOCKET REQUEST`: a Unix socket's descriptor, a JSON object. bcc takes 100 MB and a second;
+`collector.loader SOCKET REQUEST`: a Unix socket's descriptor, a JSON object. bcc takes 100 MB and a second;
 nothing of it stays but what it compiled, where root keeps a cache. The only process that needs CAP_BPF and CAP_PERFMON.
 """
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from collector.hooks import hooks, ports, ring_size
+from collector.own_process import command
 from collector.privilege import effective_capabilities
 from collector.wanted import EVERYTHING, Filters, filters
 from schemas.config import Collector
@@ -54,11 +55,10 @@ class Loading:
         asked["filters"] = dict(filters)
         self._link, theirs = socket.socketpair()
         self._said = os.memfd_create("said")
-        command = [sys.executable, "-S", "-m", "collector.loader", str(theirs.fileno()), json.dumps(asked)]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         with theirs:
             self._process = subprocess.Popen(
-                command,
+                command("collector.loader", str(theirs.fileno()), json.dumps(asked)),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=self._said,

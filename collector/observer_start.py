@@ -1,4 +1,4 @@
-"""The observer's entry: `python -S -m collector.observer_start` and the words that collector.observer tells of."""
+"""The observer's entry: started by collector.own_process with the words that collector.observer tells of."""
 
 from collector.lean_imports import leave_out
 

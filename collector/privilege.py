@@ -8,7 +8,7 @@ from schemas.refusal import Refusal
 
 NOBODY = 65_534
 PR_SET_DUMPABLE, PR_SET_KEEPCAPS, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 8, 24, 38, 47  # prctl(2)
-PR_CAP_AMBIENT_CLEAR_ALL = 4
+PR_CAP_AMBIENT_RAISE, PR_CAP_AMBIENT_CLEAR_ALL = 2, 4
 ADVICE = "run it as root, or with CAP_BPF and CAP_PERFMON only"
 CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE = 2, 19
 CAPABILITY_VERSION = 0x20080522  # capget(2): version 3, two words a set
@@ -28,6 +28,15 @@ def keep(*capabilities: int) -> None:
     become_nobody()
     _prctl(PR_SET_NO_NEW_PRIVS, 1)
     _set_capabilities(mask)
+
+
+def hand_on() -> None:
+    """Let the program that this one becomes, and what that begins, have the capabilities of now (capabilities(7))."""
+    mask = effective_capabilities()
+    _set_capabilities(mask, inherited=mask)
+    for capability in range(mask.bit_length()):
+        if mask >> capability & 1:
+            _prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, capability)
 
 
 def forbid_gain() -> None:
@@ -87,15 +96,15 @@ def _drop_capabilities() -> None:
     _set_capabilities(0)
 
 
-def _set_capabilities(mask: int) -> None:
-    """Make `mask` the effective and permitted capabilities, of those below 32."""
+def _set_capabilities(mask: int, inherited: int = 0) -> None:
+    """Make `mask` the effective and permitted capabilities, `inherited` the inheritable ones, of those below 32."""
     head = _CapabilityHead(CAPABILITY_VERSION, 0)
-    if _libc.capset(ctypes.byref(head), (ctypes.c_uint32 * 6)(mask, mask)):
+    if _libc.capset(ctypes.byref(head), (ctypes.c_uint32 * 6)(mask, mask, inherited)):
         raise _failed("capset")
 
 
-def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, value, 0, 0, 0):
+def _prctl(option: int, value: int, which: int = 0) -> None:
+    if _libc.prctl(option, value, which, 0, 0):
         raise _failed("prctl")
 
 

@@ -1,7 +1,7 @@
 """The attacher: finds the TLS libraries of running and new processes and attaches the loaded programs to them.
 
-A child of collector.tls_keeper. It has CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH alone, to see other processes' files,
-reads no payload, and ends when the agent has.
+Begun by the keeper, collector/tls_keeper.c. It has CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH alone, to see other
+processes' files, reads no payload, and ends when the agent has.
 """
 
 import mmap

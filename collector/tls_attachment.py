@@ -3,10 +3,11 @@
 import os
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from collector.own_process import command
 
 ROOT = Path(__file__).parent.parent
 SCAN_S = 10.0  # until the first look at every process is over
@@ -24,11 +25,10 @@ class TlsAttachment:
         given = {name: one for name, one in descriptors.items() if name in GIVEN or name.startswith("cpu")}
         self._control, theirs = socket.socketpair()
         words = [str(theirs.fileno()), *(f"{name}={one}" for name, one in given.items())]
-        command = [sys.executable, "-S", "-m", "collector.tls_keeper", *words]
         path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH", ""))))
         with theirs:
             self._process = subprocess.Popen(
-                command,
+                command("collector.tls_keeper_start", *words),
                 pass_fds=[theirs.fileno(), *given.values()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

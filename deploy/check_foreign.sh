@@ -12,7 +12,7 @@ have() {
 }
 
 scripts=$(git ls-files '*.sh' .ci/run)
-sources=$(git ls-files 'bpf/*.c' 'bpf/*.h')
+sources=$(git ls-files 'bpf/*.c' 'bpf/*.h' 'collector/*.c')
 # shellcheck disable=SC2086 # a list of names without spaces
 if have shellcheck; then shellcheck $scripts; fi
 # shellcheck disable=SC2086

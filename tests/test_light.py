@@ -27,7 +27,7 @@ PROCESSES = {
         | {"ast", "dis", "difflib"},
     ),
     "attacher": (
-        f"import collector.tls_keeper; {LEFT_OUT}; import collector.tls_attacher",
+        f"import collector.tls_attacher_start; {LEFT_OUT}; import collector.tls_attacher",
         {"msgspec", "json", "subprocess", "hashlib", "pathlib", "ast", "dis"},
     ),
     "keeper": ("import collector.tls_keeper", {"pathlib", "typing", "enum", "re", "dataclasses", "collector.record"}),
