@@ -1,3 +1,4 @@
+from collector.references cimport Awaited
 from collector.request_target cimport Matched, RequestTarget
 from collector.sbi_headers cimport Fields
 
@@ -51,5 +52,8 @@ cdef class Asked:
     cdef public str place
     cdef public str exchange_key
     cdef public str request_key
+    cdef Awaited awaited
+    cdef long long teller
+    cdef bint exact
 
 cdef Asked new_asked()

@@ -8,9 +8,11 @@ from collector.network_function import NOBODY, End
 from collector.request_target import NO_MATCH
 
 if cython.compiled:
+    from cython.cimports.collector.references import Awaited
     from cython.cimports.collector.request_target import Matched, RequestTarget
     from cython.cimports.collector.sbi_headers import Fields
 else:
+    from collector.references import Awaited
     from collector.request_target import Matched, RequestTarget
     from collector.sbi_headers import Fields
 
@@ -66,7 +68,10 @@ class Ends:
 @cython.final
 @cython.cclass
 class Asked:
-    """What a request says of its exchange; its answer says the same."""
+    """What a request says of its exchange; its answer says the same.
+
+    awaited: what is known of whom it is about. teller: the number of who asked. exact: all its fields were read.
+    """
 
     def __init__(self) -> None:
         self.fields = NO_FIELDS
@@ -80,6 +85,9 @@ class Asked:
         self.place = ""
         self.exchange_key = ""
         self.request_key: str | None = None
+        self.awaited: Awaited | None = None
+        self.teller = 0
+        self.exact = False
 
 
 @cython.cfunc

@@ -18,6 +18,8 @@ cdef class Message:
     cdef public object ended
     cdef public str http_version
     cdef public Message request
+    cdef public object about
+    cdef Message _bodiless
     cdef bytearray _more
     cdef bint _holed
     cdef bint _linked
@@ -30,6 +32,7 @@ cdef class Message:
     cpdef int add_body(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t size, Py_ssize_t room) except -1
     cpdef int finish(self, object ended, long long time_ns) except -1
     cpdef Message without_body(self)
+    cpdef int note(self, about) except -1
 
 cdef Message new_message(object half, unsigned int stream_id, long long time_ns, list headers)
 

@@ -34,6 +34,7 @@ class Message:
     first_byte_ns, headers_ns, last_byte_ns: of the half; headers_ns = last byte of its header block.
     http_version: "h2" or "http1".
     request: in a response, the request of its stream without its body; it shares the list of headers.
+    about: of a request, what its reader made of it, for its answer (`note`).
     """
 
     def __init__(self, half: Half, stream_id: cython.uint, time_ns: cython.longlong, http_version: str = "h2") -> None:
@@ -58,6 +59,8 @@ class Message:
         self.ended: Ended | None = None
         self.http_version = http_version
         self.request: Message | None = None
+        self.about: Any = None
+        self._bodiless: Message | None = None
         self._more: bytearray | None = None
         self._holed = False
         self._linked = False
@@ -103,7 +106,14 @@ class Message:
         kept.headers_ns = self.headers_ns
         kept.last_byte_ns = self.last_byte_ns
         kept.ended = self.ended
+        self._bodiless = kept
         return kept
+
+    def note(self, about: Any) -> None:
+        """Keep what was made of a request: its answer, which is told later, finds it at `request.about`."""
+        self.about = about
+        if self._bodiless is not None:
+            self._bodiless.about = about
 
 
 @cython.cfunc

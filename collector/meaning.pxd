@@ -19,8 +19,6 @@ cdef class Meaning:
     cdef References _references
     cdef dict _ends
     cdef Ends _last_ends
-    cdef dict _asked
-    cdef dict _asked_before
     cdef dict _bodies
     cdef dict _bodies_before
     cdef readonly Py_ssize_t _bodies_bytes
@@ -30,15 +28,13 @@ cdef class Meaning:
     cdef Told _no_subject
     cdef bint _in_avro
     cdef long long _malformed
-    cdef long long _forgotten
 
     cpdef tuple event(self, endpoints, Message message)
     cpdef bytes octets(self, endpoints, Message message)
     cdef object _of_message(self, endpoints, Message message)
-    cdef object _request(self, Ends ends, Message message, Fields fields, Read body, tuple key)
-    cdef object _response(self, Ends ends, Message message, Fields fields, Read body, tuple key)
-    cdef Asked _asked_of(self, Ends ends, Message message, tuple key, long long now_us)
-    cdef void _await(self, tuple key, Asked asked)
+    cdef object _request(self, Ends ends, Message message, Fields fields, Read body)
+    cdef object _response(self, Ends ends, Message message, Fields fields, Read body)
+    cdef Asked _asked_of(self, Ends ends, Message message, long long now_us)
     cdef Read _body(self, Message message, Fields fields)
     cdef int _remember_body(self, bytes body, Read read) except -1
     cdef bytes _captured(self, Message message, Fields fields)

@@ -20,7 +20,6 @@ from schemas.loss import (
     CALLBACKS_EVICTED,
     NF_PROFILES_EVICTED,
     REFERENCES_EVICTED,
-    REQUESTS_FORGOTTEN,
 )
 
 if cython.compiled:
@@ -52,14 +51,16 @@ else:
 
 Event = tuple[Any, ...]
 
-Exchange = tuple[str, int]  # connection, stream
-MOST_ENDS = 65_536
-MOST_ASKED = 32_768  # requests whose answer is awaited, twice
-LARGEST_BODY = 16_384  # remembered, as it comes again from the other end and on the next hop
+MOST_ENDS = cython.declare(cython.Py_ssize_t, 65_536)
+LARGEST_BODY = cython.declare(
+    cython.Py_ssize_t, 16_384
+)  # remembered, as it comes again from the other end and on the next hop
 MOST_BODIES_BYTES = 1_048_576  # twice
-LONGEST_KIND = 256  # characters of the content-type of a body remembered, and of its coding
-MALFORMED = BodyState.MALFORMED
-MOST_TOLD = 8_192  # subscribers with session and slice
+LONGEST_KIND = cython.declare(
+    cython.Py_ssize_t, 256
+)  # characters of the content-type of a body remembered, and of its coding
+MALFORMED = cython.declare(object, BodyState.MALFORMED)
+MOST_TOLD = cython.declare(cython.Py_ssize_t, 8_192)  # subscribers with session and slice
 _NUMBERS = itertools.count(1)
 EXACT = cython.declare(object, HeaderState.EXACT)
 REQUEST = cython.declare(object, Half.REQUEST)
@@ -90,8 +91,6 @@ class Meaning:
         self._references = References()
         self._ends: dict[str, Ends] = {}
         self._last_ends: Ends | None = None
-        self._asked: dict[Exchange, Asked] = {}
-        self._asked_before: dict[Exchange, Asked] = {}
         self._bodies: dict[bytes, Read] = {}
         self._bodies_before: dict[bytes, Read] = {}
         self._bodies_bytes = 0
@@ -101,7 +100,6 @@ class Meaning:
         self._no_subject = Told(NO_IDENTIFIERS, self._of, self._redact)
         self._in_avro = False
         self._malformed = 0
-        self._forgotten = 0
 
     @property
     def inventory(self) -> Inventory:
@@ -116,7 +114,6 @@ class Meaning:
             CALLBACKS_EVICTED: self._asking.callbacks.evicted,
             NF_PROFILES_EVICTED: self.inventory.evicted,
             REFERENCES_EVICTED: self._references.evicted,
-            REQUESTS_FORGOTTEN: self._forgotten,
         }
 
     def event(self, endpoints: Endpoints, message: Message) -> Event:
@@ -137,16 +134,14 @@ class Meaning:
         body: Read = self._body(message, fields)
         if body.state is MALFORMED:
             self._malformed += 1
-        key = (ends.connection_id, message.stream_id)
         if message.half is REQUEST:
-            return self._request(ends, message, fields, body, key)
-        return self._response(ends, message, fields, body, key)
+            return self._request(ends, message, fields, body)
+        return self._response(ends, message, fields, body)
 
-    def _request(self, ends: Ends, message: Message, fields: Fields, body: Read, key: Exchange) -> Any:
+    def _request(self, ends: Ends, message: Message, fields: Fields, body: Read) -> Any:
         now_us: cython.longlong = message.last_byte_ns // 1_000
         asked: Asked = self._asking.ask(ends, message, fields, now_us)
-        subject: Subject = self._references.request(
-            key,
+        asked.awaited = self._references.request(
             now_us,
             fields.method,
             asked.place,
@@ -154,6 +149,7 @@ class Meaning:
             NO_IDENTIFIERS if fields.plain is None else self._of_headers(fields),
             body.facts,
         )
+        subject: Subject = asked.awaited.subject
         if body.teaches or (asked.matched.is_of_nrf and body is not self._no_body):
             self._asking.learn(asked, body.facts, now_us)
         told: Told = self._told_of(subject.identifiers)
@@ -165,15 +161,16 @@ class Meaning:
             if body.short is None or body is self._no_body:
                 body.short = self._asking.short(message.body)
             asked.request_key = self._asking.request_key(asked, body.short, message.body_bytes)
-        if exact:
-            self._await(key, asked)
+        asked.teller = self._number
+        asked.exact = exact
+        message.note(asked)
         return self._event(ends, message, asked, fields, body, subject, told)
 
-    def _response(self, ends: Ends, message: Message, fields: Fields, body: Read, key: Exchange) -> Any:
+    def _response(self, ends: Ends, message: Message, fields: Fields, body: Read) -> Any:
         now_us: cython.longlong = message.last_byte_ns // 1_000
-        asked: Asked = self._asked_of(ends, message, key, now_us)
+        asked: Asked = self._asked_of(ends, message, now_us)
         subject: Subject = self._references.response(
-            key,
+            asked.awaited,
             now_us,
             fields.status,
             asked.place,
@@ -188,24 +185,23 @@ class Meaning:
             self._asking.producer_told(asked, fields)
         return self._event(ends, message, asked, fields, body, subject, self._told_of(subject.identifiers))
 
-    def _asked_of(self, ends: Ends, message: Message, key: Exchange, now_us: cython.longlong) -> Asked:
+    def _asked_of(self, ends: Ends, message: Message, now_us: cython.longlong) -> Asked:
         """Return what the request of a response said; one not read exactly may have been mended since, so again."""
-        asked: Asked | None = self._asked.pop(key, None) or self._asked_before.pop(key, None)
-        if asked is None:
-            asked = new_asked()
-            request: Message | None = message.request
-            if request is not None:
-                return self._asking.ask(ends, request, self._reader.read(request.headers), now_us)
+        request: Message | None = message.request
+        if request is None:
+            asked: Asked = new_asked()
             asked.place = ends.server
             asked.exchange_key = exchange_key(ends.client, message.stream_id, None, None)
+            return asked
+        before: Asked | None = request.about if isinstance(request.about, Asked) else None
+        if before is not None and before.teller != self._number:
+            before = None
+        if before is not None and before.exact:
+            return before
+        asked = self._asking.ask(ends, request, self._reader.read(request.headers), now_us)
+        if before is not None:
+            asked.awaited = before.awaited
         return asked
-
-    def _await(self, key: Exchange, asked: Asked) -> None:
-        if len(self._asked) >= MOST_ASKED:
-            self._forgotten += len(self._asked_before)
-            self._asked_before = self._asked
-            self._asked = {}
-        self._asked[key] = asked
 
     def _body(self, message: Message, fields: Fields) -> Read:
         """Read the body; a whole one is remembered for a while, as the other end or the next hop brings it again."""

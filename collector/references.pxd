@@ -5,7 +5,7 @@ from collector.resource cimport Resource
 from collector.subject cimport Subject
 
 cdef class Awaited:
-    cdef Subject subject
+    cdef readonly Subject subject
     cdef str authority
     cdef Resource resource
     cdef str method
@@ -20,16 +20,15 @@ cdef class Bound:
 cdef class References:
     cdef Recent _places
     cdef Recent _aliases
-    cdef Recent _pending
     cdef dict _resources
     cdef dict _authorities
 
-    cpdef Subject request(
-        self, tuple exchange, long long now_us, str method, str producer, str path,
+    cpdef Awaited request(
+        self, long long now_us, str method, str producer, str path,
         Identifiers headers=*, BodyFacts body=*
     )
     cpdef Subject response(
-        self, tuple exchange, long long now_us, status, str producer, str path, str location=*,
+        self, Awaited awaited, long long now_us, status, str producer, str path, str location=*,
         Identifiers headers=*, BodyFacts body=*
     )
     cdef Resource _resource(self, str producer, str path)

@@ -30,14 +30,13 @@ else:
 
 MOST = 100_000  # resources and callbacks, as many aliases; 600 octets each
 KEPT_US = 48 * 3_600_000_000  # without use
-MOST_PATHS = 8_192  # remembered, what they say
-PENDING = 50_000  # exchanges whose answer is awaited
-PENDING_US = 120_000_000
+MOST_PATHS = cython.declare(cython.Py_ssize_t, 8_192)  # remembered, what they say
 GRACE_US = 30_000_000  # a released resource still answers late notifications
 NEVER = cython.declare(cython.longlong, 0x7FFFFFFFFFFFFFFF)
+LONGEST_PLACE = cython.declare(cython.Py_ssize_t, LONGEST)
+LONGEST_RESOURCE = cython.declare(cython.Py_ssize_t, LONGEST_PATH)
 _RELEASES = ("/release", "/delete")
 
-Exchange = tuple[str, int]  # connection_id, stream_id
 Place = tuple[str, str]  # authority of the producer, path of the resource
 
 NO_RESOURCE = cython.declare(Resource, Resource(None, True))
@@ -106,26 +105,24 @@ class References:
     def __init__(self, most: int = MOST, kept_us: int = KEPT_US) -> None:
         self._places = Recent(most, kept_us)
         self._aliases = Recent(most, kept_us)
-        self._pending = Recent(PENDING, PENDING_US)
         self._resources: dict[str, Resource] = {}
         self._authorities: dict[str, str] = {}
 
     @property
     def evicted(self) -> int:
         """Return how many references went for want of room."""
-        return self._places.evicted + self._aliases.evicted + self._pending.evicted
+        return self._places.evicted + self._aliases.evicted
 
     def request(
         self,
-        exchange: Exchange,
         now_us: cython.longlong,
         method: str | None,
         producer: str | None,
         path: str | None,
         headers: Identifiers = NO_IDENTIFIERS,
         body: BodyFacts = NO_BODY,
-    ) -> Subject:
-        """Return whom a request is about, and learn from it.
+    ) -> Awaited:
+        """Return whom a request is about, as its answer needs it, and learn from it.
 
         producer: host and port of Target-apiRoot, else :authority, else of the server's address.
         """
@@ -138,12 +135,11 @@ class References:
             subject = self._subject(now_us, authority, resource, headers, body.identifiers)
             if body.callbacks:
                 callbacks = self._called(body, subject, now_us)
-        self._pending.put(exchange, awaited_of(subject, authority, resource, method, callbacks), now_us)
-        return subject
+        return awaited_of(subject, authority, resource, method, callbacks)
 
     def response(
         self,
-        exchange: Exchange,
+        awaited: Awaited | None,
         now_us: cython.longlong,
         status: Any,  # None or a number
         producer: str | None,
@@ -152,8 +148,7 @@ class References:
         headers: Identifiers = NO_IDENTIFIERS,
         body: BodyFacts = NO_BODY,
     ) -> Subject:
-        """Return whom a response is about, and learn from it. `producer`, `path`: of its request."""
-        awaited: Awaited | None = self._pending.pop(exchange)
+        """Return whom a response is about, and learn from it. `awaited`, `producer`, `path`: of its request."""
         if awaited is None:
             resource = self._resource(producer, path)
             authority = self._authority(producer, resource)
@@ -172,12 +167,12 @@ class References:
         """Return what is known of a path; paths that come again are remembered, all forgotten when they are many."""
         if path is None:
             return NO_RESOURCE
-        if producer is not None and len(producer) > LONGEST:
+        if producer is not None and len(producer) > LONGEST_PLACE:
             return Resource(path, True)
         resource: Resource | None = self._resources.get(path)
         if resource is None:
-            resource = Resource(path, len(path) > LONGEST)
-            if len(path) <= LONGEST_PATH:
+            resource = Resource(path, len(path) > LONGEST_PLACE)
+            if len(path) <= LONGEST_RESOURCE:
                 if len(self._resources) >= MOST_PATHS:
                     self._resources.clear()
                 self._resources[path] = resource
@@ -383,7 +378,7 @@ def _created(awaited: Awaited, location: str | None, body: BodyFacts) -> list[Pl
     """Return the places of what was created: by Location, else by an id in the body below the request's path."""
     authority, path = awaited.authority, awaited.resource.path
     if location:
-        if len(location) > LONGEST:
+        if len(location) > LONGEST_PLACE:
             return []
         place = split_uri(location)
         if place is None:  # free5GC 3.0 answers urn:uuid:… and uses it as the last segment

@@ -17,13 +17,15 @@ if cython.compiled:
 else:
     from collector.catalogue import Catalogue
 
-CACHED = 8_192
-LONGEST_CACHED = 1_024
-MOST_METHODS = 9
+CACHED = cython.declare(cython.Py_ssize_t, 8_192)
+LONGEST_CACHED = cython.declare(cython.Py_ssize_t, 1_024)
+MOST_METHODS = cython.declare(cython.Py_ssize_t, 9)
 MOST_HELD_BYTES = 16_777_216  # targets and their matches, about
-COPIES = 8  # of a path's octets, at most: as it came, plain, redacted, its tail, its path, its segments
-TARGET_OVERHEAD = 768
-MATCH_OVERHEAD = 768  # a masked resource, too
+COPIES = cython.declare(
+    cython.Py_ssize_t, 8
+)  # of a path's octets, at most: as it came, plain, redacted, its tail, its path, its segments
+TARGET_OVERHEAD = cython.declare(cython.Py_ssize_t, 768)
+MATCH_OVERHEAD = cython.declare(cython.Py_ssize_t, 768)  # a masked resource, too
 REQUESTER = re.compile(r"[?&]requester-nf-type=([A-Z0-9_]{2,20})(?:&|$)")
 NSSF_CONSUMER = re.compile(r"[?&]nf-type=([A-Z0-9_]{2,20})(?:&|$)")  # TS 29.531 6.1.3.2.3.1
 

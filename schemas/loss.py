@@ -6,9 +6,6 @@ All other reasons mean that messages may be missing; then a request without answ
 REFERENCES_EVICTED = "references_evicted"  # what stood for a subscriber, forgotten for want of room
 CALLBACKS_EVICTED = "callbacks_evicted"  # learned callback URIs
 NF_PROFILES_EVICTED = "nf_profiles_evicted"
-REQUESTS_FORGOTTEN = "requests_forgotten"  # their answer, if it comes, does not say what they asked
 BODIES_MALFORMED = "bodies_malformed"  # no JSON where JSON must be, or a coding nobody knows; read up to the fault
 
-HIDES_NO_MESSAGE = frozenset(
-    {REFERENCES_EVICTED, CALLBACKS_EVICTED, NF_PROFILES_EVICTED, REQUESTS_FORGOTTEN, BODIES_MALFORMED}
-)
+HIDES_NO_MESSAGE = frozenset({REFERENCES_EVICTED, CALLBACKS_EVICTED, NF_PROFILES_EVICTED, BODIES_MALFORMED})

@@ -26,7 +26,8 @@ def both(every: list[tuple[Endpoints, Message]], bodies: bool = False) -> list[t
         encoder("SbiEvent", "sbi_event_batch").encoded,
         *(Meaning(Pseudonyms(KEY), bodies) for _ in range(2)),
     )
-    return [(encoded(slowly.event(*one)), at_once.octets(*one)) for one in every]
+    through_tuples = [encoded(slowly.event(*one)) for one in every]
+    return list(zip(through_tuples, [at_once.octets(*one) for one in every], strict=True))
 
 
 @pytest.mark.parametrize("capture", [FULL, MIDSTREAM, SUITE], ids=lambda path: path.stem)

@@ -384,8 +384,8 @@ def test_any_messages_give_events(given_messages: list[tuple[bool, Any, bytes, i
 
 
 def test_the_same_messages_give_the_same_events() -> None:
-    first, again = plain(), plain()
-    assert all(first.event(*one) == again.event(*one) for one in messages(FULL))
+    every, first, again = messages(FULL), plain(), plain()
+    assert [first.event(*one) for one in every] == [again.event(*one) for one in every]
 
 
 if __name__ == "__main__":

@@ -34,7 +34,6 @@ class Talk:
     def __init__(self) -> None:
         self.references = References()
         self.now_us = 0
-        self.stream = -1
 
     def __call__(
         self,
@@ -50,14 +49,14 @@ class Talk:
         producer, path = split_uri(uri) or ("", "")
         path += uri[uri.find("?") :] if "?" in uri else ""
         self.now_us += SECOND
-        self.stream += 2
-        key = ("connection", self.stream)
-        first = self.references.request(
-            key, self.now_us, method, producer, path, headers, body(asked) if asked else NO_BODY
+        awaited = self.references.request(
+            self.now_us, method, producer, path, headers, body(asked) if asked else NO_BODY
         )
         said = body(answered) if answered else NO_BODY
-        last = self.references.response(key, self.now_us + 9, status, producer, path, location, NO_IDENTIFIERS, said)
-        told = last if last.identifiers.supi else first
+        last = self.references.response(
+            awaited, self.now_us + 9, status, producer, path, location, NO_IDENTIFIERS, said
+        )
+        told = last if last.identifiers.supi else awaited.subject
         return told.identifiers.supi, told.source, told.reference
 
 
@@ -77,8 +76,7 @@ def test_a_session_is_bound_by_its_location() -> None:
 def test_the_session_comes_with_its_subscriber() -> None:
     talk = Talk()
     created(talk)
-    subject = talk.references.request(("c", 1), 9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify")
-    told = subject.identifiers
+    told = talk.references.request(9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify").subject.identifiers
     assert (told.pdu_session_id, told.dnn, told.snssai) == (5, "internet", "1")
 
 
@@ -231,11 +229,10 @@ def test_what_an_answer_states_counts_before_what_was_learned_and_is_learned(
 def test_nothing_of_the_old_subscriber_stays_with_the_new_one() -> None:
     talk = Talk()
     created(talk)
-    key = ("c", 1)
-    talk.references.request(key, 9 * SECOND, "POST", "smf1:80", f"{PATH}/7/retrieve")
-    answered = talk.references.response(key, 9 * SECOND, 200, "smf1:80", f"{PATH}/7/retrieve", body=body(OF_OTHER))
+    asked = talk.references.request(9 * SECOND, "POST", "smf1:80", f"{PATH}/7/retrieve")
+    answered = talk.references.response(asked, 9 * SECOND, 200, "smf1:80", f"{PATH}/7/retrieve", body=body(OF_OTHER))
     assert answered.identifiers == Identifiers(supi=OTHER)
-    after = talk.references.request(("c", 3), 9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify")
+    after = talk.references.request(9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify").subject
     assert (after.identifiers, after.source) == (Identifiers(supi=OTHER), "reference")
 
 
@@ -243,8 +240,8 @@ def test_correlation_info_of_an_answer_counts_before_what_was_learned() -> None:
     talk = Talk()
     created(talk)
     said = identifiers_of_headers({"3gpp-sbi-correlation-info": OTHER})
-    talk.references.request(("c", 1), 9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify")
-    told = talk.references.response(("c", 1), 9 * SECOND, 200, "smf1:80", f"{PATH}/7/modify", headers=said)
+    asked = talk.references.request(9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify")
+    told = talk.references.response(asked, 9 * SECOND, 200, "smf1:80", f"{PATH}/7/modify", headers=said)
     assert (told.identifiers.supi, told.source) == (OTHER, "header")
 
 
@@ -253,13 +250,11 @@ def test_a_session_that_the_body_contradicts_is_bound_no_longer(asked: str, answ
     talk = Talk()
     created(talk)
     at = f"{PATH}/7/retrieve"
-    first = talk.references.request(("c", 1), 9 * SECOND, "POST", "smf1:80", at, body=body(asked) if asked else NO_BODY)
-    last = talk.references.response(
-        ("c", 1), 9 * SECOND, 200, "smf1:80", at, body=body(answered) if answered else NO_BODY
-    )
+    first = talk.references.request(9 * SECOND, "POST", "smf1:80", at, body=body(asked) if asked else NO_BODY)
+    last = talk.references.response(first, 9 * SECOND, 200, "smf1:80", at, body=body(answered) if answered else NO_BODY)
     assert last.identifiers == Identifiers(pdu_session_id=7)
     assert (last.source, last.reference) == (None, f"smf1:80{PATH}/7")
-    assert (first.identifiers.supi is None) == bool(asked)
+    assert (first.subject.identifiers.supi is None) == bool(asked)
     assert talk("POST", f"http://smf1:80{PATH}/7/modify") == (None, None, f"smf1:80{PATH}/7")
 
 
@@ -267,7 +262,7 @@ def test_a_request_that_names_its_subscriber_binds_its_resource_anew() -> None:
     talk = Talk()
     created(talk)
     assert talk("POST", f"http://smf1:80{PATH}/7/modify", OF_OTHER)[:2] == (OTHER, "body")
-    after = talk.references.request(("c", 1), 9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify")
+    after = talk.references.request(9 * SECOND, "POST", "smf1:80", f"{PATH}/7/modify").subject
     assert (after.identifiers, after.source) == (Identifiers(supi=OTHER), "reference")
 
 
@@ -315,17 +310,17 @@ def test_a_flood_of_references_stays_bounded() -> None:
         told = BodyFacts(
             identifiers=Identifiers(supi=f"imsi-{number:015}"), callbacks=(Callback("x", f"http://a/b/c/{number}"),)
         )
-        references.request(("c", number), number, "POST", "smf", PATH, NO_IDENTIFIERS, told)
-        references.response(("c", number), number, 201, "smf", PATH, f"{PATH}/{number}")
+        asked = references.request(number, "POST", "smf", PATH, NO_IDENTIFIERS, told)
+        references.response(asked, number, 201, "smf", PATH, f"{PATH}/{number}")
     assert references.evicted == 1_900
 
 
 @given(st.text(max_size=60), st.one_of(st.none(), st.text(max_size=60)), st.one_of(st.none(), st.text(max_size=60)))
 def test_any_texts_are_taken(path: str, producer: str | None, location: str | None) -> None:
     references = References()
-    references.request(("c", 1), 1, "POST", producer, path, Identifiers(supi=SUPI))
-    references.response(("c", 1), 2, 201, producer, path, location)
-    references.request(("c", 3), 3, "POST", producer, path)
+    asked = references.request(1, "POST", producer, path, Identifiers(supi=SUPI))
+    references.response(asked, 2, 201, producer, path, location)
+    references.request(3, "POST", producer, path)
 
 
 # The truth, by reading each capture to the end, again and again, without any table of the code under test.
@@ -380,7 +375,7 @@ def truth(every: list[Exchange]) -> dict[tuple[str, int], str]:
 
 def told(path: Path) -> dict[tuple[str, int], str]:
     """Return the subscriber of each exchange as References say, message by message."""
-    references, whose = References(), {}
+    references, whose, awaited = References(), {}, {}
     for ends, message in messages(path):
         asked = fields(message if not message.half else message.request)
         producer = authority_of(asked.get("3gpp-sbi-target-apiroot")) or asked.get(":authority")
@@ -390,10 +385,11 @@ def told(path: Path) -> dict[tuple[str, int], str]:
             answered = fields(message)
             status = int(answered[":status"]) if ":status" in answered else None
             subject = references.response(
-                key, now_us, status, producer, uri, answered.get("location"), said, facts(message)
+                awaited.pop(key, None), now_us, status, producer, uri, answered.get("location"), said, facts(message)
             )
         else:
-            subject = references.request(key, now_us, asked.get(":method"), producer, uri, said, facts(message))
+            of_request = references.request(now_us, asked.get(":method"), producer, uri, said, facts(message))
+            awaited[key], subject = of_request, of_request.subject
         if subject.identifiers.supi:
             assert whose.setdefault(key, subject.identifiers.supi) == subject.identifiers.supi
     return whose
