@@ -74,8 +74,11 @@ static inline struct socket *wanted(u64 sk, int result, int direction) {
     }
     if (!s->head.process_id)
         remember_process(s);
-    if (s->head.verdict == UNJUDGED)
+    if (s->head.verdict == UNJUDGED) {
         judge(s);
+        if (s->head.verdict == SBI)
+            note_shown(s, SHOWN_HTTP2);
+    }
     if (!s->is_used && !is_of_a_process(sk))
         s->head.verdict = IGNORED;
     if (s->head.verdict == IGNORED)
@@ -168,7 +171,8 @@ int set_state(struct bpf_raw_tracepoint_args *ctx) {
     int before = ctx->args[1], after = ctx->args[2];
     struct socket *s;
     switch (after) {
-    case SYN_SENT:
+    case SYN_SENT: /* within the connecting call */
+        note_beside(sk);
     case SYN_RECV: /* its memory may have been another socket's */
         sockets.delete(&sk);
         break;

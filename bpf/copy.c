@@ -11,9 +11,8 @@
 #endif
 #define NO_WAKEUP 1
 #define MOST_CHUNKS (RING_PAGES * 4096 / 4 * 3 / sizeof(struct chunk_record)) /* waiting in the ring */
-#define IN_PROGRESS ((u64)-38)     /* what ax holds until the system call has its result: -ENOSYS */
-#define PREFACE 0x5448202a20495250 /* "PRI * HT" (RFC 9113 3.4) */
-#define COMPAT_CODE 0x23           /* the code segment of 32-bit programs, whose calls have other numbers */
+#define IN_PROGRESS ((u64)-38) /* what ax holds until the system call has its result: -ENOSYS */
+#define COMPAT_CODE 0x23       /* the code segment of 32-bit programs, whose calls have other numbers */
 
 /* Registers of the system call, ax to cs of struct pt_regs. */
 struct call {
@@ -172,11 +171,17 @@ static inline int take_buffer(struct work *w) {
     return 1;
 }
 
-/* Look whether a stream begins as HTTP/2's does. */
+/* Look what a stream begins as. */
 static inline void look(struct socket *s, struct work *w) {
     u64 first = 0;
-    if (bpf_probe_read_user(&first, sizeof first, (void *)w->buffer) || first != PREFACE)
+    if (bpf_probe_read_user(&first, sizeof first, (void *)w->buffer))
         return;
+    if (s->head.layer == SOCKET_BYTES && is_tls_record(first))
+        note_shown(s, SHOWN_TLS);
+    if (first != PREFACE)
+        return;
+    if (s->head.layer == SOCKET_BYTES)
+        note_shown(s, SHOWN_HTTP2);
     s->budget = PREFACE_BYTES_COPIED;
     if (!s->head.family) /* TLS without a known socket */
         s->head.role = w->direction == SENT ? CLIENT : SERVER;

@@ -49,6 +49,7 @@ enum counter {
     ONE_IN = 25,            /* likewise: one connection in so many is copied, a power of two; 0 = each */
     FLOW_MINUTE = 26,       /* likewise: changes each minute, 0 = no records of kind FLOW */
     TLS_OFF = 27,           /* likewise, for the attacher: 1 = no library is probed */
+    HTTP2_FOLLOWED = 28,    /* written by the attacher: 1 = a libnghttp2 is probed */
     COUNTERS = 32,
 };
 

@@ -34,16 +34,20 @@ enum tcp_state { ESTABLISHED = 1, SYN_SENT, SYN_RECV, FIN_WAIT1, FIN_WAIT2, TIME
 struct socket {
     struct record head; /* what all its records have in common */
     u64 done[2];        /* stream positions: what the calls seen so far have sent and received */
-    u32 first[2];       /* TCP sequence numbers of position 0 */
-    u32 ports;          /* as they stand in struct sock: tells whether its memory still serves this connection */
-    u32 budget;         /* bytes that may yet be copied before a verdict */
-    u64 other;          /* of a socket: where in `sockets` its TLS stream stands; of that: the socket's key */
-    u8 is_used;         /* the reader knows of it */
+    union {
+        u32 first[2]; /* TCP sequence numbers of position 0 */
+        u64 under;    /* of a session of libnghttp2: the struct sock that it is tied to */
+    };
+    u32 ports;  /* as they stand in struct sock: tells whether its memory still serves this connection */
+    u32 budget; /* bytes that may yet be copied before a verdict */
+    u64 other;  /* of a socket: where in `sockets` its TLS stream stands; of that: the socket's key */
+    u8 is_used; /* the reader knows of it */
     u8 is_closed;
-    u8 unused[2];
-    u32 minute; /* FLOW_MINUTE when it was last told of */
-    u32 caller; /* process that used it last, in the root pid namespace */
-    u32 probed; /* of a TLS stream: when the probes of its library were attached, by the attacher's word */
+    u8 shown;      /* what its first octets are: bits of shown.c */
+    u8 is_certain; /* of a session of libnghttp2: its tie is no guess */
+    u32 minute;    /* FLOW_MINUTE when it was last told of */
+    u32 caller;    /* process that used it last, in the root pid namespace */
+    u32 probed;    /* of a TLS stream: when the probes of its library were attached, by the attacher's word */
 };
 
 BPF_F_TABLE("array", u32, u64, counters, COUNTERS, MMAPABLE);

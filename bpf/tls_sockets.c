@@ -16,6 +16,7 @@ struct tls_call {
     u64 heard;             /* struct sock last received from outside of any call, since the last call */
     u64 cookie;            /* what tls.c's probe was attached with */
     u64 is_inside;
+    u64 beside; /* struct sock that the thread used last, or began to connect */
     struct work work;
 };
 
@@ -35,8 +36,15 @@ static inline u32 probed_since(u64 cookie) {
     return since ? *since : 0;
 }
 
+/* A thread is known by its calls. While a libnghttp2 is probed, each is known from its first socket on: TLS of which
+   nobody sees a call comes before a session. */
 static inline struct tls_call *tls_thread(void) {
     u64 thread = bpf_get_current_pid_tgid();
+    struct tls_call *call = tls_threads.lookup(&thread);
+    if (call || !control(HTTP2_FOLLOWED))
+        return call;
+    struct tls_call new = {};
+    tls_threads.update(&thread, &new);
     return tls_threads.lookup(&thread);
 }
 
@@ -47,6 +55,8 @@ static inline u64 tls_place(u64 object) {
 
 /* Note a socket of a thread that makes TLS calls. 1 = its bytes are TLS's own, not to be captured. */
 static int is_under_tls(struct tls_call *call, u64 sk, int result, int direction) {
+    if (result > 0)
+        call->beside = sk;
     if (!call->is_inside) {
         if (direction == RECEIVED && result > 0)
             call->heard = sk;
@@ -61,6 +71,13 @@ static int is_under_tls(struct tls_call *call, u64 sk, int result, int direction
     call->socket = sk;
     call->key = s->head.key;
     return 1;
+}
+
+/* Note that the thread turns to a socket that has moved nothing yet. */
+static inline void note_beside(u64 sk) {
+    struct tls_call *call = tls_thread();
+    if (call)
+        call->beside = sk;
 }
 
 /* Take the socket that brought what a call without a socket was given. It is certain where the call has understood
@@ -104,6 +121,7 @@ static struct socket *meet_tls(struct tls_call *call, u64 place, int is_from_sta
         new.other = call->key;
         new.head.process_id = 0;
         under->other = place;
+        under->shown |= SHOWN_FOLLOWED;
     } else {
         count(TLS_UNTIED, 1);
     }

@@ -2,11 +2,13 @@
 
 import ctypes
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
 
 SYS_BPF = 321  # x86-64
-MAP_CREATE, MAP_UPDATE_ELEM, PROG_LOAD, OBJ_GET_INFO_BY_FD, RAW_TRACEPOINT_OPEN = 0, 2, 5, 15, 17
+MAP_CREATE, MAP_LOOKUP_ELEM, MAP_UPDATE_ELEM, PROG_LOAD = 0, 1, 2, 5
+OBJ_GET_INFO_BY_FD, RAW_TRACEPOINT_OPEN = 15, 17
 KPROBE, RAW_TRACEPOINT = 2, 17  # enum bpf_prog_type
 NAME_BYTES = 16  # BPF_OBJ_NAME_LEN, its zero octet included
 INSTRUCTION_BYTES = 8
@@ -65,6 +67,15 @@ def put_program(array: int, place: int, program: int) -> None:
     """Let tail calls to `place` of an array of programs reach `program`. Raises OSError."""
     key, value = ctypes.c_uint32(place), ctypes.c_uint32(program)
     _bpf(MAP_UPDATE_ELEM, ELEMENT_ATTRIBUTES.pack(array, ctypes.addressof(key), ctypes.addressof(value), 0))
+
+
+def number_in(table: int, key: int) -> int:
+    """Return the number of 32 bits that a map has at a key of 32 bits, 0 if it has none. Raises OSError."""
+    place, value = ctypes.c_uint32(key), ctypes.c_uint32(0)
+    attributes = ELEMENT_ATTRIBUTES.pack(table, ctypes.addressof(place), ctypes.addressof(value), 0)
+    with suppress(FileNotFoundError):
+        _bpf(MAP_LOOKUP_ELEM, attributes)
+    return value.value
 
 
 def attach_raw_tracepoint(tracepoint: str, program: int) -> int:

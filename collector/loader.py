@@ -32,11 +32,12 @@ PAGE = 4_096
 PID_NAMESPACE = Path("/proc/self/ns/pid")
 ROOT_PID_NAMESPACE = 0xEFFF_FFFC  # PROC_PID_INIT_INO
 
-SHARED = ("sockets", "copy", "tls_sockets", "capture")
+SHARED = ("sockets", "shown", "copy", "tls_sockets", "capture")
 LOOP = "go_on"  # copies the rest of a call
 STATE, BIRTHS = "set_state", "inet_sock_set_state"
-TLS = "tls"
-TLS_PROGRAMS = ("tls_enter", "tls_leave", "go_enter", "go_leave")  # attached by collector.tls_attacher
+TLS = ("tls", "http2")
+# Attached by collector.tls_attacher.
+TLS_PROGRAMS = ("tls_enter", "tls_leave", "go_enter", "go_leave", "http2_enter", "http2_leave")
 TLS_LOOPS = ("tls_go_on", "go_go_on")  # copy the rest of a call; places in `tls_programs`
 UPROBE_MULTI = 48  # BPF_TRACE_UPROBE_MULTI: programs for links that take many functions, Linux 6.6
 RAW_TRACEPOINTS = {
@@ -50,7 +51,7 @@ KRETPROBES = {"leave_send": "tcp_sendmsg", "leave_receive": "tcp_recvmsg"}
 
 def source(hook: str) -> str:
     """Return the program of a hook: bcc wants it in one piece."""
-    return "\n".join((SOURCES / f"{name}.c").read_text() for name in (*SHARED, hook, TLS))
+    return "\n".join((SOURCES / f"{name}.c").read_text() for name in (*SHARED, hook, *TLS))
 
 
 def flags(ring_bytes: int, ports: tuple[int, ...], only_own: bool, filters: Filters = EVERYTHING) -> list[str]:
@@ -138,7 +139,7 @@ def load_tls(found: Loadable) -> dict[str, int]:
         sys.stderr.write(f"TLS: {_reason(error)}\n")
         return {}
     events = {f"cpu{cpu}": open_events(cpu) for cpu in sorted(os.sched_getaffinity(0))}
-    return programs | events | {name: found.map(name) for name in ("tls_uses", "tls_programs")}
+    return programs | events | {name: found.map(name) for name in ("tls_uses", "tls_programs", "shown_processes")}
 
 
 def fingerprint(text: str, cflags: list[str]) -> str:

@@ -88,6 +88,7 @@ FURTHER = {
 }
 COPY_AT_MOST, ONE_IN, FLOW_MINUTE = 24, 25, 26  # written by the supervisor: what the kernel side shall do
 TLS_OFF = 27  # likewise, for the attacher
+HTTP2_FOLLOWED = 28  # written by the attacher: a libnghttp2 is probed
 COUNTER_SLOTS = 32
 BY_PLACE = {**dict(enumerate(COUNTERS)), **FURTHER}
 

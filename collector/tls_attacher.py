@@ -13,11 +13,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import BinaryIO
 
 from collector import c_memory
+from collector.http2_library import http2_code
 from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_UNSUPPORTED
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
+from collector.tls_further import FURTHER, Further, hides_bodies
 from collector.tls_library import Function, Library, TlsCode, tls_code
 from collector.tls_link import attach
 
@@ -31,15 +34,29 @@ FILE_SHIFT = 3  # in a cookie: the file's number stands above the function
 LOOK_S = 1.0
 GATHER_S = 0.002  # a program that starts maps its libraries one after another
 IDLE_S = 3_600.0
+# By library: the programs, and which functions have no probe at their return.
+PROGRAMS = {
+    Library.OPENSSL: ("tls_enter", "tls_leave"),
+    Library.GNUTLS: ("tls_enter", "tls_leave"),
+    Library.GO: ("go_enter", "go_leave"),
+    Library.NGHTTP2: ("http2_enter", "http2_leave"),
+}
+UNRETURNING = {
+    Library.OPENSSL: {Function.FREES},
+    Library.GNUTLS: {Function.FREES},
+    Library.GO: set(Function),
+    Library.NGHTTP2: {Function.FREES, Function.SENDS},
+}
 FOREIGN_CALLS = 200  # so many calls, none of them SBI's: the file serves something else
 TRIAL_S = 60.0  # a file let go is probed again for a new process, but not more often
 
 
 class Attached:
-    """A file in hand: its links while it is probed, and since when."""
+    """A file in hand: its links while it is probed, and since when. `is_further`: it is a libnghttp2."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, is_further: bool = False) -> None:
         self.number = number
+        self.is_further = is_further
         self.links: list[int] = []
         self.since_s = 0.0
         self.calls = [0, 0, 0]  # by verdict, when it was attached
@@ -58,6 +75,7 @@ class Attacher:
         self._counters = _words(descriptors["counters"], COUNTER_SLOTS)
         self._files: dict[FileId, Attached] = {}
         self._seen: dict[object, Attached | None] = {}  # None: nothing of TLS in it
+        self._further = Further(descriptors["shown_processes"], self._counters)
         self.is_off = False  # back-off wants nothing probed
 
     def scan(self) -> None:
@@ -77,9 +95,13 @@ class Attacher:
         """
         is_library = LIBRARY.search(code.path)
         if not is_library and OTHER_LIBRARY.search(code.path):
+            if FURTHER.search(code.path):
+                self._look_further(code, file_name)
             return
         name = (mounts_of(code.process_id), code.path, file_name)
         found = self._seen.get(name, UNSEEN)
+        if found is not None and found is not UNSEEN:
+            self._further.drop(code.process_id)
         if found is None or (found is not UNSEEN and found.links):
             return
         if not is_library and not is_program(code):
@@ -88,23 +110,52 @@ class Attacher:
         if file is None:
             return
         with file:
-            known = self._files.get(file_id(file.fileno()))
-            if known is None:
-                self._meet(file_id(file.fileno()), f"/proc/self/fd/{file.fileno()}", name)
-            else:
-                self._remember(name, known)
-                if not known.links and time.monotonic() - known.since_s > TRIAL_S:
-                    self._attach(known, f"/proc/self/fd/{file.fileno()}")
+            if self._open(file, name, is_further=False):
+                self._further.drop(code.process_id)
 
-    def _meet(self, identity: FileId, path: str, name: object) -> None:
-        new = Attached(len(self._files))
-        if new.number >= MOST_FILES:
-            self._counters[TLS_UNSUPPORTED] += 1
-        elif self._attach(new, path):
-            self._files[identity] = new
-            self._remember(name, new)
+    def _look_further(self, code: Code, file_name: object) -> None:
+        """Look at a libnghttp2 for a process that maps it: another one, or none, may need it."""
+        name = (mounts_of(code.process_id), code.path, file_name)
+        if self._seen.get(name, UNSEEN) is None or not (
+            code.process_id in self._further or self._needs_further(code.process_id)
+        ):
             return
-        self._remember(name, None)
+        file = open_code(code)
+        if file is None:
+            return
+        with file:
+            self._further.begin()
+            known = self._open(file, name, is_further=True)
+            if known:
+                self._further.add(code.process_id, known)
+
+    def _needs_further(self, process_id: int) -> bool:
+        """Tell whether a process runs nothing that shows its TLS, and hands whole exchanges to libnghttp2."""
+        mounts, codes = mounts_of(process_id), list(code_of(process_id))
+        for code in codes:
+            if not FURTHER.search(code.path):
+                self.look(code, code.inode)
+                if self._seen.get((mounts, code.path, code.inode)):
+                    return False
+        if hides_bodies(codes):
+            self._tell_unfollowed(f"process {process_id}", "it sends bodies past libnghttp2")
+            return False
+        return True
+
+    def _open(self, file: BinaryIO, name: object, is_further: bool) -> Attached | None:
+        """Return what is known of an open file, probed if it may be now; None if it has nothing to be probed."""
+        path, identity = f"/proc/self/fd/{file.fileno()}", file_id(file.fileno())
+        known = self._files.get(identity)
+        if known is None:
+            new = Attached(len(self._files), is_further)
+            if new.number >= MOST_FILES:
+                self._counters[TLS_UNSUPPORTED] += 1
+            elif self._attach(new, path):
+                self._files[identity] = known = new
+        elif not known.links and time.monotonic() - known.since_s > TRIAL_S:
+            self._attach(known, path)
+        self._remember(name, known)
+        return known
 
     def _remember(self, name: object, file: Attached | None) -> None:
         if len(self._seen) >= MOST_SEEN:
@@ -117,42 +168,55 @@ class Attacher:
         self._uses[file.number * 4 + PROBED] = time.monotonic_ns() >> 20 & PROBED_MASK
         try:
             with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
-                for found in tls_code(code):
+                for found in http2_code(code) if file.is_further else tls_code(code):
                     file.links += self._links(found, file.number << FILE_SHIFT, path)
         except Exception as error:  # noqa: BLE001  (anybody's file: whatever it leads to, others are looked at)
-            self._counters[TLS_UNSUPPORTED] += 1
-            print(
-                f"sbiscope: TLS of {os.path.realpath(path)} is not followed: {error or repr(error)}",
-                file=sys.stderr,
-                flush=True,
-            )
+            self._tell_unfollowed(os.path.realpath(path), str(error) or repr(error))
         file.since_s = time.monotonic()
         file.calls = self._calls(file)
         return bool(file.links)
 
+    def _tell_unfollowed(self, what: str, why: str) -> None:
+        self._counters[TLS_UNSUPPORTED] += 1
+        print(f"sbiscope: TLS of {what} is not followed: {why}", file=sys.stderr, flush=True)
+
     def _links(self, found: TlsCode, file: int, path: str) -> Iterator[int]:
+        enter, leave = PROGRAMS[found.library]
         entries = [(place.offset, file | place.function) for place in found.entries]
-        if found.library is Library.GO:
-            returns = [(place.offset, file | place.function) for place in found.returns]
-            yield attach(self._programs["go_leave"], path, returns)
-            yield attach(self._programs["go_enter"], path, entries)
-            return
-        freeing = [place.offset for place in found.entries if place.function is Function.FREES]
-        returns = [(offset, cookie) for offset, cookie in entries if offset not in freeing]
-        yield attach(self._programs["tls_leave"], path, returns, at_return=True)
-        yield attach(self._programs["tls_enter"], path, entries)
+        returns = [(place.offset, file | place.function) for place in found.returns]
+        if returns:
+            yield attach(self._programs[leave], path, returns)
+        unreturning = UNRETURNING[found.library]
+        returning = [
+            (place.offset, file | place.function) for place in found.entries if place.function not in unreturning
+        ]
+        if returning:
+            yield attach(self._programs[leave], path, returning, at_return=True)
+        yield attach(self._programs[enter], path, entries)
 
     def _calls(self, file: Attached) -> list[int]:
         """Return how often the file's functions moved bytes, by the verdict of the stream."""
         return [self._uses[file.number * 4 + verdict] for verdict in (0, SBI, IGNORED)]
 
     def let_go(self) -> None:
-        """Detach from files that serve no SBI: many calls of streams judged foreign, none of SBI, since attached."""
+        """Detach from files that serve no SBI: many calls of streams judged foreign, none of SBI, since attached.
+
+        Likewise from a libnghttp2 that no living process needs, of which other calls tell.
+        """
+        if self._further.drop_dead():
+            self.scan()
         for file in self._files.values():
-            if file.links:
-                _, sbi, foreign = (now - then for now, then in zip(self._calls(file), file.calls, strict=True))
-                if foreign >= FOREIGN_CALLS and not sbi:
-                    self._detach(file)
+            if not file.links:
+                continue
+            other, sbi, foreign = (now - then for now, then in zip(self._calls(file), file.calls, strict=True))
+            if file.is_further and other >= FOREIGN_CALLS:
+                self._further.drop_cleartext()
+            if foreign >= FOREIGN_CALLS and not sbi:
+                self._detach(file)
+            elif file.is_further and not self._further.is_needed(file):
+                self._detach(file)
+                file.since_s = -TRIAL_S  # the next process that needs it has it at once
+        self._further.let_go(self._files.values())
 
     def obey(self) -> None:
         """Take every probe off where the supervisor's back-off wants it, and probe again once it does not."""
@@ -184,7 +248,7 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
     with suppress(BrokenPipeError):  # the agent has ended meanwhile
         control.send(b".")
     c_memory.give_back()
-    c_memory.let_go_of_code()
+    code = c_memory.let_go_of_code()
     looked_s = time.monotonic()
     while True:
         is_awake = attacher.is_probing or attacher.is_off
@@ -206,6 +270,7 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
             looked_s = time.monotonic()
             attacher.let_go()
             attacher.obey()
+            c_memory.let_go(code)
 
 
 def mounts_of(process_id: int) -> str:

@@ -14,7 +14,8 @@ SCAN_S = 10.0  # until the first look at every process is over
 END_S = 5.0  # closing a link takes up to 85 ms
 # Programs of 60 MB are read once: what that took goes back to the system (mallopt(3)).
 MEMORY = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": "131072"}
-GIVEN = ("tls_enter", "tls_leave", "go_enter", "go_leave", "tls_uses", "tls_programs", "counters")
+PROGRAMS = ("tls_enter", "tls_leave", "go_enter", "go_leave", "http2_enter", "http2_leave", "tls_programs")
+GIVEN = (*PROGRAMS, "tls_uses", "shown_processes", "counters")
 
 
 class TlsAttachment:

@@ -5,7 +5,7 @@ is found too, as long as its symbols were left in it.
 """
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from struct import Struct, error
@@ -23,23 +23,25 @@ MOST_PLACES = 256  # where the wanted names stand in a table of strings: each on
 
 
 class Function(enum.IntEnum):
-    """What a function does, as bpf/tls.c understands it."""
+    """What a function does, as bpf/tls.c and bpf/http2.c understand it."""
 
     SENDS = 0
     RECEIVES = 1
-    SENDS_POINTING = 2  # the number of bytes is put where the fourth argument points to
+    SENDS_POINTING = 2  # the number of bytes is put where the fourth argument points to; of HTTP/2 the bytes
     RECEIVES_POINTING = 3
     SHAKES = 4  # handshake; success is 1
     SHAKES_ZERO = 5  # handshake; success is 0
     FREES = 6
+    BEGINS = 7  # of HTTP/2: puts a new session where the first argument points to
 
 
 class Library(enum.Enum):
-    """Who makes TLS of a program's bytes."""
+    """Who makes TLS of a program's bytes, or HTTP/2 of what it says."""
 
     OPENSSL = "OpenSSL"
     GNUTLS = "GnuTLS"
     GO = "Go crypto/tls"
+    NGHTTP2 = "libnghttp2"  # collector.http2_library
 
 
 # OpenSSL 1.1 and 3 (ssl(7)); BoringSSL lacks the _ex functions.
@@ -83,11 +85,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class TlsCode:
-    """A library found in a file: where its functions begin, and, of Go's, where they return."""
+    """A library found in a file: where its functions begin, and where they end if that is not known by returning."""
 
     library: Library
     entries: tuple[Place, ...]
     returns: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A function by a table of symbols: where it is loaded to, and its octets."""
+
+    address: int
+    size: int
 
 
 class UnfollowableError(ValueError):
@@ -106,36 +116,42 @@ def tls_code(file: BinaryIO) -> tuple[TlsCode, ...]:
 
 
 def _c_code(elf: Elf) -> Iterator[TlsCode]:
-    found: dict[str, int] = {}
-    tables = (one for one in elf.sections if one.kind in SYMBOL_TABLES and one.link < len(elf.sections))
-    for section in islice(tables, MOST_TABLES):
-        names = elf.octets(elf.sections[section.link])
-        found |= {**_defined(elf.octets(section), names), **found}
+    found = defined(elf, (*OPENSSL, *GNUTLS))
     for library, table in TABLES:
         if NEEDED[library] <= found.keys():
-            offsets = {name: _offset(elf, address) for name, address in found.items() if name in table}
+            offsets = {name: offset_of(elf, symbol.address) for name, symbol in found.items() if name in table}
             places = (Place(offset, table[name]) for name, offset in offsets.items() if offset is not None)
             yield TlsCode(library, tuple(places))
 
 
-def _offset(elf: Elf, address: int) -> int | None:
+def defined(elf: Elf, functions: Collection[str]) -> dict[str, Symbol]:
+    """Return those of the named functions that the file defines. Raises OSError."""
+    found: dict[str, Symbol] = {}
+    tables = (one for one in elf.sections if one.kind in SYMBOL_TABLES and one.link < len(elf.sections))
+    for section in islice(tables, MOST_TABLES):
+        names = elf.octets(elf.sections[section.link])
+        found |= {**_defined(elf.octets(section), names, functions), **found}
+    return found
+
+
+def offset_of(elf: Elf, address: int) -> int | None:
     """Return where in the file stands what is loaded to `address`."""
     segments = (one for one in elf.segments if one.address <= address < one.address + one.size)
     return next((address - one.address + one.offset for one in segments), None)
 
 
-def _defined(symbols: Octets, names: Octets) -> dict[str, int]:
-    """Return the addresses of the wanted functions that a symbol table defines."""
-    wanted = {name.encode() + b"\0": name for name in (*OPENSSL, *GNUTLS)}
+def _defined(symbols: Octets, names: Octets, functions: Collection[str]) -> dict[str, Symbol]:
+    """Return the named functions that a symbol table defines."""
+    wanted = {name.encode() + b"\0": name for name in functions}
     # Also as another name's tail, which linkers share.
     named = {at: wanted[part] for at, part in islice(names.places(tuple(wanted)), MOST_PLACES)}
-    found: dict[str, int] = {}
+    found: dict[str, Symbol] = {}
     end = min(symbols.size, MOST_SYMBOLS * SYMBOL.size) if named else 0
     for at in range(0, end, SYMBOLS_AT_ONCE * SYMBOL.size):
         piece = symbols.read(at, SYMBOLS_AT_ONCE * SYMBOL.size)
-        for name, info, _, section, value, _ in SYMBOL.iter_unpack(piece[: len(piece) // SYMBOL.size * SYMBOL.size]):
+        for name, info, _, section, value, size in SYMBOL.iter_unpack(piece[: len(piece) // SYMBOL.size * SYMBOL.size]):
             if name in named and info & 15 in FUNCTION_TYPES and section and value:
-                found.setdefault(named[name], value)
+                found.setdefault(named[name], Symbol(value, size))
     return found
 
 

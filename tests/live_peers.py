@@ -53,6 +53,7 @@ class Recorder:
         self.taken: list[Taken] = []
         self._streams: dict[tuple[int, bool], ByteStream] = {}
         self._by_key: dict[int, Taken] = {}
+        self._foreign: set[int] = set()
 
     def open(
         self, key: int, endpoints: Endpoints, time_ns: int, from_start: bool, positions: tuple[int, int] | None
@@ -67,7 +68,9 @@ class Recorder:
         if key not in self._by_key:
             return Verdict.ABSENT
         self._streams[key, from_client].chunk(position, data, time_ns)
-        return Verdict.FOREIGN if data.startswith(TLS_HANDSHAKE) else Verdict.SBI
+        if data.startswith(TLS_HANDSHAKE):
+            self._foreign.add(key)  # a record's head and the rest of it may come by a call each
+        return Verdict.FOREIGN if key in self._foreign else Verdict.SBI
 
     def missing(self, key: int, from_client: bool, position: int, length: int, time_ns: int) -> Verdict:
         if key not in self._by_key:

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy import demo_peers, demo_script
-from tests import tls_peers
+from tests import tls_peers, unseen_tls
 from tests.debian import installed
 from tests.traffic_maker.exchanges import mixed
 from tests.traffic_maker.maker import NoGo, program, serving
@@ -221,6 +221,19 @@ def node(_: Path, identity: Identity) -> Iterator[Peers]:
         yield Peers(port_of(server), ask)
 
 
+@contextmanager
+def libnghttp2(place: Path, identity: Identity) -> Iterator[Peers]:
+    """TLS that is not followed, below a libnghttp2 that sends by callbacks at the server, by memory at the client."""
+    program = unseen_tls.built(place)
+
+    def ask(port: int) -> list[Said]:
+        clients = [unseen_tls.calls(program, "memory", port, COUNT)] * CONNECTIONS
+        return [Said(**json.loads(line)) for one in clients for line in said_by(one).splitlines()]
+
+    with killed_at_last(unseen_tls.serves(program, "callback", identity)) as server:
+        yield Peers(port_of(server), ask)
+
+
 CLEARTEXT: dict[str, Programs] = {"nghttp": nghttp, "curl": curl, "go": go, "python": python, "node": node}
 TLS: dict[str, Programs] = {
     "nghttp": nghttp,
@@ -229,6 +242,7 @@ TLS: dict[str, Programs] = {
     "asyncio": asyncio,
     "gnutls": gnutls,
     "node": node,
+    "libnghttp2": libnghttp2,
 }
 
 
@@ -245,6 +259,8 @@ def missing(name: str) -> str:
         return "no Node"
     if name == "gnutls" and not (shutil.which("cc") and all(one.exists() for one in HEADERS)):
         return "no C compiler, or no headers of OpenSSL and GnuTLS"
+    if name == "libnghttp2":
+        return unseen_tls.missing()
     return ""
 
 

@@ -28,7 +28,8 @@ def attacher(*names: str) -> Iterator[tuple[Attacher, memoryview]]:
             ending.callback(os.close, one)
         nothing = os.open("/dev/null", os.O_RDONLY)
         ending.callback(os.close, nothing)
-        made = Attacher({"tls_uses": shared[0], "counters": shared[1], **dict.fromkeys(names, nothing)})
+        maps = {"tls_uses": shared[0], "counters": shared[1], "shown_processes": nothing}
+        made = Attacher({**maps, **dict.fromkeys(names, nothing)})
         yield made, made._counters
 
 
