@@ -11,7 +11,7 @@ from struct import pack
 import cython
 
 if cython.compiled:
-    from cython.cimports.collector.compression import sbiscope_compress
+    from cython.cimports.collector.compression import sbiscope_compress, sbiscope_hex
     from cython.cimports.cpython.bytes import PyBytes_AS_STRING
     from cython.cimports.cpython.unicode import PyUnicode_AsUTF8AndSize
     from cython.cimports.libc.string import memcpy, memset
@@ -26,11 +26,8 @@ _VECTOR_BYTES = cython.declare(
         *(0x510E527FADE682D1, 0x9B05688C2B3E6C1F, 0x1F83D9ABFB41BD6B, 0x5BE0CD19137E2179),
     ),
 )
-_HEX_BYTES = cython.declare(bytes, b"".join([b"%02x" % octet for octet in range(256)]))
 _VECTOR = cython.declare(cython.p_const_uchar)
 _VECTOR = _VECTOR_BYTES
-_HEX = cython.declare(cython.p_const_uchar)
-_HEX = _HEX_BYTES
 
 
 @cython.final
@@ -110,10 +107,7 @@ class Hasher:
         digest = ""
         if cython.compiled:
             h = cython.declare(cython.ulonglong[8])
-            out = cython.declare(cython.uchar[32])
-            octet = cython.declare(cython.int)
             at = cython.declare(cython.Py_ssize_t, 0)
-            i = cython.declare(cython.int)
             memcpy(h, self._keyed, 64)
             if self._front and self._length > BLOCK:
                 at = BLOCK
@@ -126,10 +120,7 @@ class Hasher:
             memset(self._bytes + self._length, 0, at + BLOCK - self._length)
             sbiscope_compress(h, self._bytes + at, self._length, True)
             self._length = self._front
-            for i in range(16):
-                octet = (h[i >> 3] >> (8 * (i & 7))) & 255
-                memcpy(out + 2 * i, _HEX + 2 * octet, 2)
-            digest = out[:32].decode("ascii")
+            digest = sbiscope_hex(h)
         else:
             digest = blake2b(self._store[self._front :], digest_size=DIGEST_BYTES, key=self._key).hexdigest()
             del self._store[self._front :]

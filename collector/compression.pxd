@@ -39,7 +39,30 @@ cdef extern from *:
         h[0] ^= v0 ^ v8; h[1] ^= v1 ^ v9; h[2] ^= v2 ^ va; h[3] ^= v3 ^ vb;
         h[4] ^= v4 ^ vc; h[5] ^= v5 ^ vd; h[6] ^= v6 ^ ve; h[7] ^= v7 ^ vf;
     }
+
+    /* Four octets as eight hexadecimal digits, all eight at once. */
+    static CYTHON_INLINE uint64_t sbiscope_digits(uint64_t octets) {
+        uint64_t apart = (octets | octets << 16) & 0x0000FFFF0000FFFF;
+        apart = (apart | apart << 8) & 0x00FF00FF00FF00FF;
+        uint64_t halves = (apart >> 4 | apart << 8) & 0x0F0F0F0F0F0F0F0F;
+        uint64_t letters = (halves + 0x0606060606060606) >> 4 & 0x0101010101010101;
+        return halves + 0x3030303030303030 + letters * 39;
+    }
+
+    /* The first sixteen octets of a digest as text. */
+    static PyObject *sbiscope_hex(const unsigned long long *h) {
+        PyObject *text = PyUnicode_New(32, 127);
+        int i;
+        if (text == NULL)
+            return NULL;
+        for (i = 0; i < 4; i++) {
+            uint64_t digits = sbiscope_digits(h[i >> 1] >> (32 * (i & 1)) & 0xFFFFFFFF);
+            memcpy((char *)PyUnicode_DATA(text) + 8 * i, &digits, 8);
+        }
+        return text;
+    }
     """
     void sbiscope_compress(
         unsigned long long *h, const unsigned char *block, unsigned long long counted, bint last
     ) noexcept
+    str sbiscope_hex(const unsigned long long *h)

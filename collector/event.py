@@ -20,12 +20,14 @@ if cython.compiled:
     from cython.cimports.collector.hop import event_id
     from cython.cimports.collector.octets import (
         begin,
+        mark,
         put_again,
         put_long,
         put_optional_bytes,
         put_optional_long,
         put_optional_text,
         put_text,
+        since,
         written,
     )
     from cython.cimports.collector.read import Read
@@ -39,12 +41,14 @@ else:
     from collector.hop import event_id
     from collector.octets import (
         begin,
+        mark,
         put_again,
         put_long,
         put_optional_bytes,
         put_optional_long,
         put_optional_text,
         put_text,
+        since,
         written,
     )
     from collector.read import Read
@@ -57,6 +61,9 @@ CLOSED = int(Ended.CLOSED)
 EXACT = cython.declare(object, HeaderState.EXACT)
 RESPONSE = cython.declare(object, Half.RESPONSE)
 NO_OTHERS: dict[str, str] = {}
+MET = cython.declare(cython.Py_ssize_t, 512)  # NFs known by their object, a power of two
+_MET = cython.declare(list, [None] * MET)
+_MET_OCTETS = cython.declare(list, [None] * MET)
 
 
 @cython.cfunc
@@ -280,10 +287,20 @@ def _write_header_block(request: Fields, target: str | None, fields: Fields) -> 
 @cython.cfunc
 @cython.exceptval(-1)
 def _write_nf(end: tuple[str | None, ...]) -> cython.int:
-    """Write type, source and instance of a collector.network_function.End."""
+    """Write type, source and instance of a collector.network_function.End, those met lately as they were written."""
+    at: cython.Py_ssize_t = 0
+    if cython.compiled:
+        at = (cython.cast(cython.size_t, cython.cast(cython.p_void, end)) >> 4) & (MET - 1)
+        if _MET[at] is end:
+            put_again(_MET_OCTETS[at])
+            return 0
+    where: cython.Py_ssize_t = mark()
     put_optional_text(end[0])
     put_optional_text(end[1])
     put_optional_text(end[2])
+    if cython.compiled:
+        _MET[at] = end
+        _MET_OCTETS[at] = since(where)
     return 0
 
 

@@ -18,7 +18,7 @@ cdef class Meaning:
     cdef Asking _asking
     cdef References _references
     cdef dict _ends
-    cdef Ends _last_ends
+    cdef list _near
     cdef dict _bodies
     cdef dict _bodies_before
     cdef readonly Py_ssize_t _bodies_bytes

@@ -52,6 +52,7 @@ else:
 Event = tuple[Any, ...]
 
 MOST_ENDS = cython.declare(cython.Py_ssize_t, 65_536)
+NEAR = cython.declare(cython.Py_ssize_t, 1_024)  # connections known by their object, a power of two
 LARGEST_BODY = cython.declare(
     cython.Py_ssize_t, 16_384
 )  # remembered, as it comes again from the other end and on the next hop
@@ -90,7 +91,7 @@ class Meaning:
         self._asking = Asking(pseudonyms, redaction)
         self._references = References()
         self._ends: dict[str, Ends] = {}
-        self._last_ends: Ends | None = None
+        self._near: list[Ends | None] = [None] * NEAR
         self._bodies: dict[bytes, Read] = {}
         self._bodies_before: dict[bytes, Read] = {}
         self._bodies_bytes = 0
@@ -250,14 +251,20 @@ class Meaning:
         return identifiers_of_headers(fields.plain)
 
     def _ends_of(self, endpoints: Endpoints) -> Ends:
-        if self._last_ends is not None and self._last_ends.endpoints is endpoints:
-            return self._last_ends
-        ends: Ends | None = self._ends.get(endpoints.connection_id)
+        at: cython.Py_ssize_t = 0
+        ends: Ends | None
+        if cython.compiled:  # the same object for each message of a connection
+            at = (cython.cast(cython.size_t, cython.cast(cython.p_void, endpoints)) >> 4) & (NEAR - 1)
+            ends = self._near[at]
+            if ends is not None and ends.endpoints is endpoints:
+                return ends
+        ends = self._ends.get(endpoints.connection_id)
         if ends is None or ends.endpoints is not endpoints:
             if len(self._ends) >= MOST_ENDS:
                 self._ends.clear()
             ends = self._ends[endpoints.connection_id] = Ends(endpoints)
-        self._last_ends = ends
+        if cython.compiled:
+            self._near[at] = ends
         return ends
 
     def _told_of(self, identifiers: Identifiers) -> Told:

@@ -110,12 +110,18 @@ cdef extern from *:
 
     static CYTHON_INLINE void sbiscope_begin(void) { sbiscope_at = 0; }
 
-    static CYTHON_INLINE PyObject *sbiscope_written(void) {
-        return PyBytes_FromStringAndSize((const char *)sbiscope_sheet, sbiscope_at);
+    static CYTHON_INLINE Py_ssize_t sbiscope_mark(void) { return sbiscope_at; }
+
+    static CYTHON_INLINE PyObject *sbiscope_since(Py_ssize_t mark) {
+        return PyBytes_FromStringAndSize((const char *)sbiscope_sheet + mark, sbiscope_at - mark);
     }
+
+    static CYTHON_INLINE PyObject *sbiscope_written(void) { return sbiscope_since(0); }
     """
     void begin "sbiscope_begin" ()
     bytes written "sbiscope_written" ()
+    Py_ssize_t mark "sbiscope_mark" ()
+    bytes since "sbiscope_since" (Py_ssize_t mark)
     int put_long "sbiscope_long" (long long value) except -1
     int put_text "sbiscope_text" (str text) except -1
     int put_again "sbiscope_again" (bytes octets) except -1

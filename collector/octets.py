@@ -16,6 +16,16 @@ def written() -> bytes:
     return bytes(_sheet)
 
 
+def mark() -> int:
+    """Return where the sheet stands."""
+    return len(_sheet)
+
+
+def since(where: int) -> bytes:
+    """Return what was put since the sheet stood `where`."""
+    return bytes(_sheet[where:])
+
+
 def put_long(value: int) -> None:
     """Put an int, long or enum; a boolean that is true as -1, whose octet is the same."""
     zigzag = value << 1 ^ value >> 63
