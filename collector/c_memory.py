@@ -11,6 +11,8 @@ MADV_DONTNEED = 4
 MAPS = "/proc/self/smaps"
 FILE_NAME = 5  # of the words of a mapping (proc(5))
 
+Place = tuple[int, int]  # begin and length
+
 _libc = ctypes.CDLL(None)
 
 
@@ -26,36 +28,47 @@ def give_back() -> None:
         _libc.malloc_trim(ctypes.c_size_t(0))
 
 
-def let_go_of_code() -> None:
+def let_go_of_code() -> list[Place]:
     """Let go of unchanged pages of programs and libraries: what is used again comes back from the file, mostly cached.
 
-    A start runs through megabytes of code that is then never met again. Where the kernel does not tell what is
-    unchanged, everything stays.
+    A start runs through megabytes of code that is then never met again. Returned is where they are: they stay for good,
+    as nothing is unloaded, so `let_go` may have them when nobody may look any more. Where the kernel does not tell what
+    is unchanged, everything stays.
     """
     try:
         with open(MAPS) as lines:  # noqa: PTH123 (pathlib is a megabyte, and processes wait all their life)
             places = unchanged(lines)
     except OSError:
-        return
+        return []
+    let_go(places)
+    return places
+
+
+def let_go(places: Iterable[Place]) -> None:
+    """Let go of these pages again: a millisecond for a hundred libraries, and what was in use is back within another."""
     for begin, length in places:
         _libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(length), MADV_DONTNEED)
 
 
-def unchanged(lines: Iterable[str]) -> list[tuple[int, int]]:
-    """Return begin and length of each mapping of a file that cannot be written to and has nothing of this process's.
+def unchanged(lines: Iterable[str]) -> list[Place]:
+    """Return each mapping of a file with code in it that cannot be written to and has nothing of this process's.
 
-    A library's relocated words cannot be written to either, and are not in the file: they count as anonymous.
+    A library's relocated words cannot be written to either, and are not in the file: they count as anonymous. Other
+    files may be unmapped one day.
     """
-    found = []
-    place = None
+    found: list[tuple[str, Place]] = []
+    programs = set()
+    name, place = "", None
     for line in lines:
         words = line.split()
         if words[0] == "Anonymous:":
             if place is not None and words[1] == "0":
-                found.append(place)
+                found.append((name, place))
         elif not words[0].endswith(":"):
             begin, _, end = words[0].partition("-")
-            is_file = len(words) > FILE_NAME and words[FILE_NAME].startswith("/")
-            is_kept = "w" in words[1] or "s" in words[1] or not is_file
+            name = " ".join(words[FILE_NAME:])
+            if "x" in words[1]:
+                programs.add(name)
+            is_kept = "w" in words[1] or "s" in words[1] or not name.startswith("/")
             place = None if is_kept else (int(begin, 16), int(end, 16) - int(begin, 16))
-    return found
+    return [place for name, place in found if name in programs]

@@ -248,7 +248,7 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
     with suppress(BrokenPipeError):  # the agent has ended meanwhile
         control.send(b".")
     c_memory.give_back()
-    code = c_memory.let_go_of_code()
+    own_code = c_memory.let_go_of_code()
     looked_s = time.monotonic()
     while True:
         is_awake = attacher.is_probing or attacher.is_off
@@ -270,7 +270,7 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
             looked_s = time.monotonic()
             attacher.let_go()
             attacher.obey()
-            c_memory.let_go(code)
+            c_memory.let_go(own_code)
 
 
 def mounts_of(process_id: int) -> str:

@@ -83,7 +83,8 @@ def collect_live(config: Config, to: str) -> int:
         gc.collect()
         gc.freeze()  # what is there by now stays for good
         c_memory.give_back()
-        c_memory.let_go_of_code()
+        code = c_memory.let_go_of_code()
+        supervisor.each_second(lambda _: c_memory.let_go(code))
         Thread(target=announce, args=(config.site.node, probes), daemon=True).start()
         supervisor.run()
     print(f"sbiscope collect: ended; {summary(supervisor.seen.figures.loss | behind.by_reason)}", file=sys.stderr)

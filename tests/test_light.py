@@ -79,6 +79,10 @@ def test_of_a_processs_mappings_what_is_a_files_and_unchanged_is_let_go() -> Non
 55d0c0000000-55d0c0001000 r--p 00000000 fe:01 7 /usr/bin/python3.11
 Rss:                   4 kB
 Anonymous:             0 kB
+55d0c0001000-55d0c0003000 r-xp 00001000 fe:01 7 /usr/bin/python3.11
+Anonymous:             0 kB
+7eff00000000-7eff00001000 r--p 00000000 fe:01 7 /usr/lib/locale/C.utf8/LC_CTYPE
+Anonymous:             0 kB
 7f0000000000-7f0000003000 r-xp 00001000 fe:01 8 /usr/lib/lib with spaces.so
 Anonymous:             0 kB
 7f0000003000-7f0000004000 r--p 00004000 fe:01 8 /usr/lib/relocated.so
@@ -92,14 +96,14 @@ Anonymous:             0 kB
 7f0000007000-7f0000008000 r-xp 00000000 00:00 0 [vdso]
 Anonymous:             0 kB
 """.splitlines()
-    assert unchanged(lines) == [(0x55D0C0000000, 0x1000), (0x7F0000000000, 0x3000)]
+    assert unchanged(lines) == [(0x55D0C0000000, 0x1000), (0x55D0C0001000, 0x2000), (0x7F0000000000, 0x3000)]
 
 
 def test_a_process_runs_on_in_code_that_it_let_go_of() -> None:
     program = (
-        "from collector.c_memory import let_go_of_code, unchanged; import json;"
-        "before = len(unchanged(open('/proc/self/smaps'))); let_go_of_code(); import decimal;"
-        "print(before > 0, json.loads('[1]'), decimal.Decimal(2).sqrt() > 1)"
+        "from collector.c_memory import let_go, let_go_of_code, unchanged; import json;"
+        "before = len(unchanged(open('/proc/self/smaps'))); places = let_go_of_code(); import decimal;"
+        "let_go(places); print(before == len(places) > 0, json.loads('[1]'), decimal.Decimal(2).sqrt() > 1)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "True [1] True\n"
