@@ -262,6 +262,25 @@ def test_retention_that_passed_the_commit_is_counted_and_passed_over(run: Run) -
     assert set(run.rows()) >= set(range(begin))
 
 
+def test_a_backlog_that_unpacks_to_much_is_read_by_a_worker_that_stays_small(run: Run) -> None:
+    run.start("a", "pairing")
+    run.numbers(4)
+    until(lambda: len(run.rows()) == run.sent)
+    before_mb = peak_mb(run, "a")
+    run.producer = Producer({**run.settings, "compression.type": "lz4"})
+    for number in range(800):
+        run.put(0, frame("sbi_event_batch", b"%d" % (run.sent + number) + b" " * 300_000))
+    run.sent += 800
+    assert run.producer.flush(60) == 0
+    until(lambda: len(run.rows()) == run.sent)
+    assert peak_mb(run, "a") < before_mb + 60, "of 240 MB of messages, 2 MB compressed"
+
+
+def peak_mb(run: Run, name: str) -> float:
+    status = Path(f"/proc/{run.workers[name].pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1_000
+
+
 def test_what_transactions_of_others_leave_in_the_log_is_passed_over(run: Run) -> None:
     """A control record takes an offset and is no message: a hole, of which nobody lost anything."""
     run.start("p1", "pairing")

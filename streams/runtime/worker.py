@@ -26,6 +26,7 @@ from streams.runtime.sender import Sender
 
 RAW = {"value_serializer": "raw", "value_type": bytes, "key_type": bytes, "key_serializer": "raw"}
 READ_AHEAD = 32  # messages of all partitions together that wait for the agent
+POLLED = 32  # messages unpacked at once before these: of a fetch the others stay compressed
 REQUEST_S = 120.0
 SESSION_S = 10.0
 HEARTBEAT_S = 1.0
@@ -182,6 +183,7 @@ def _app(kafka: Kafka, bootstrap: str, group: str, instance: str) -> Any:
         broker_heartbeat_interval=HEARTBEAT_S,
         broker_request_timeout=REQUEST_S,
         broker_max_poll_interval=PATIENCE_S,
+        broker_max_poll_records=POLLED,
         broker_commit_interval=NEVER_S,
         broker_commit_livelock_soft_timeout=NEVER_S,
         consumer_auto_offset_reset="earliest",
