@@ -7,6 +7,7 @@ from pathlib import Path
 from collector.connections import Connections
 from collector.record import BY_PLACE
 from collector.sockets import Sockets, nowhere, untold
+from collector.turn import Turn
 from collector.window import Window
 from collector.workload import Caller, Workload
 
@@ -29,15 +30,17 @@ class KernelSource:
         workload_of: Callable[[Caller], Workload] = nowhere,
         detach: Callable[[], None] = lambda: None,
         tell_flow: Callable[[bytes, int], None] = untold,
+        turn: Turn | None = None,
     ) -> None:
         """Read `window` every `consume_ms`, less often while little comes; `detach` is called before the last reading.
 
-        `tell_flow` takes the records of kind FLOW and each socket's verdict.
+        `tell_flow` takes the records of kind FLOW and each socket's verdict; `turn` is begun behind each pause.
         """
         self._window = window
         self._workload_of = workload_of
         self._detach = detach
         self._tell_flow = tell_flow
+        self._turn = turn or Turn()
         self._shortest_ns = self._pause_ns = max(1, consume_ms) * 1_000_000
         self.clock_ns = wall_offset_ns()
         self.boot_id = BOOT_ID.read_text().strip()
@@ -77,6 +80,7 @@ class KernelSource:
             pause_ns = self._pause_ns - (time.monotonic_ns() - began_ns)
             if pause_ns > 0:
                 time.sleep(pause_ns / 1e9)
+            self._turn.begin()
 
     def _pace(self) -> None:
         """Choose the next pause by how full the ring was: half or twice the last one."""
@@ -94,7 +98,8 @@ class KernelSource:
         reads = 0
         while True:
             records = ring.read(RECORDS)
-            sockets.take(records)
+            for piece in self._turn.pieces(records):
+                sockets.take(piece)
             reads += 1
             if len(records) < RECORDS:
                 self._window.have_read(chunks)

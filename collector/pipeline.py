@@ -1,12 +1,19 @@
 """From connections to batches: takes finished messages, gives them their meaning, gathers them under the watermark."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from collector.batch import Batch, Batcher, Event
 from collector.connections import Connections
 from collector.halves import Message
 from collector.message import Endpoints
 from collector.repair import Repair
+
+Taken = list[tuple[Endpoints, Message]]
+
+
+def at_once(taken: Taken) -> Iterable[Taken]:
+    """Give all messages in one piece."""
+    return (taken,)
 
 
 class Pipeline:
@@ -19,10 +26,12 @@ class Pipeline:
         batcher: Batcher,
         put: Callable[[Batch], None],
         losses: Callable[[], Mapping[str, int]] = dict,
+        pieces: Callable[[Taken], Iterable[Taken]] = at_once,
     ) -> None:
         """`meaning` makes an event of a message; `put` takes each batch as it is due and may wait (a full queue).
 
-        `losses`: what the meaning counted so far, to stand in the batches beside what the connections did.
+        `losses`: what the meaning counted so far, to stand in the batches beside what the connections did. `pieces`
+        gives the messages a few at a time, and may do something else meanwhile.
         """
         self._connections = connections
         self._repair = Repair()
@@ -30,6 +39,7 @@ class Pipeline:
         self._batcher = batcher
         self._put = put
         self._losses = losses
+        self._pieces = pieces
         self._lost: Mapping[str, int] = {}
 
     def tick(self, now_ns: int) -> None:
@@ -50,7 +60,7 @@ class Pipeline:
         meaning = self._meaning
         taken = self._connections.take()
         self._repair.mend(taken)
-        events = [meaning(endpoints, message) for endpoints, message in taken]
+        events = [meaning(endpoints, message) for piece in self._pieces(taken) for endpoints, message in piece]
         if events:
             self._lost = self._losses()
         return events
