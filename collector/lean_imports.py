@@ -1,7 +1,8 @@
 """What others import into the agent's processes, which live long, and nobody there uses: read on first use, or never.
 
 `dataclasses` brings `inspect` and with it the parsers of Python's own language, for classes without a docstring;
-msgspec brings `typing_extensions`, whose names it finds in `typing`; hashlib and hmac bring OpenSSL, 4 MB for what a
+msgspec brings what describes its types, and `typing_extensions`, whose names it finds in `typing`; subprocess and
+calendar bring `locale`, for other languages; hashlib and hmac bring OpenSSL, 4 MB for what a
 few lines of C do, a pseudonym at a time: they find it missing, as in some builds of Python.
 """
 
@@ -9,7 +10,7 @@ import sys
 from importlib import import_module
 from types import ModuleType
 
-ON_FIRST_USE = ("inspect",)
+ON_FIRST_USE = ("inspect", "locale", "msgspec.inspect")
 NEVER = ("typing_extensions", "_hashlib")
 
 

@@ -19,12 +19,12 @@ PROCESSES = {
     "supervisor": (
         f"{LEFT_OUT}; import collector.lean_kafka as k; k.import_little(); import deploy.live, collector.publisher",
         {"asyncio", "ssl", "fastavro", "yaml", "http.client", "tomllib", "collector.loader", "collector.connections"}
-        | {"ast", "dis", "tempfile", "random", "shutil", "difflib"},
+        | {"ast", "dis", "tempfile", "random", "shutil", "difflib", "traceback", "_locale"},
     ),
     "observer": (
         f"{LEFT_OUT}; import collector.observer, collector.http1",
         {"confluent_kafka", "subprocess", "tempfile", "tomllib", "ssl", "collector.loader", "fastavro"}
-        | {"ast", "dis", "difflib"},
+        | {"ast", "dis", "difflib", "traceback", "_locale"},
     ),
     "attacher": (
         f"import collector.tls_attacher_start; {LEFT_OUT}; import collector.tls_attacher",
