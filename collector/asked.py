@@ -83,6 +83,8 @@ class Asked:
         self.producer: End = NOBODY
         self.receiver: str | None = None
         self.place = ""
+        self.request_id: str | None = None  # of the events of both halves
+        self.response_id: str | None = None
         self.exchange_key = ""
         self.request_key: str | None = None
         self.awaited: Awaited | None = None

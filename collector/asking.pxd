@@ -1,7 +1,6 @@
 from collector.asked cimport Asked, Ends
 from collector.body cimport BodyFacts
-from collector.halves cimport Message
-from collector.hop cimport RequestKeys
+from collector.hop cimport Keys
 from collector.network_function cimport NetworkFunctions
 from collector.request_target cimport RequestTarget, RequestTargets
 from collector.sbi_headers cimport Fields
@@ -9,15 +8,16 @@ from collector.sbi_headers cimport Fields
 cdef class Asking:
     cdef readonly object inventory
     cdef readonly object callbacks
-    cdef RequestKeys _keys
+    cdef Keys _keys
     cdef RequestTargets _targets
     cdef NetworkFunctions _functions
     cdef dict _places
     cdef dict _named
 
-    cpdef Asked ask(self, Ends ends, Message message, Fields fields, long long now_us)
+    cpdef Asked ask(self, Ends ends, Fields fields, long long now_us)
     cpdef bytes short(self, bytes body)
-    cpdef str request_key(self, Asked asked, bytes body, Py_ssize_t body_bytes)
+    cpdef int carried(self, Asked asked, bytes body, Py_ssize_t body_bytes) except -1
+    cpdef int name(self, Asked asked, Ends ends, unsigned int stream_id, bint is_carried) except -1
     cdef object consumer_named(self, Ends ends, Asked asked, str named)
     cpdef void producer_told(self, Asked asked, Fields fields)
     cdef void _find_callback(self, Asked asked, RequestTarget target, long long now_us)

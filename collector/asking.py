@@ -14,16 +14,14 @@ from collector.uri import authority_of
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends, new_asked
     from cython.cimports.collector.body import BodyFacts
-    from cython.cimports.collector.halves import Message
-    from cython.cimports.collector.hop import RequestKeys, exchange_key
+    from cython.cimports.collector.hop import Keys
     from cython.cimports.collector.network_function import NetworkFunctions
     from cython.cimports.collector.request_target import Concluded, Matched, RequestTarget, RequestTargets
     from cython.cimports.collector.sbi_headers import Fields
 else:
     from collector.asked import Asked, Ends, new_asked
     from collector.body import BodyFacts
-    from collector.halves import Message
-    from collector.hop import RequestKeys, exchange_key
+    from collector.hop import Keys
     from collector.network_function import NetworkFunctions
     from collector.request_target import Concluded, Matched, RequestTarget, RequestTargets
     from collector.sbi_headers import Fields
@@ -40,7 +38,7 @@ class Asking:
 
     def __init__(self, pseudonyms: Pseudonyms, redaction: Redaction) -> None:
         """Load the catalogue."""
-        self._keys = RequestKeys(pseudonyms.derived(b"request_key"))
+        self._keys = Keys(pseudonyms.derived(b"request_key"))
         self.callbacks = Callbacks()
         self.inventory = Inventory()
         self._targets = RequestTargets(Catalogue(), self.callbacks, redaction)
@@ -48,8 +46,8 @@ class Asking:
         self._places: dict[str, str] = {}
         self._named: dict[tuple[End, str], End] = {}
 
-    def ask(self, ends: Ends, message: Message, fields: Fields, now_us: cython.longlong) -> Asked:
-        """Work out what the header block of a request says of its exchange."""
+    def ask(self, ends: Ends, fields: Fields, now_us: cython.longlong) -> Asked:
+        """Work out what the header block of a request says of its exchange, its keys aside (`name`)."""
         asked: Asked = new_asked()
         asked.fields = fields
         asked.place = self._place(fields, ends)
@@ -63,7 +61,6 @@ class Asking:
             if not asked.matched.has_operation or asked.matched.is_callback:
                 self._find_callback(asked, target, now_us)
         self._find_ends(asked, ends)
-        asked.exchange_key = exchange_key(ends.client, message.stream_id, fields.method, asked.text)
         return asked
 
     def _find_callback(self, asked: Asked, target: RequestTarget, now_us: cython.longlong) -> None:
@@ -146,17 +143,24 @@ class Asking:
         """Return what stands for a body in `request_key`."""
         return self._keys.short(body)
 
-    def request_key(self, asked: Asked, body: bytes, body_bytes: cython.Py_ssize_t) -> str:
-        """Return the key that all hops of a request share, of which a Sender-Timestamp or idempotency key is known.
+    def carried(self, asked: Asked, body: bytes, body_bytes: cython.Py_ssize_t) -> None:
+        """Let the request that is named next share a key with all its hops.
 
-        `body` as `short` gives it, `body_bytes` on the wire.
+        Its Sender-Timestamp or idempotency key is known; `body` as `short` gives it, `body_bytes` on the wire.
         """
         fields: Fields = asked.fields
         tail = asked.target.tail if asked.target is not None else None
         stamp = fields.sender_timestamp or (fields.idempotency_key or "").encode()
         receiver = asked.place if asked.matched.is_callback else None  # one notification may go to several at once
         told = (fields.method, tail, fields.user_agent, fields.correlation_info, receiver)
-        return self._keys.of(told, stamp, body, body_bytes)
+        self._keys.carried(told, stamp, body, body_bytes)
+
+    def name(self, asked: Asked, ends: Ends, stream_id: cython.uint, is_carried: cython.bint) -> None:
+        """Set the keys of an exchange and its events; request_key if `carried` was called for it."""
+        keys = self._keys.of(ends.connection, ends.client, stream_id, asked.fields.method, asked.text, is_carried)
+        asked.request_id, asked.response_id, asked.exchange_key = keys[0], keys[1], keys[2]
+        if is_carried:
+            asked.request_key = keys[3]
 
     def consumer_named(self, ends: Ends, asked: Asked, named: str | None) -> End:
         """Return the consumer with the instance that the request names, if that one is of the consumer's type."""

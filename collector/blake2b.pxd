@@ -13,3 +13,6 @@ cdef class Hasher:
     cpdef int number(self, unsigned long long value) except -1
     cpdef int nul(self) except -1
     cpdef str hex(self)
+    cdef void _enter(self, int lane) noexcept
+
+cdef tuple hexes(Hasher first, Hasher second, Hasher third, Hasher fourth)

@@ -7,14 +7,20 @@ is hashlib's.
 
 from hashlib import blake2b
 from struct import pack
+from typing import Any
 
 import cython
 
 if cython.compiled:
-    from cython.cimports.collector.compression import sbiscope_compress, sbiscope_hex
+    from cython.cimports.collector.compression import (
+        sbiscope_compress,
+        sbiscope_finish,
+        sbiscope_hex,
+        sbiscope_lanes,
+    )
     from cython.cimports.cpython.bytes import PyBytes_AS_STRING
     from cython.cimports.cpython.unicode import PyUnicode_AsUTF8AndSize
-    from cython.cimports.libc.string import memcpy, memset
+    from cython.cimports.libc.string import memcpy
 
 DIGEST_BYTES = 16
 BLOCK = cython.declare(cython.Py_ssize_t, 128)
@@ -104,24 +110,44 @@ class Hasher:
 
     def hex(self) -> str:
         """Return the digest of what was appended, and begin anew."""
-        digest = ""
+        digest: str
         if cython.compiled:
-            h = cython.declare(cython.ulonglong[8])
-            at = cython.declare(cython.Py_ssize_t, 0)
-            memcpy(h, self._keyed, 64)
-            if self._front and self._length > BLOCK:
-                at = BLOCK
-            elif self._front:  # nothing follows the key: its block is the last one
-                memcpy(h, _VECTOR, 64)
-                h[0] = h[0] ^ 0x01010010 ^ (cython.cast(cython.ulonglong, len(self._key)) << 8)
-            while self._length - at > BLOCK:
-                at += BLOCK
-                sbiscope_compress(h, self._bytes + at - BLOCK, at, False)
-            memset(self._bytes + self._length, 0, at + BLOCK - self._length)
-            sbiscope_compress(h, self._bytes + at, self._length, True)
-            self._length = self._front
-            digest = sbiscope_hex(h)
+            self._enter(0)
+            sbiscope_finish(1)
+            digest = sbiscope_hex(0)
         else:
             digest = blake2b(self._store[self._front :], digest_size=DIGEST_BYTES, key=self._key).hexdigest()
             del self._store[self._front :]
         return digest
+
+    def _enter(self, lane: cython.int) -> None:
+        """Take a lane for what was appended, and begin anew."""
+        if cython.compiled:
+            done = cython.declare(cython.Py_ssize_t, 0)
+            h: cython.pointer(cython.ulonglong) = sbiscope_lanes[lane].h
+            memcpy(h, self._keyed, 64)
+            if self._front and self._length > BLOCK:
+                done = BLOCK
+            elif self._front:  # nothing follows the key: its block is the last one
+                memcpy(h, _VECTOR, 64)
+                h[0] = h[0] ^ 0x01010010 ^ (cython.cast(cython.ulonglong, len(self._key)) << 8)
+            sbiscope_lanes[lane].counted = done
+            sbiscope_lanes[lane].octets = self._bytes + done
+            sbiscope_lanes[lane].left = self._length - done
+            self._length = self._front
+
+
+@cython.cfunc
+def hexes(first: Hasher, second: Hasher, third: Hasher, fourth: Hasher | None) -> tuple[Any, ...]:
+    """Return the digests of what was appended to three or four, worked out together, and begin each anew."""
+    if cython.compiled:
+        first._enter(0)
+        second._enter(1)
+        third._enter(2)
+        if fourth is None:
+            sbiscope_finish(3)
+            return sbiscope_hex(0), sbiscope_hex(1), sbiscope_hex(2)
+        fourth._enter(3)
+        sbiscope_finish(4)
+        return sbiscope_hex(0), sbiscope_hex(1), sbiscope_hex(2), sbiscope_hex(3)
+    return tuple([one.hex() for one in (first, second, third, fourth) if one is not None])

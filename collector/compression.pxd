@@ -1,7 +1,8 @@
 cdef extern from *:
     """
     /* BLAKE2b's compression (RFC 7693 3.2) on a machine whose words begin with their lowest octet. The order of the
-       words (2.7) stands in the code, so that the sixteen of the state stay in registers as far as there are any. */
+       words (2.7) stands in the code, so that the sixteen of the state stay in registers as far as there are any.
+       Up to four texts are hashed at once where the processor has AVX2: a vector holds one word of each. */
     #include <stdint.h>
     #include <string.h>
 
@@ -9,11 +10,22 @@ cdef extern from *:
     #define SBISCOPE_MIX(a, b, c, d, x, y) \\
         a += b + m[x]; d = SBISCOPE_TURN(d ^ a, 32); c += d; b = SBISCOPE_TURN(b ^ c, 24); \\
         a += b + m[y]; d = SBISCOPE_TURN(d ^ a, 16); c += d; b = SBISCOPE_TURN(b ^ c, 63);
-    #define SBISCOPE_ROUND(s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa, sb, sc, sd, se, sf) \\
-        SBISCOPE_MIX(v0, v4, v8, vc, s0, s1) SBISCOPE_MIX(v1, v5, v9, vd, s2, s3) \\
-        SBISCOPE_MIX(v2, v6, va, ve, s4, s5) SBISCOPE_MIX(v3, v7, vb, vf, s6, s7) \\
-        SBISCOPE_MIX(v0, v5, va, vf, s8, s9) SBISCOPE_MIX(v1, v6, vb, vc, sa, sb) \\
-        SBISCOPE_MIX(v2, v7, v8, vd, sc, sd) SBISCOPE_MIX(v3, v4, v9, ve, se, sf)
+    #define SBISCOPE_ROUND(MIX, s0, s1, s2, s3, s4, s5, s6, s7, s8, s9, sa, sb, sc, sd, se, sf) \\
+        MIX(v0, v4, v8, vc, s0, s1) MIX(v1, v5, v9, vd, s2, s3) MIX(v2, v6, va, ve, s4, s5) MIX(v3, v7, vb, vf, s6, s7) \\
+        MIX(v0, v5, va, vf, s8, s9) MIX(v1, v6, vb, vc, sa, sb) MIX(v2, v7, v8, vd, sc, sd) MIX(v3, v4, v9, ve, se, sf)
+    #define SBISCOPE_ROUNDS(MIX) \\
+        SBISCOPE_ROUND(MIX, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) \\
+        SBISCOPE_ROUND(MIX, 14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3) \\
+        SBISCOPE_ROUND(MIX, 11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4) \\
+        SBISCOPE_ROUND(MIX, 7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8) \\
+        SBISCOPE_ROUND(MIX, 9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13) \\
+        SBISCOPE_ROUND(MIX, 2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9) \\
+        SBISCOPE_ROUND(MIX, 12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11) \\
+        SBISCOPE_ROUND(MIX, 13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10) \\
+        SBISCOPE_ROUND(MIX, 6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5) \\
+        SBISCOPE_ROUND(MIX, 10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0) \\
+        SBISCOPE_ROUND(MIX, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) \\
+        SBISCOPE_ROUND(MIX, 14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
 
     static void sbiscope_compress(
         unsigned long long *h, const unsigned char *block, unsigned long long counted, int last
@@ -24,20 +36,115 @@ cdef extern from *:
         uint64_t vc = 0x510E527FADE682D1 ^ counted, vd = 0x9B05688C2B3E6C1F;
         uint64_t ve = last ? ~0x1F83D9ABFB41BD6BULL : 0x1F83D9ABFB41BD6BULL, vf = 0x5BE0CD19137E2179;
         memcpy(m, block, 128);
-        SBISCOPE_ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-        SBISCOPE_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
-        SBISCOPE_ROUND(11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4)
-        SBISCOPE_ROUND(7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8)
-        SBISCOPE_ROUND(9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13)
-        SBISCOPE_ROUND(2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9)
-        SBISCOPE_ROUND(12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11)
-        SBISCOPE_ROUND(13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10)
-        SBISCOPE_ROUND(6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5)
-        SBISCOPE_ROUND(10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0)
-        SBISCOPE_ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-        SBISCOPE_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
+        SBISCOPE_ROUNDS(SBISCOPE_MIX)
         h[0] ^= v0 ^ v8; h[1] ^= v1 ^ v9; h[2] ^= v2 ^ va; h[3] ^= v3 ^ vb;
         h[4] ^= v4 ^ vc; h[5] ^= v5 ^ vd; h[6] ^= v6 ^ ve; h[7] ^= v7 ^ vf;
+    }
+
+    /* A text of those that are hashed together: behind its octets is room for zeros. left: -1 = it is over. */
+    typedef struct {
+        unsigned long long h[8], counted;
+        unsigned char *octets;
+        Py_ssize_t left;
+    } sbiscope_lane;
+    static sbiscope_lane sbiscope_lanes[4];
+
+    #if defined(__x86_64__) && defined(__GNUC__)
+    #include <immintrin.h>
+    #define SBISCOPE_MIX4(a, b, c, d, x, y) \\
+        a = _mm256_add_epi64(_mm256_add_epi64(a, b), m[x]); d = _mm256_shuffle_epi32(_mm256_xor_si256(d, a), 0xB1); \\
+        c = _mm256_add_epi64(c, d); b = _mm256_shuffle_epi8(_mm256_xor_si256(b, c), by24); \\
+        a = _mm256_add_epi64(_mm256_add_epi64(a, b), m[y]); d = _mm256_shuffle_epi8(_mm256_xor_si256(d, a), by16); \\
+        c = _mm256_add_epi64(c, d); b = _mm256_xor_si256(b, c); \\
+        b = _mm256_or_si256(_mm256_add_epi64(b, b), _mm256_srli_epi64(b, 63));
+    #define SBISCOPE_ACROSS(into, a, b, c, d) { /* four words of four lanes, or back */ \\
+        __m256i t0 = _mm256_unpacklo_epi64(a, b), t1 = _mm256_unpackhi_epi64(a, b); \\
+        __m256i t2 = _mm256_unpacklo_epi64(c, d), t3 = _mm256_unpackhi_epi64(c, d); \\
+        (into)[0] = _mm256_permute2x128_si256(t0, t2, 0x20); (into)[1] = _mm256_permute2x128_si256(t1, t3, 0x20); \\
+        (into)[2] = _mm256_permute2x128_si256(t0, t2, 0x31); (into)[3] = _mm256_permute2x128_si256(t1, t3, 0x31); }
+    #define SBISCOPE_AT(p) _mm256_loadu_si256((const __m256i *)(p))
+    #define SBISCOPE_EACH(word) _mm256_set1_epi64x((long long)(word))
+
+    __attribute__((target("avx2"))) static void sbiscope_compress4(sbiscope_lane *const *of) {
+        const __m256i by24 = _mm256_setr_epi8(3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10,
+                                              3, 4, 5, 6, 7, 0, 1, 2, 11, 12, 13, 14, 15, 8, 9, 10);
+        const __m256i by16 = _mm256_setr_epi8(2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9,
+                                              2, 3, 4, 5, 6, 7, 0, 1, 10, 11, 12, 13, 14, 15, 8, 9);
+        __m256i m[16], h[8], out[4];
+        unsigned long long counted[4], last[4];
+        int i;
+        for (i = 0; i < 4; i++) {
+            counted[i] = of[i]->counted + (of[i]->left < 128 ? of[i]->left : 128);
+            last[i] = of[i]->left <= 128 ? ~0ULL : 0;
+        }
+        for (i = 0; i < 4; i++)
+            SBISCOPE_ACROSS(m + 4 * i, SBISCOPE_AT(of[0]->octets + 32 * i), SBISCOPE_AT(of[1]->octets + 32 * i),
+                            SBISCOPE_AT(of[2]->octets + 32 * i), SBISCOPE_AT(of[3]->octets + 32 * i))
+        for (i = 0; i < 2; i++)
+            SBISCOPE_ACROSS(h + 4 * i, SBISCOPE_AT(of[0]->h + 4 * i), SBISCOPE_AT(of[1]->h + 4 * i),
+                            SBISCOPE_AT(of[2]->h + 4 * i), SBISCOPE_AT(of[3]->h + 4 * i))
+        __m256i v0 = h[0], v1 = h[1], v2 = h[2], v3 = h[3], v4 = h[4], v5 = h[5], v6 = h[6], v7 = h[7];
+        __m256i v8 = SBISCOPE_EACH(0x6A09E667F3BCC908), v9 = SBISCOPE_EACH(0xBB67AE8584CAA73B);
+        __m256i va = SBISCOPE_EACH(0x3C6EF372FE94F82B), vb = SBISCOPE_EACH(0xA54FF53A5F1D36F1);
+        __m256i vc = _mm256_xor_si256(SBISCOPE_EACH(0x510E527FADE682D1), SBISCOPE_AT(counted));
+        __m256i vd = SBISCOPE_EACH(0x9B05688C2B3E6C1F);
+        __m256i ve = _mm256_xor_si256(SBISCOPE_EACH(0x1F83D9ABFB41BD6B), SBISCOPE_AT(last));
+        __m256i vf = SBISCOPE_EACH(0x5BE0CD19137E2179);
+        SBISCOPE_ROUNDS(SBISCOPE_MIX4)
+        h[0] = _mm256_xor_si256(h[0], _mm256_xor_si256(v0, v8)); h[1] = _mm256_xor_si256(h[1], _mm256_xor_si256(v1, v9));
+        h[2] = _mm256_xor_si256(h[2], _mm256_xor_si256(v2, va)); h[3] = _mm256_xor_si256(h[3], _mm256_xor_si256(v3, vb));
+        h[4] = _mm256_xor_si256(h[4], _mm256_xor_si256(v4, vc)); h[5] = _mm256_xor_si256(h[5], _mm256_xor_si256(v5, vd));
+        h[6] = _mm256_xor_si256(h[6], _mm256_xor_si256(v6, ve)); h[7] = _mm256_xor_si256(h[7], _mm256_xor_si256(v7, vf));
+        for (i = 0; i < 8; i += 4) {
+            int lane;
+            SBISCOPE_ACROSS(out, h[i], h[i + 1], h[i + 2], h[i + 3])
+            for (lane = 0; lane < 4; lane++)
+                _mm256_storeu_si256((__m256i *)(of[lane]->h + i), out[lane]);
+        }
+    }
+
+    static int sbiscope_has_lanes(void) {
+        static int has = -1;
+        if (has < 0) {
+            __builtin_cpu_init();
+            has = __builtin_cpu_supports("avx2") != 0;
+        }
+        return has;
+    }
+    #else
+    #define sbiscope_has_lanes() 0
+    #define sbiscope_compress4(of) ((void)(of))
+    #endif
+
+    /* Hash what is left of the first `count` texts. */
+    static void sbiscope_finish(int count) {
+        static sbiscope_lane idle;
+        for (;;) {
+            sbiscope_lane *of[4] = {&idle, &idle, &idle, &idle};
+            int at, going = 0;
+            for (at = 0; at < count; at++) {
+                sbiscope_lane *lane = sbiscope_lanes + at;
+                if (lane->left < 0)
+                    continue;
+                if (lane->left < 128)
+                    memset(lane->octets + lane->left, 0, 128 - lane->left);
+                of[going++] = lane;
+            }
+            if (going == 0)
+                return;
+            if (going > 1 && sbiscope_has_lanes()) {
+                idle.octets = of[0]->octets;
+                sbiscope_compress4(of);
+            } else
+                for (at = 0; at < going; at++)
+                    sbiscope_compress(of[at]->h, of[at]->octets, of[at]->counted + (of[at]->left < 128 ? of[at]->left : 128),
+                                      of[at]->left <= 128);
+            for (at = 0; at < going; at++) {
+                of[at]->left = of[at]->left <= 128 ? -1 : of[at]->left - 128;
+                of[at]->octets += 128;
+                of[at]->counted += 128;
+            }
+        }
     }
 
     /* Four octets as eight hexadecimal digits, all eight at once. */
@@ -49,8 +156,9 @@ cdef extern from *:
         return halves + 0x3030303030303030 + letters * 39;
     }
 
-    /* The first sixteen octets of a digest as text. */
-    static PyObject *sbiscope_hex(const unsigned long long *h) {
+    /* The first sixteen octets of a text's digest in hexadecimal digits. */
+    static PyObject *sbiscope_hex(int lane) {
+        const unsigned long long *h = sbiscope_lanes[lane].h;
         PyObject *text = PyUnicode_New(32, 127);
         int i;
         if (text == NULL)
@@ -65,4 +173,11 @@ cdef extern from *:
     void sbiscope_compress(
         unsigned long long *h, const unsigned char *block, unsigned long long counted, bint last
     ) noexcept
-    str sbiscope_hex(const unsigned long long *h)
+    ctypedef struct sbiscope_lane:
+        unsigned long long *h
+        unsigned long long counted
+        unsigned char *octets
+        Py_ssize_t left
+    sbiscope_lane *sbiscope_lanes
+    void sbiscope_finish(int count) noexcept
+    str sbiscope_hex(int lane)

@@ -91,7 +91,7 @@ def event_values(
     producer = cython.cast(tuple, asked.producer)
     exact: cython.bint = message.header_state is EXACT
     return (
-        event_id(ends.connection, message.stream_id, b"response" if is_response else b"request"),
+        _id_of(ends, message, asked, is_response),
         1 if is_response else 0,
         ends.connection_id,
         ends.vantage,
@@ -200,7 +200,7 @@ def event_octets(
     if not told.octets:
         _keep_told(told)
     begin()
-    _write_exchange(ends, message)
+    _write_exchange(ends, message, asked)
     _write_header_block(asked.fields, asked.text, fields)
     put_long(message.header_bytes)
     put_long(message.body_bytes)
@@ -235,13 +235,21 @@ def event_octets(
 
 
 @cython.cfunc
+def _id_of(ends: Ends, message: Message, asked: Asked, is_response: cython.bint) -> str:
+    known = asked.response_id if is_response else asked.request_id
+    if known is not None:
+        return known
+    return event_id(ends.connection, message.stream_id, b"response" if is_response else b"request")
+
+
+@cython.cfunc
 @cython.exceptval(-1)
-def _write_exchange(ends: Ends, message: Message) -> cython.int:
+def _write_exchange(ends: Ends, message: Message, asked: Asked) -> cython.int:
     """Write which half of which exchange, when, and how much of it was read."""
     is_response: cython.bint = message.half is RESPONSE
     exact: cython.bint = message.header_state is EXACT
     ended = message.ended
-    put_text(event_id(ends.connection, message.stream_id, b"response" if is_response else b"request"))
+    put_text(_id_of(ends, message, asked, is_response))
     put_long(is_response)
     put_again(ends.octets_before)
     put_long(0 if message.http_version == "h2" else 1)

@@ -3,8 +3,12 @@ from collector.blake2b cimport Hasher
 cpdef str exchange_key(bytes client, unsigned int stream_id, str method, str path)
 cpdef str event_id(bytes connection, unsigned int stream_id, bytes half)
 
-cdef class RequestKeys:
-    cdef Hasher _hasher
+cdef class Keys:
+    cdef Hasher _asked
+    cdef Hasher _answered
+    cdef Hasher _exchange
+    cdef Hasher _request
 
     cpdef bytes short(self, bytes body)
-    cpdef str of(self, told, bytes stamp, bytes body, unsigned long long body_bytes)
+    cpdef int carried(self, told, bytes stamp, bytes body, unsigned long long body_bytes) except -1
+    cpdef tuple of(self, bytes connection, bytes client, unsigned int stream_id, str method, str path, bint is_carried)

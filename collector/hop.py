@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import cython
 
 if cython.compiled:
-    from cython.cimports.collector.blake2b import Hasher
+    from cython.cimports.collector.blake2b import Hasher, hexes
 else:
-    from collector.blake2b import Hasher
+    from collector.blake2b import Hasher, hexes
 
 _HASHER = cython.declare(Hasher, Hasher())
 LONGEST_BODY = cython.declare(cython.Py_ssize_t, 128)  # octets that are hashed as fast as the hash of more
@@ -22,52 +22,65 @@ LONGEST_BODY = cython.declare(cython.Py_ssize_t, 128)  # octets that are hashed 
 @cython.ccall
 def exchange_key(client: bytes, stream_id: cython.uint, method: str | None, path: str | None) -> str:
     """Return the key that schemas.identity.exchange_key gives; `client` is its address, NUL, its port."""
-    _HASHER.octets(client)
-    _HASHER.nul()
-    _HASHER.number(stream_id)
-    _HASHER.nul()
-    if method is not None:
-        _HASHER.text(method)
-    _HASHER.nul()
-    if path is not None:
-        _HASHER.text(path)
+    _share(_HASHER, client, stream_id, method, path)
     return _HASHER.hex()
+
+
+@cython.cfunc
+def _share(hasher: Hasher, client: bytes, stream_id: cython.uint, method: str | None, path: str | None) -> cython.void:
+    hasher.octets(client)
+    hasher.nul()
+    hasher.number(stream_id)
+    hasher.nul()
+    if method is not None:
+        hasher.text(method)
+    hasher.nul()
+    if path is not None:
+        hasher.text(path)
 
 
 @cython.ccall
 def event_id(connection: bytes, stream_id: cython.uint, half: bytes) -> str:
     """Return the id that schemas.identity.event_id gives; `connection` is the connection's id."""
-    _HASHER.octets(connection)
-    _HASHER.nul()
-    _HASHER.number(stream_id)
-    _HASHER.nul()
-    _HASHER.octets(half)
+    _name(_HASHER, connection, stream_id, half)
     return _HASHER.hex()
+
+
+@cython.cfunc
+def _name(hasher: Hasher, connection: bytes, stream_id: cython.uint, half: bytes) -> cython.void:
+    hasher.octets(connection)
+    hasher.nul()
+    hasher.number(stream_id)
+    hasher.nul()
+    hasher.octets(half)
 
 
 @cython.final
 @cython.cclass
-class RequestKeys:
-    """Makes keys of logical requests; hashes are keyed: bodies hold identifiers that could be found by trying all."""
+class Keys:
+    """Makes the keys of exchanges; a logical request's is keyed: bodies hold what could be found by trying all."""
 
     def __init__(self, key: bytes) -> None:
         """`key`: at most 64 octets; empty where identifiers are plain."""
-        self._hasher = Hasher(key)
+        self._asked = Hasher()
+        self._answered = Hasher()
+        self._exchange = Hasher()
+        self._request = Hasher(key)
 
     def short(self, body: bytes) -> bytes:
         """Return what stands for a body in the key: itself, or its hash, which every sighting of it can share."""
         if len(body) <= LONGEST_BODY:
             return body
-        self._hasher.octets(body)
-        return self._hasher.hex().encode()
+        self._request.octets(body)
+        return self._request.hex().encode()
 
-    def of(self, told: Sequence[str | None], stamp: bytes, body: bytes, body_bytes: cython.ulonglong) -> str:
-        """Return the key of a request, made of what all its hops carry unchanged.
+    def carried(self, told: Sequence[str | None], stamp: bytes, body: bytes, body_bytes: cython.ulonglong) -> None:
+        """Take what all hops of the request carry unchanged of which `of` is asked next.
 
         `told`: method, target, User-Agent, Correlation-Info, of a callback its receiver. `stamp`: Sender-Timestamp or
         idempotency key, without which two requests that are alike could not be told apart. `body` as `short` gives it.
         """
-        hasher: Hasher = self._hasher
+        hasher: Hasher = self._request
         for part in told:
             if part is not None:
                 hasher.text(part)
@@ -77,4 +90,18 @@ class RequestKeys:
         hasher.number(body_bytes)
         hasher.nul()
         hasher.octets(body)
-        return hasher.hex()
+
+    def of(
+        self,
+        connection: bytes,
+        client: bytes,
+        stream_id: cython.uint,
+        method: str | None,
+        path: str | None,
+        is_carried: cython.bint,
+    ) -> tuple[str, ...]:
+        """Return event_id of request and response, exchange_key and, if `is_carried`, request_key; all at once."""
+        _name(self._asked, connection, stream_id, b"request")
+        _name(self._answered, connection, stream_id, b"response")
+        _share(self._exchange, client, stream_id, method, path)
+        return hexes(self._asked, self._answered, self._exchange, self._request if is_carried else None)

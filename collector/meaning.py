@@ -141,7 +141,7 @@ class Meaning:
 
     def _request(self, ends: Ends, message: Message, fields: Fields, body: Read) -> Any:
         now_us: cython.longlong = message.last_byte_ns // 1_000
-        asked: Asked = self._asking.ask(ends, message, fields, now_us)
+        asked: Asked = self._asking.ask(ends, fields, now_us)
         asked.awaited = self._references.request(
             now_us,
             fields.method,
@@ -158,10 +158,12 @@ class Meaning:
             asked.consumer = self._asking.consumer_named(ends, asked, told.nf_instance)
         exact: cython.bint = message.header_state is EXACT
         is_whole: cython.bint = exact or (fields.user_agent is not None and fields.method is not None)
-        if is_whole and (fields.sender_timestamp is not None or fields.idempotency_key is not None):
+        is_stamped: cython.bint = fields.sender_timestamp is not None or fields.idempotency_key is not None
+        if is_whole and is_stamped:
             if body.short is None or body is self._no_body:
                 body.short = self._asking.short(message.body)
-            asked.request_key = self._asking.request_key(asked, body.short, message.body_bytes)
+            self._asking.carried(asked, body.short, message.body_bytes)
+        self._asking.name(asked, ends, message.stream_id, is_whole and is_stamped)
         asked.teller = self._number
         asked.exact = exact
         message.note(asked)
@@ -199,7 +201,8 @@ class Meaning:
             before = None
         if before is not None and before.exact:
             return before
-        asked = self._asking.ask(ends, request, self._reader.read(request.headers), now_us)
+        asked = self._asking.ask(ends, self._reader.read(request.headers), now_us)
+        self._asking.name(asked, ends, message.stream_id, False)
         if before is not None:
             asked.awaited = before.awaited
         return asked

@@ -1,12 +1,13 @@
 """Keys of hops: equal where the request is the same, different where it is another; ids as in schemas.identity."""
 
+from hashlib import blake2b
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.hop import event_id, exchange_key
+from collector.hop import Keys, event_id, exchange_key
 from collector.meaning import Meaning
 from collector.message import Endpoints, Vantage
 from collector.pseudonym import Pseudonyms
@@ -95,3 +96,22 @@ def test_ids_are_those_of_the_schema(
         address, port, stream_id, method, path
     )
     assert event_id(b"c1", stream_id, b"response") == identity.event_id("c1", stream_id, identity.RESPONSE)
+
+
+@given(
+    st.text(max_size=400), st.text(max_size=400), st.binary(max_size=300), st.integers(0, 2**31), st.binary(max_size=64)
+)
+def test_keys_worked_out_together_are_those_worked_out_alone(
+    method: str, path: str, body: bytes, stream_id: int, key: bytes
+) -> None:
+    keys, client = Keys(key), b"10.0.0.1\x0040000"
+    alone = (
+        event_id(b"c1", stream_id, b"request"),
+        event_id(b"c1", stream_id, b"response"),
+        exchange_key(client, stream_id, method, path),
+    )
+    assert keys.of(b"c1", client, stream_id, method, path, False) == alone
+    keys.carried((method, path, None), b"stamp", body, 7)
+    carried = b"\0".join((method.encode(), path.encode(), b"", b"stamp", b"7", body))
+    request_key = blake2b(carried, digest_size=16, key=key).hexdigest()
+    assert keys.of(b"c1", client, stream_id, method, path, True) == (*alone, request_key)
