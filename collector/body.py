@@ -27,6 +27,7 @@ from collector.document_facts import (
 from collector.identifiers import NO_IDENTIFIERS
 from collector.json_prefix import closed
 from collector.nf_profile import NfProfile
+from collector.uri import split_uri
 
 if cython.compiled:
     from cython.cimports.collector.document_facts import (
@@ -89,10 +90,18 @@ WHOLE, TRUNCATED, MALFORMED = BodyState.WHOLE, BodyState.TRUNCATED, BodyState.MA
 
 
 class Callback(msgspec.Struct, frozen=True, gc=False):
-    """A URI on which the sender of a request wants to be called: the key it stands under, as in smContextStatusUri."""
+    """A URI on which the sender of a request wants to be called: the key it stands under, as in smContextStatusUri.
+
+    place: its authority and path, None if it is no locator.
+    """
 
     key: str
     uri: str
+    place: tuple[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        """Take the URI apart once: the same body comes again."""
+        msgspec.structs.force_setattr(self, "place", split_uri(self.uri))
 
 
 @cython.no_gc  # holds what makes no circles

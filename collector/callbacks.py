@@ -11,7 +11,6 @@ from collector.body import Callback
 from collector.catalogue import CALLBACK_HEADER, CALLBACK_LEARNED, VENDOR_SHAPE, Match
 from collector.masking import masked
 from collector.recent import Recent
-from collector.uri import split_uri
 from schemas.sbi.operations import Operation, operations
 
 MOST_URIS = 32_768
@@ -101,7 +100,7 @@ class Callbacks:
             found = self._by_parent.get((service, method, parent.resource or "", one.key)) or self._by_key.get(
                 (service, one.key)
             )
-            place = split_uri(one.uri) if found else None
+            place = one.place
             if found and place is not None and place[0] and len(place[1]) > 1:
                 self._learned.put(place, (found, receiver), now_us)
 

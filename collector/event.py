@@ -326,7 +326,7 @@ def _write_names(names: tuple[str, ...]) -> cython.int:
 @cython.cfunc
 @cython.exceptval(-1)
 def _write_texts(texts: Mapping[str, str] | None) -> cython.int:
-    if texts:
+    if texts is not None and texts:
         put_long(len(texts))
         for key, value in texts.items():
             put_text(key)

@@ -109,7 +109,7 @@ class Identifiers:
 
 
 NO_IDENTIFIERS = Identifiers()
-_both: dict[tuple[Identifiers, Identifiers], Identifiers] = {}
+_both: dict[tuple[Identifiers, Identifiers], Identifiers] = cython.declare(dict, {})
 KINDS = {
     "imsi": "supi", "nai": "supi", "gci": "supi", "gli": "supi", "suci": "suci", "msisdn": "gpsi", "extid": "gpsi",
     "imei": "pei", "imeisv": "pei", "mac": "pei", "eui": "pei", "5g": "guti",
@@ -255,8 +255,11 @@ def may_be_ue_id(text: str) -> cython.bint:
         return False
     if "0" <= text[0] <= "9" or text[0] == "+":
         return True
-    dash: cython.Py_ssize_t = text.find("-", 3, 7)
-    return dash > 0 and "-" not in text[:3] and text[:dash].lower() in KINDS
+    dash: cython.Py_ssize_t = 0
+    end: cython.Py_ssize_t = min(len(text), 7)
+    while dash < end and text[dash] != "-":
+        dash += 1
+    return 2 < dash < end and text[:dash].lower() in KINDS
 
 
 @lru_cache(CACHED)

@@ -3,6 +3,11 @@ cdef extern from *:
     /* A sheet on which one record is written in Avro's binary encoding, kept for the next one. */
     #include <string.h>
 
+    #if defined(__GNUC__)
+    #define SBISCOPE_APART __attribute__((noinline, unused))
+    #else
+    #define SBISCOPE_APART
+    #endif
     #define SBISCOPE_WIDEST 11 /* octets of a union's branch and a long */
 
     static unsigned char *sbiscope_sheet = NULL;
@@ -87,25 +92,39 @@ cdef extern from *:
         return 0;
     }
 
-    static CYTHON_INLINE int sbiscope_or_text(PyObject *text) {
+    /* Most of what may be null is: that alone is written where it is asked for. */
+    static CYTHON_INLINE int sbiscope_null(void) {
         if (sbiscope_need(1) < 0)
             return -1;
-        sbiscope_octet(text == Py_None ? 0 : 2);
-        return text == Py_None ? 0 : sbiscope_text(text);
+        sbiscope_octet(0);
+        return 0;
     }
 
-    static CYTHON_INLINE int sbiscope_or_long(PyObject *number) {
+    SBISCOPE_APART static int sbiscope_some_text(PyObject *text) {
+        if (sbiscope_need(1) < 0)
+            return -1;
+        sbiscope_octet(2);
+        return sbiscope_text(text);
+    }
+
+    static CYTHON_INLINE int sbiscope_or_text(PyObject *text) {
+        return text == Py_None ? sbiscope_null() : sbiscope_some_text(text);
+    }
+
+    SBISCOPE_APART static int sbiscope_some_long(PyObject *number) {
         long long value;
         if (sbiscope_need(SBISCOPE_WIDEST) < 0)
             return -1;
-        sbiscope_octet(number == Py_None ? 0 : 2);
-        if (number == Py_None)
-            return 0;
+        sbiscope_octet(2);
         value = PyLong_AsLongLong(number);
         if (value == -1 && PyErr_Occurred())
             return -1;
         sbiscope_varint(value);
         return 0;
+    }
+
+    static CYTHON_INLINE int sbiscope_or_long(PyObject *number) {
+        return number == Py_None ? sbiscope_null() : sbiscope_some_long(number);
     }
 
     static CYTHON_INLINE void sbiscope_begin(void) { sbiscope_at = 0; }

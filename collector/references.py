@@ -336,7 +336,7 @@ class References:
 
     def _called(self, body: BodyFacts, subject: Subject, now_us: cython.longlong) -> tuple[Place, ...]:
         """Return where the sender of a request wants to be called, and learn for whom."""
-        callbacks = tuple([place for one in body.callbacks if (place := split_uri(one.uri)) is not None])
+        callbacks = tuple([place for one in body.callbacks if (place := one.place) is not None])
         if subject.identifiers.names_subscriber:
             for called in callbacks:
                 self._learn_callback(called, subject.identifiers, now_us)
