@@ -45,7 +45,7 @@ def let_go_of_code() -> list[Place]:
 
 
 def let_go(places: Iterable[Place]) -> None:
-    """Let go of these pages again: a millisecond for a hundred libraries, and what was in use is back within another."""
+    """Let go of these pages again: a millisecond for a hundred libraries, until what is used is back another."""
     for begin, length in places:
         _libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(length), MADV_DONTNEED)
 
