@@ -107,9 +107,12 @@ static inline u64 allowed(struct socket *s, u64 bytes) {
     return bytes;
 }
 
-/* A call on socket `sk` has moved `result` bytes. `registers` is the struct pt_regs of the system call, which
-   is in progress or, where the hook is its very end, over. 1 = there is something to copy. */
-static inline int handle(u64 sk, int result, int flags, int direction, u64 registers, int is_in_progress) {
+/* Return the struct pt_regs of the system call: each hook has its way, and most calls end before it is needed. */
+static inline u64 registers(u64 context);
+
+/* A call on socket `sk` has moved `result` bytes. `context` leads the hook to the registers of the system call, which
+   is in progress or, where the hook is its very end, over. 1 = there is more to copy. */
+static inline int handle(u64 sk, int result, int flags, int direction, u64 context, int is_in_progress) {
     struct tls_call *thread = tls_thread();
     if ((!thread && result <= 0) || !is_tcp(sk) || (thread && is_under_tls(thread, sk, result, direction)))
         return 0;
@@ -142,13 +145,13 @@ static inline int handle(u64 sk, int result, int flags, int direction, u64 regis
         return 0;
     }
     struct call c = {};
-    READ(c, registers + PT_REGS_AX);
+    READ(c, registers(context) + PT_REGS_AX);
     if (!locate(w, &c, is_in_progress)) {
         count(UNSUPPORTED, 1);
         miss(s, w, SYSCALL);
         return 0;
     }
-    return 1;
+    return !copy_at_once(s, w);
 }
 
 /* Where a direction's data ended: a FIN sent or read counts as one in the sequence numbers. */

@@ -3,7 +3,7 @@
    these) and later. There are no tail calls: the loader gives more TURNS, what is beyond them is cut and said
    to be. */
 
-static inline u64 registers(void) {
+static inline u64 registers(u64 context) {
     return bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
 }
 
@@ -14,9 +14,9 @@ static inline int finish(int is_wanted) {
 }
 
 KRETFUNC_PROBE(tcp_sendmsg, void *sk, void *message, unsigned long size, int result) {
-    return finish(handle((u64)sk, result, 0, SENT, registers(), 1));
+    return finish(handle((u64)sk, result, 0, SENT, 0, 1));
 }
 
 KRETFUNC_PROBE(tcp_recvmsg, void *sk, void *message, unsigned long size, int flags, int *address_length, int result) {
-    return finish(handle((u64)sk, result, flags, RECEIVED, registers(), 1));
+    return finish(handle((u64)sk, result, flags, RECEIVED, 0, 1));
 }

@@ -19,6 +19,10 @@ int go_on(struct pt_regs *ctx) {
     return 0;
 }
 
+static inline u64 registers(u64 context) {
+    return bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
+}
+
 static inline int enter(u64 sk, u32 flags) {
     u64 thread = bpf_get_current_pid_tgid();
     struct entry new = {.sk = sk, .flags = flags};
@@ -34,8 +38,7 @@ static inline int leave(int result, int direction) {
     u64 sk = found->sk;
     u32 flags = found->flags;
     entries.delete(&thread);
-    u64 registers = bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
-    return handle(sk, result, flags, direction, registers, 1);
+    return handle(sk, result, flags, direction, 0, 1);
 }
 
 int enter_send(struct pt_regs *ctx) {

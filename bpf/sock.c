@@ -3,7 +3,7 @@
 
 BPF_PROG_ARRAY(programs, 1);
 
-static inline u64 registers(void) {
+static inline u64 registers(u64 context) {
     return bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
 }
 
@@ -16,13 +16,13 @@ int go_on(struct bpf_raw_tracepoint_args *ctx) {
 }
 
 int on_send(struct bpf_raw_tracepoint_args *ctx) {
-    if (handle(ctx->args[0], ctx->args[1], ctx->args[2], SENT, registers(), 1))
+    if (handle(ctx->args[0], ctx->args[1], ctx->args[2], SENT, 0, 1))
         programs.call(ctx, 0);
     return 0;
 }
 
 int on_receive(struct bpf_raw_tracepoint_args *ctx) {
-    if (handle(ctx->args[0], ctx->args[1], ctx->args[2], RECEIVED, registers(), 1))
+    if (handle(ctx->args[0], ctx->args[1], ctx->args[2], RECEIVED, 0, 1))
         programs.call(ctx, 0);
     return 0;
 }
