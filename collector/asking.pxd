@@ -1,12 +1,13 @@
 from collector.asked cimport Asked, Ends
 from collector.body cimport BodyFacts
 from collector.hop cimport Keys
+from collector.inventory cimport Inventory
 from collector.network_function cimport NetworkFunctions
 from collector.request_target cimport RequestTarget, RequestTargets
 from collector.sbi_headers cimport Fields
 
 cdef class Asking:
-    cdef readonly object inventory
+    cdef readonly Inventory inventory
     cdef readonly object callbacks
     cdef Keys _keys
     cdef RequestTargets _targets

@@ -5,7 +5,7 @@ import cython
 
 from collector.callbacks import Callbacks
 from collector.catalogue import METHOD_NOT_IN_API, Catalogue
-from collector.inventory import DEREGISTERED, Inventory
+from collector.inventory import DEREGISTERED
 from collector.network_function import NOBODY, NRF_PROFILE, End, instance_in
 from collector.pseudonym import Pseudonyms
 from collector.redaction import Redaction
@@ -15,6 +15,7 @@ if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends, new_asked
     from cython.cimports.collector.body import BodyFacts
     from cython.cimports.collector.hop import Keys
+    from cython.cimports.collector.inventory import Inventory
     from cython.cimports.collector.network_function import NetworkFunctions
     from cython.cimports.collector.request_target import Concluded, Matched, RequestTarget, RequestTargets
     from cython.cimports.collector.sbi_headers import Fields
@@ -22,6 +23,7 @@ else:
     from collector.asked import Asked, Ends, new_asked
     from collector.body import BodyFacts
     from collector.hop import Keys
+    from collector.inventory import Inventory
     from collector.network_function import NetworkFunctions
     from collector.request_target import Concluded, Matched, RequestTarget, RequestTargets
     from collector.sbi_headers import Fields
@@ -70,7 +72,9 @@ class Asking:
         is_of_api: cython.bint = asked.matched.match.operation_source == METHOD_NOT_IN_API  # a path that no NF makes up
         learned = self.callbacks.learned(asked.place, target.path(), segments, method, now_us)
         if learned is not None:
-            asked.matched = Matched(learned[0])
+            if target.called is None or target.called.match is not learned[0]:
+                target.called = Matched(learned[0])
+            asked.matched = target.called
             asked.receiver = learned[1]
         if asked.fields.callback is not None and not is_of_api:
             told = self.callbacks.by_header(asked.fields.callback, segments, method)

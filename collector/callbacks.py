@@ -11,6 +11,7 @@ from collector.body import Callback
 from collector.catalogue import CALLBACK_HEADER, CALLBACK_LEARNED, VENDOR_SHAPE, Match
 from collector.masking import masked
 from collector.recent import Recent
+from collector.uri import LONGEST
 from schemas.sbi.operations import Operation, operations
 
 MOST_URIS = 32_768
@@ -57,6 +58,7 @@ class Callbacks:
             self._shapes.setdefault((parts[0], len(parts)), []).append((parts, self._named(name)))
         self._learned = Recent(MOST_URIS, KEPT_US)  # authority, path → operations, receiver
         self._headers: dict[str, list[Operation]] = {}
+        self._matches: dict[tuple[str, str, str | None], tuple[Sequence[Operation], Match | None]] = {}
 
     @property
     def evicted(self) -> int:
@@ -111,11 +113,24 @@ class Callbacks:
         above, _, last = path.rpartition("/")
         for uri, suffix in ((path, ""), (above, f"/{last}")):
             known = self._learned.get((authority, uri), now_us)
-            every = _of_method(known[0], method) if known is not None else ()
-            fitting = [one for one in every if _suffix(one) == suffix]
-            if known is not None and fitting:
-                return _match(fitting, CALLBACK_LEARNED, segments, None), known[1]
+            match = None if known is None else self._match_of(known[0], path, suffix, segments, method)
+            if match is not None:
+                return match, known[1]
         return None
+
+    def _match_of(
+        self, found: Sequence[Operation], path: str, suffix: str, segments: Sequence[str], method: str | None
+    ) -> Match | None:
+        """Return what a request to a path is that ends as `suffix` says, the same object while it comes again."""
+        kept = self._matches.get((path, suffix, method))
+        if kept is None or kept[0] is not found:
+            fitting = [one for one in _of_method(found, method) if _suffix(one) == suffix]
+            kept = (found, _match(fitting, CALLBACK_LEARNED, segments, None) if fitting else None)
+            if len(self._matches) >= CACHED:
+                self._matches.clear()
+            if len(path) <= LONGEST and (method is None or len(method) <= LONGEST):
+                self._matches[path, suffix, method] = kept
+        return kept[1]
 
     def by_shape(self, segments: Sequence[str], method: str | None) -> Match | None:
         """Return what a path of a known core's own shape is with a method, None if it is of none."""

@@ -1,9 +1,10 @@
+# cython: language_level=3, boundscheck=True
 """Which NFs there are, as their registrations and discovery answers say (TS 29.510): a live, bounded inventory."""
 
-from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import replace
 
+import cython
 import msgspec
 
 from collector.nf_profile import NfProfile
@@ -21,13 +22,15 @@ class Known(msgspec.Struct, frozen=True):  # one is made for each heartbeat
     told: NfProfile | None = None
 
 
+@cython.final
+@cython.cclass
 class Inventory:
     """NF instances by id and by where they listen; the one heard of longest ago leaves first."""
 
     def __init__(self, most: int = MOST_INSTANCES) -> None:
         """Keep at most `most` instances."""
         self._most = most
-        self._known: OrderedDict[str, Known] = OrderedDict()
+        self._known: dict[str, Known] = {}
         self._authorities: dict[str, set[str]] = {}
         self._hosts: dict[str, set[str]] = {}
         self.version = 0  # rises when what is known of types and places changes
@@ -37,7 +40,7 @@ class Inventory:
         """Return all instances, the one heard of longest ago first."""
         return tuple(self._known.values())
 
-    def learn(self, profiles: Iterable[NfProfile], heard_us: int) -> None:
+    def learn(self, profiles: Iterable[NfProfile], heard_us: cython.longlong) -> None:
         """Take profiles; what a shorter one leaves out stays as it was."""
         for profile in profiles:
             before = self._known.pop(profile.instance_id, None)
@@ -53,7 +56,7 @@ class Inventory:
             if len(self._known) > self._most:
                 self._evict()
 
-    def heartbeat(self, instance_id: str, status: str | None, heard_us: int) -> None:
+    def heartbeat(self, instance_id: str, status: str | None, heard_us: cython.longlong) -> None:
         """Note that an NF says it lives; `status` None = as before."""
         known = self._known.pop(instance_id, None)
         if known is not None:
@@ -102,7 +105,7 @@ class Inventory:
                     del index[key]
 
     def _evict(self) -> None:
-        _, oldest = self._known.popitem(last=False)
+        oldest = self._known.pop(next(iter(self._known)))
         self._forget_places(oldest.profile)
         self.evicted += 1
 

@@ -19,6 +19,8 @@ cdef class Meaning:
     cdef References _references
     cdef dict _ends
     cdef list _near
+    cdef list _near_bodies
+    cdef list _near_reads
     cdef dict _bodies
     cdef dict _bodies_before
     cdef readonly Py_ssize_t _bodies_bytes

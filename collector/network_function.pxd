@@ -1,5 +1,7 @@
+from collector.inventory cimport Inventory
+
 cdef class NetworkFunctions:
-    cdef object _inventory
+    cdef Inventory _inventory
     cdef long long _version
     cdef dict _consumers
     cdef dict _producers

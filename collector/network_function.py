@@ -6,7 +6,12 @@ from typing import NamedTuple
 
 import cython
 
-from collector.inventory import PROXIES, Inventory
+from collector.inventory import PROXIES
+
+if cython.compiled:
+    from cython.cimports.collector.inventory import Inventory
+else:
+    from collector.inventory import Inventory
 
 USER_AGENT = "user_agent"
 DISCOVERY = "discovery"

@@ -34,6 +34,7 @@ cdef class RequestTarget:
     cdef readonly str requester
     cdef readonly bint is_kept
     cdef readonly dict matches
+    cdef public Matched called
     cdef public Concluded concluded
     cdef public Concluded concluded_before
 

@@ -118,6 +118,7 @@ class RequestTarget:
         self.requester = found[1] if found is not None else None
         self.is_kept = False
         self.matches: dict[str, Matched] = {}
+        self.called: Matched | None = None  # as which learned callback it was taken last
         self.concluded: Concluded | None = None
         self.concluded_before: Concluded | None = None  # hops through a proxy come in turn
 
