@@ -85,6 +85,7 @@ def collect_live(config: Config, to: str) -> int:
         c_memory.give_back()
         code = c_memory.let_go_of_code()
         supervisor.each_second(lambda _: c_memory.let_go(code))
+        supervisor.each_second(lambda _: c_memory.give_back())  # what batches on their way have left
         Thread(target=announce, args=(config.site.node, probes), daemon=True).start()
         supervisor.run()
     print(f"sbiscope collect: ended; {summary(supervisor.seen.figures.loss | behind.by_reason)}", file=sys.stderr)
