@@ -237,5 +237,7 @@ class Asking:
 
 def status_in(body: BodyFacts) -> str | None:
     """Return the NF status that a JSON Patch sets, or that of the one profile in the body."""
-    patched = next((value for path, value in body.patched if path == "/nfStatus" and isinstance(value, str)), None)
-    return body.profiles[0].status if patched is None and len(body.profiles) == 1 else patched
+    for path, value in body.patched:
+        if path == "/nfStatus" and isinstance(value, str):
+            return value
+    return body.profiles[0].status if len(body.profiles) == 1 else None

@@ -31,7 +31,7 @@ else:
 CUSTOM = b"3gpp-sbi-"
 CONNECT_INFO = b"3gpp-connect-req-info"  # TS 29.573 6.1.2.3.3: what a SEPP's CONNECT is for
 ACCESS_TOKEN = b"3gpp-sbi-access-token"  # TS 29.500 5.2.3.2.13: authorization, handed on by a proxy
-MOST_OTHERS = 40  # header fields kept in sbi_headers
+MOST_OTHERS = cython.declare(cython.Py_ssize_t, 40)  # header fields kept in sbi_headers
 
 METHOD = cython.declare(cython.int, 0)
 PATH = cython.declare(cython.int, 1)
@@ -332,8 +332,8 @@ class HeaderReader:
                 fields.names_subject = True
         if redacted is not None:
             if fields.others is None:
-                fields.others = {}
-            if other.name in fields.others:
+                fields.others = {other.name: redacted}
+            elif other.name in fields.others:
                 fields.others[other.name] = joined(fields.others[other.name], redacted)
             elif len(fields.others) < MOST_OTHERS:
                 fields.others[other.name] = redacted
