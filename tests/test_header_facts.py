@@ -234,6 +234,7 @@ def test_an_event_says_it(body: bytes, cause: str | None, where: str | None) -> 
     asked = finished(Half.REQUEST, [(b":method", b"GET"), (b":path", b"/nudm-sdm/v2/imsi-001010000000001/am-data")])
     told(meaning, asked)
     answer = finished(Half.RESPONSE, [(b":status", b"404"), (b"content-type", b"application/problem+json")], body)
+    answer.request = asked
     event = told(meaning, answer)
     assert (event["cause"], event["cause_list"]) == (cause, where)
 
