@@ -16,11 +16,10 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from collector import c_memory
-from collector.http2_library import http2_code
 from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_UNSUPPORTED
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
-from collector.tls_further import FURTHER, Further, hides_bodies
+from collector.tls_further import FURTHER, Further, further_code, hides_bodies
 from collector.tls_library import Function, Library, TlsCode, tls_code
 from collector.tls_link import attach
 
@@ -132,13 +131,17 @@ class Attacher:
     def _needs_further(self, process_id: int) -> bool:
         """Tell whether a process runs nothing that shows its TLS, and hands whole exchanges to libnghttp2."""
         mounts, codes = mounts_of(process_id), list(code_of(process_id))
+        program = mounts, "bodies", codes[0].path if codes else ""
+        if program in self._seen:
+            return False
         for code in codes:
             if not FURTHER.search(code.path):
                 self.look(code, code.inode)
                 if self._seen.get((mounts, code.path, code.inode)):
                     return False
         if hides_bodies(codes):
-            self._tell_unfollowed(f"process {process_id}", "it sends bodies past libnghttp2")
+            self._tell_unfollowed(codes[0].path, "it sends bodies past libnghttp2")
+            self._remember(program, None)
             return False
         return True
 
@@ -168,7 +171,7 @@ class Attacher:
         self._uses[file.number * 4 + PROBED] = time.monotonic_ns() >> 20 & PROBED_MASK
         try:
             with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
-                for found in http2_code(code) if file.is_further else tls_code(code):
+                for found in further_code(code) if file.is_further else tls_code(code):
                     file.links += self._links(found, file.number << FILE_SHIFT, path)
         except Exception as error:  # noqa: BLE001  (anybody's file: whatever it leads to, others are looked at)
             self._tell_unfollowed(os.path.realpath(path), str(error) or repr(error))

@@ -1,17 +1,17 @@
 """Which processes are followed by what they hand to libnghttp2: those that map it and nothing else that shows TLS.
 
-Probes stand in a file, so all that map one meet them: a file is probed only while such a process lives.
+Probes stand in a file, so all that map one meet them: a file is probed only while such a process lives. Few nodes have
+one, so what reads its file is imported when one is met: a third of a megabyte.
 """
 
 import os
 import re
 from collections.abc import Iterable
-from typing import Protocol
+from typing import BinaryIO, Protocol
 
-from collector.bpf_calls import number_in
-from collector.http2_library import sends_past
 from collector.record import HTTP2_FOLLOWED
 from collector.tls_files import Code, open_code
+from collector.tls_library import TlsCode
 
 SHOWN_HTTP2 = 1  # of bpf/shown.c
 FURTHER = re.compile(r"/libnghttp2\.so[^/]*$")
@@ -57,6 +57,8 @@ class Further:
 
     def drop_cleartext(self) -> None:
         """Forget processes that have shown HTTP/2 in cleartext and no TLS."""
+        from collector.bpf_calls import number_in
+
         for process_id in list(self._files):
             if number_in(self._shown, process_id) == SHOWN_HTTP2:
                 del self._files[process_id]
@@ -72,6 +74,8 @@ class Further:
 
 def hides_bodies(codes: Iterable[Code]) -> bool:
     """Tell whether what a process runs leaves bodies away from libnghttp2: half of an exchange would be told."""
+    from collector.http2_library import sends_past
+
     for code in codes:
         file = None if FURTHER.search(code.path) else open_code(code)
         if file is not None:
@@ -79,3 +83,10 @@ def hides_bodies(codes: Iterable[Code]) -> bool:
                 if sends_past(file):
                     return True
     return False
+
+
+def further_code(file: BinaryIO) -> tuple[TlsCode, ...]:
+    """Return libnghttp2's functions in `file`, by collector.http2_library. Raises UnfollowableError."""
+    from collector.http2_library import http2_code
+
+    return http2_code(file)

@@ -10,6 +10,7 @@ from collector.loader import DISTRIBUTION
 from collector.loading import Loading, missing_rights
 from collector.privilege import CAP_DAC_READ_SEARCH, CAP_SYS_PTRACE, effective_capabilities
 from collector.probes import lockdown
+from collector.tls_library import Library
 from deploy.findings import Finding
 from schemas.config import Collector
 from schemas.refusal import Refusal
@@ -97,8 +98,16 @@ def _memory(config: Collector) -> Finding:
 
 def _hooks(config: Collector) -> list[Finding]:
     results = {hook: _try(hook, config) for hook in HOOKS}
-    best = next((hook for hook, why in results.items() if not why), None)
-    return [_hook(hook, why, best) for hook, why in results.items()]
+    best = next((hook for hook, (why, _) in results.items() if not why), None)
+    tls = [_tls(results[best][1])] if best else []
+    return [*(_hook(hook, why, best) for hook, (why, _) in results.items()), *tls]
+
+
+def _tls(is_followed: bool) -> Finding:
+    if not is_followed:
+        return Finding("TLS", True, "not followed: this kernel has no uprobe_multi links, which came with Linux 6.6")
+    *libraries, further = (one.value for one in Library)
+    return Finding("TLS", True, f"followed: {', '.join(libraries)}; where none of them shows it, by {further}")
 
 
 def _hook(hook: str, why: str, best: str | None) -> Finding:
@@ -109,12 +118,12 @@ def _hook(hook: str, why: str, best: str | None) -> Finding:
     return Finding(f"hook {hook}", False, why, "none loads: see the lines above, then this kernel's policy on BPF")
 
 
-def _try(hook: str, config: Collector) -> str:
-    """Return why a hook does not load, "" if it does; what was loaded is gone again."""
+def _try(hook: str, config: Collector) -> tuple[str, bool]:
+    """Return why a hook does not load, "" if it does, and whether TLS is followed; what was loaded is gone again."""
     try:
         loaded = Loading([hook], config.ring_bytes).loaded()
     except Refusal as refusal:
-        return str(refusal)
+        return str(refusal), False
     for descriptor in loaded.descriptors.values():
         os.close(descriptor)
-    return loaded.refused.get(hook, "")
+    return loaded.refused.get(hook, ""), "tls_enter" in loaded.descriptors

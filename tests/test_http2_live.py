@@ -1,23 +1,42 @@
 """HTTP/2 over TLS that is not followed, by what passes libnghttp2; and never what is told already."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from collector.tls_attacher import LOOK_S
 from tests.kernel import LIVE
 from tests.live_programs import Said, said_by
 from tests.test_agent_live import agent, each, free_port, nghttp, nghttpd, seen, wait_for
-from tests.test_tls_live import followed, identity, is_tls_on_a_real_socket, killed_at_last, of_port, serving
+from tests.test_tls_detach_live import links, until
+from tests.test_tls_library import library
+from tests.test_tls_live import (
+    children,
+    command_line,
+    ended,
+    followed,
+    identity,
+    is_tls_on_a_real_socket,
+    killed_at_last,
+    next_one,
+    of_port,
+    serving,
+    waits,
+)
 from tests.unseen_tls import built, calls, missing, serves
 
 __all__ = ["followed", "identity", "nghttp"]  # fixtures
 pytestmark = LIVE
 COUNT = 23
+LINKS = 3  # of a file: behind the callback's call, at the return and at the entry of functions
 KNOWN_S = 0.5  # a new file of a new process is probed long before
 
 
@@ -116,3 +135,69 @@ def test_a_process_with_cleartext_beside_its_tls_has_each_told_once(
     assert seen(events, port) == seen(events, plain) == each(COUNT)
     assert {one["tls"] for one in events if one["server_port"] == plain} == {False}
     assert Counter(one["process_name"] for one in events)["unseen_tls"] == 6 * COUNT
+
+
+def with_libraries(*names: str) -> list[str]:
+    """Return the command of a program that waits, with these libraries in it."""
+    return ["env", f"LD_PRELOAD={':'.join(str(library(name)) for name in names)}", "cat"]
+
+
+def test_it_is_probed_only_while_a_program_lives_whose_tls_nothing_else_shows(tmp_path: Path) -> None:
+    """Where the kernel does not say whose links there are, all are counted."""
+    own = library("libnghttp2").resolve()
+    with agent(tmp_path) as running, killed_at_last(with_libraries("libnghttp2", "libssl")):
+        held = links(running.process.pid, own)
+        with killed_at_last(with_libraries("libnghttp2")) as first:
+            until(lambda: links(running.process.pid, own) == held + LINKS)
+            with killed_at_last(with_libraries("libnghttp2")):
+                time.sleep(KNOWN_S)
+                first.kill()
+                first.wait()
+                time.sleep(LOOK_S + KNOWN_S)
+                assert links(running.process.pid, own) == held + LINKS
+        until(lambda: links(running.process.pid, own) == held)
+        running.end()
+
+
+FORKING = """
+import ctypes, os, sys
+ctypes.CDLL("libnghttp2.so.14")
+print("0", flush=True)
+sys.stdin.readline()
+if os.fork():
+    os._exit(0)
+sys.stdin.read()
+"""
+
+
+def test_a_child_needs_it_after_its_parent(tmp_path: Path) -> None:
+    """As of a server that goes to the background."""
+    own = library("libnghttp2").resolve()
+    with agent(tmp_path) as running:
+        held = links(running.process.pid, own)
+        with serving([sys.executable, "-S", "-c", FORKING]) as (parent, _):
+            until(lambda: links(running.process.pid, own) == held + LINKS)
+            assert parent.stdin is not None
+            parent.stdin.write("\n")
+            parent.stdin.flush()
+            parent.wait()
+            time.sleep(2 * LOOK_S)
+            assert links(running.process.pid, own) == held + LINKS
+            parent.stdin.close()
+            until(lambda: links(running.process.pid, own) == held)
+            running.end()
+
+
+def test_a_dead_attacher_is_followed_by_one_that_knows_what_is_needed(
+    program: Path, identity: tuple[str, str], tmp_path: Path
+) -> None:
+    with agent(tmp_path) as running, serving(serves(program, "memory", identity)) as (_, port):
+        (keeper,) = (one for one in children(running.process.pid) if b"tls_keeper" in command_line(one))
+        (attacher,) = children(keeper)
+        os.kill(attacher, signal.SIGKILL)
+        assert ended(attacher)
+        next_one(keeper, attacher)
+        waits(children(keeper)[-1])  # its first look at every process is over
+        asked(program, "memory", port)
+        running.end()
+    assert seen(running.events(), port) == each(COUNT)

@@ -5,6 +5,7 @@
    thread that uses no socket. With PLAIN, port of a server of cleartext HTTP/2, it first has as many there, unprinted,
    by the same thread. */
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <nghttp2/nghttp2.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -51,6 +52,11 @@ static void put(struct end *e, const uint8_t *data, size_t length) {
 
 static ssize_t get(struct end *e, uint8_t *data, size_t room) {
     return e->ssl ? SSL_read(e->ssl, data, room) : read(e->in, data, room);
+}
+
+static void send_at_once(int link) {
+    int on = 1;
+    setsockopt(link, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 }
 
 static ssize_t by_callback(nghttp2_session *session, const uint8_t *data, size_t length, int flags, void *user) {
@@ -188,6 +194,7 @@ static void hand(SSL *ssl) {
 static void *answer(void *given) {
     int link = (int)(intptr_t)given;
     struct end e = {.ssl = SSL_new(context)};
+    send_at_once(link);
     SSL_set_fd(e.ssl, link);
     if (SSL_accept(e.ssl) == 1) {
         if (!strcmp(way, "handed"))
@@ -223,6 +230,7 @@ static int connected(int port) {
     int link = socket(AF_INET, SOCK_STREAM, 0);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     check(!connect(link, (struct sockaddr *)&address, sizeof address), "connect");
+    send_at_once(link);
     return link;
 }
 
