@@ -127,6 +127,8 @@ class Attacher:
             known = self._open(file, name, is_further=True)
             if known:
                 self._further.add(code.process_id, known)
+            else:
+                self._further.let_go(self._files.values())
 
     def _needs_further(self, process_id: int) -> bool:
         """Tell whether a process runs nothing that shows its TLS, and hands whole exchanges to libnghttp2."""
