@@ -4,7 +4,7 @@ Event time is each collector's own (DESIGN 6): its watermark alone says what may
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
@@ -103,13 +103,16 @@ class Collectors:
     living: OrderedDict[Key, Collector] = field(default_factory=OrderedDict)
     newest: dict[tuple[str, str, int], Key] = field(default_factory=dict)
 
-    def of(self, header: Header, place: bytes) -> tuple[Collector, Collector | None]:
-        """Return the incarnation of a batch, and the one before it on its shard if this is the first of a new one."""
+    def of(self, header: Header, place: Callable[[Header], bytes]) -> tuple[Collector, Collector | None]:
+        """Return the incarnation of a batch, and the one before it on its shard if this is the first of a new one.
+
+        `place` is asked what the transactions of a new one have of it.
+        """
         key = header.site, header.node, header.shard, header.incarnation
         collector = self.known.get(key)
         if collector is not None:
             return collector, None
-        collector = self.known[key] = Collector(*key, place)
+        collector = self.known[key] = Collector(*key, place(header))
         before = self.newest.get(key[:3])
         self.newest[key[:3]] = key
         return collector, self.known.get(before) if before else None

@@ -132,8 +132,9 @@ class KpiWindows:
         for start_us, blind_us in delta.blind:
             self._was_blind(node, sight, start_us // SLOT_US, blind_us)
         ready_us = sight.ready_us()
+        ends = _ends_of(node)
         for cell in delta.cells:
-            self._add(node, cell, ready_us)
+            self._add(node, ends, cell, ready_us)
         self.slots.reached(node, ready_us)
 
     def _was_blind(self, node: Node, sight: Sight, slot: int, blind_us: int) -> None:
@@ -141,9 +142,9 @@ class KpiWindows:
         for key in self.slots.seen_by(slot, node):
             self._touch(slot, key, node)
 
-    def _add(self, node: Node, cell: Cell, ready_us: int) -> None:
+    def _add(self, node: Node, ends: Node, cell: Cell, ready_us: int) -> None:
         slot = cell.window_start_us // SLOT_US
-        all_ends = cell.vantage != "wire" and self.closed.has(_ends_of(node), 10, slot)
+        all_ends = cell.vantage != "wire" and self.closed.has(ends, 10, slot)
         if all_ends or self.closed.has(node, 10, slot):
             self.counts["cells_too_late"] += 1
             return

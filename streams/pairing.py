@@ -112,7 +112,7 @@ class Pairing:
     # Batches and collectors
 
     def _batch(self, header: Header, halves: list[Half]) -> None:
-        collector, before = self.collectors.of(header, _place(header))
+        collector, before = self.collectors.of(header, _place)
         if header.sequence <= collector.sequence:
             self.counts["batches_repeated"] += 1
             return
