@@ -6,6 +6,7 @@ EVENTS: how many the memory is watched over, which is of all stages in one proce
 open exchanges: tests.bench.bench_pairing.
 """
 
+import gc
 import statistics
 import sys
 import time
@@ -20,6 +21,7 @@ from streams.kpi_cells import DELTAS
 from streams.kpi_windows import KPIS, KPIS_JSON, KpiWindows
 from streams.pairing import TRANSACTIONS, Pairing
 from streams.procedures import PROCEDURES, PROCEDURES_JSON, Procedures
+from streams.runtime.process import YOUNG
 from streams.sink import TARGETS, Gathering
 from tests.bench import replay
 from tests.bench.bench_pairing import T0, said
@@ -29,7 +31,7 @@ from tests.events import batch, request, response
 
 EVENTS_SCHEMA, DELTAS_SCHEMA = document("sbi_event_batch"), document("kpi_delta_batch")
 ROWS_SCHEMA, KPI_SCHEMA = document("sbi_transaction_batch"), document("kpi")
-EXCHANGES, ROUNDS, WATCHED = 20_000, 3, 400_000
+EXCHANGES, ROUNDS, WATCHED = 40_000, 3, 400_000
 RATE, SLOW = 10_000, 2_000  # exchanges a second of all collectors together; for memory, so that windows end meanwhile
 EACH = 198  # events a message, for memory
 BLOCK = 20_000  # rows that the sink stores at once
@@ -153,7 +155,11 @@ def memory(events: int) -> None:
 
 def main() -> None:
     """Measure all."""
-    usual, sparse = list(messages(EXCHANGES, 10, 0.1)), list(messages(EXCHANGES, 1_000, 0.5))
+    gc.set_threshold(YOUNG)  # as a worker does
+    usual, sparse = (
+        list(replay.messages(2 * EXCHANGES, collectors, flush_s, RATE, EXCHANGES))
+        for collectors, flush_s in ((10, 0.1), (1_000, 0.5))
+    )
     spread = list(messages(EXCHANGES, 100, 0.1))
     paired("folds, 64 partitions", (4, spread), (64, spread), "4 partitions")
     paired("folds, 1,000 collectors at the same rate", (4, usual), (4, sparse), "10 collectors")

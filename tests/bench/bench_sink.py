@@ -9,6 +9,7 @@ process, whose own work then counts as ours: the CPU of the client alone is meas
 import io
 import json
 import os
+import re
 import statistics
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import fastavro
 from clickhouse_connect.driver.client import Client
 
 from streams.clickhouse import Account, connect, rows
-from streams.fold import batch_body
+from streams.fold import batch_body, zigzag
 from streams.migrate import Form, migrate
 from streams.reframe import Layout
 from streams.sink import TARGETS, Gathering
@@ -29,18 +30,37 @@ from tests import generate
 from tests.bench.line import show
 
 ROWS, MESSAGE, BLOCK, ROUNDS = 100_000, 200, 20_000, 3
+POOL, RATE = 10_000, 1_000  # different rows, and how many of them a second of their own times
 SCHEMA = json.loads((generate.SCHEMAS / "sbi_transaction_batch.avsc").read_text())
 TICKS = {name for name in generate.NAMES if name.endswith("_us") and name != "duration_us"}
 
 
 def batches(count: int) -> list[bytes]:
-    """Return `count` rows as messages of MESSAGE rows: ten thousand, again and again under further ids."""
+    """Return `count` rows as messages of MESSAGE: ten thousand, again and again, ids and times going on as in traffic.
+
+    Within a second they stand in any order: what many collectors tell comes as answers and flushes have it.
+    """
     layout = Layout(SCHEMA)
     record = fastavro.parse_schema(SCHEMA["fields"][-1]["type"]["items"])
     assert layout.columns[0] == "transaction_id"
-    pool = [_encoded(record, row)[1 + len(row["transaction_id"]) :] for row in generate.transactions(10_000)]
+    rows = list(generate.transactions(POOL, rate=RATE))
+    rows.sort(key=lambda row: (row["request_us"] // 1_000_000, row["transaction_id"]))
+    pool = [_split(_encoded(record, row)[1 + len(row["transaction_id"]) :], row) for row in rows]
     rows_of = (range(first, min(first + MESSAGE, count)) for first in range(0, count, MESSAGE))
-    return [batch_body(0, one.start + 1, [b"\x40%032x" % n + pool[n % 10_000] for n in one]) for one in rows_of]
+    return [batch_body(0, one.start + 1, [_record(n, *pool[n % POOL]) for n in one]) for one in rows_of]
+
+
+def _split(octets: bytes, row: dict[str, Any]) -> tuple[list[bytes], list[int]]:
+    """Return a record's octets around its times, and these."""
+    times = {zigzag(row[name]): row[name] for name in TICKS if row[name] is not None}
+    parts = re.split(b"(" + b"|".join(map(re.escape, times)) + b")", octets)
+    return parts, [times[one] for one in parts[1::2]]
+
+
+def _record(number: int, parts: list[bytes], times: list[int]) -> bytes:
+    parts = parts.copy()
+    parts[1::2] = [zigzag(time_us + number // POOL * POOL * 1_000_000 // RATE) for time_us in times]
+    return b"".join((b"\x40%032x" % number, *parts))
 
 
 def _encoded(schema: object, row: dict[str, Any]) -> bytes:
