@@ -81,8 +81,8 @@ COMPILED = (
     "collector.ring",
     "collector.sockets",
 )
-# No debug information and no symbols: a wheel of 0.3 MB instead of 1.9 MB.
 KEEPER = "collector/tls_keeper"  # a program of its own; collector/tls_keeper.py does without
+# No debug information and no symbols: a wheel of 0.3 MB instead of 1.9 MB.
 FLAGS = ["-O2", "-g0", "-w"]
 DIRECTIVES = {"language_level": 3, "binding": False}  # functions that nobody inspects: a quarter less C, cheaper calls
 ERRORS = 3  # Cython's level: its hints about code that only runs uncompiled are noise to who installs
