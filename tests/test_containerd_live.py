@@ -9,7 +9,7 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +18,8 @@ import pytest
 from tests.debian import installed
 from tests.kernel import LIVE
 from tests.kubernetes.oci import image
-from tests.test_agent_live import ROOT, agent
-from tests.test_hosts_live import CANNOT, CONTAINER, COUNT, GROUPS, POD, PORT, TALKS, Nf, places
+from tests.test_agent_live import ROOT
+from tests.test_hosts_live import CANNOT, CONTAINER, POD, TALKS, Nf, forget, named
 
 pytestmark = LIVE
 IMAGE = "library/sbiscope-test:1"
@@ -106,25 +106,6 @@ def container(runtime: Runtime, number: int) -> Iterator[Nf]:
             process.wait(30)
 
 
-def forget(pod: str) -> None:
-    """Remove the control groups of a pod."""
-    for group in [*GROUPS.glob(f"kubepods/pod{pod}"), *GROUPS.glob(f"*/kubepods/pod{pod}")]:
-        for folder in (*group.iterdir(), group, group.parent):
-            with suppress(OSError):  # a file, or others are in it
-                folder.rmdir()
-
-
 def test_functions_in_containers_of_containerd_are_named(runtime: Runtime, tmp_path: Path) -> None:
-    with agent(tmp_path) as running, ExitStack() as ending:
-        containers = [ending.enter_context(container(runtime, number)) for number in (5, 6)]
-        asked = [(one.ask(), one.place()) for one in containers]
-        running.end()
-    events = [one for one in running.events() if one["server_port"] == PORT]
-    assert len({place[1] for _, place in asked}) == 2
-    for ports, place in asked:
-        here = [one for one in events if one["netns"] == place[1]]
-        for port in ports:
-            assert places(here, port, "client") == places(here, port, "server") == {place}
-        assert len(here) == 4 * COUNT
-        assert {one["process_name"] for one in here} == {Path(sys.executable).resolve().name[:15]}
-        assert {one["image"] for one in here} == {None}
+    events = named(tmp_path, *(container(runtime, number) for number in (5, 6)))
+    assert {one["image"] for one in events} == {None}

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -177,17 +177,22 @@ def container(place: Path, number: int) -> Iterator[Nf]:
             subprocess.run([*runc, "kill", name, "KILL"], check=True)
     finally:
         subprocess.run([*runc, "delete", "--force", name], check=False, capture_output=True)
-        for group in [*GROUPS.glob(f"kubepods/pod{pod}"), *GROUPS.glob(f"*/kubepods/pod{pod}")]:
-            for folder in (group, group.parent):
-                with suppress(OSError):  # others are in it
-                    folder.rmdir()
+        forget(pod)
 
 
-def test_containers_of_runc_are_named(tmp_path: Path) -> None:
-    installed("runc", "runc")
-    with agent(tmp_path) as running, ExitStack() as ending:
-        containers = [ending.enter_context(container(tmp_path / f"container{number}", number)) for number in (7, 8)]
-        asked = [(one.ask(), one.place()) for one in containers]
+def forget(pod: str) -> None:
+    """Remove the control groups of a pod."""
+    for group in [*GROUPS.glob(f"kubepods/pod{pod}"), *GROUPS.glob(f"*/kubepods/pod{pod}")]:
+        for folder in (*group.iterdir(), group, group.parent):
+            with suppress(OSError):  # a file, or others are in it
+                folder.rmdir()
+
+
+def named(place: Path, *containers: AbstractContextManager[Nf]) -> list[Event]:
+    """Run an agent and containers which then talk; each event names the right one. Return the events."""
+    with agent(place) as running, ExitStack() as ending:
+        both = [ending.enter_context(one) for one in containers]
+        asked = [(one.ask(), one.place()) for one in both]
         running.end()
     events = [one for one in running.events() if one["server_port"] == PORT]
     assert len({place[1] for _, place in asked}) == 2
@@ -197,3 +202,9 @@ def test_containers_of_runc_are_named(tmp_path: Path) -> None:
             assert places(here, port, "client") == places(here, port, "server") == {place}
         assert len(here) == 4 * COUNT
         assert {one["process_name"] for one in here} == {Path(sys.executable).resolve().name[:15]}
+    return events
+
+
+def test_containers_of_runc_are_named(tmp_path: Path) -> None:
+    installed("runc", "runc")
+    named(tmp_path, *(container(tmp_path / f"container{number}", number) for number in (7, 8)))
