@@ -42,7 +42,7 @@ static inline int is_told(struct socket *under) {
         return 1;
     if (under->head.verdict != SBI && !(under->shown & SHOWN_HTTP2))
         return 0;
-    note_process(SHOWN_HTTP2);
+    note_process(under, SHOWN_HTTP2);
     return 1;
 }
 
@@ -54,7 +54,7 @@ static inline int can_carry(struct socket *under, u64 place) {
 /* Whether a session without a socket can only be over TLS that nobody follows. A client's first octets come before its
    socket shows anything. */
 static inline int is_shown_by_process(struct socket *s) {
-    u32 process = process_number(), *shown = shown_processes.lookup(&process);
+    u32 process = s->head.process_id, *shown = shown_processes.lookup(&process);
     return shown && *shown == SHOWN_TLS && (s->head.role == SERVER || s->done[RECEIVED]);
 }
 
@@ -95,7 +95,7 @@ static struct socket *tie_session(struct socket *s, u64 place, u64 cookie, u64 s
     new.done[SENT] = s->done[SENT];
     new.done[RECEIVED] = s->done[RECEIVED];
     under->other = place;
-    note_process(SHOWN_TLS);
+    note_process(under, SHOWN_TLS);
     return put_session(place, &new, cookie);
 }
 
@@ -142,6 +142,8 @@ static inline int move_session(struct tls_call *thread, u64 place, u64 cookie, u
     s->done[direction] += length;
     if (!position && !s->other && s->head.role == JOINED)
         tell_role(s, buffer, direction);
+    if (!s->caller)
+        remember_process(s);
     s = told_alone(s, place, cookie, thread->beside, direction, !position && !s->done[RECEIVED]);
     if (!s) {
         count_use(cookie, UNJUDGED);

@@ -15,16 +15,10 @@ static inline int is_tls_record(u64 first) {
     return (first & 0xFC) == 0x14 && (first >> 8 & 0xFF) == 3 && (first >> 16 & 0xFF) <= 4;
 }
 
-static inline u32 process_number(void) {
-    u64 leader = 0;
-    if (!PID_NAMESPACE)
-        return bpf_get_current_pid_tgid() >> 32;
-    READ(leader, bpf_get_current_task() + TASK_LEADER);
-    return own_number(leader);
-}
-
-static inline void note_process(u32 what) {
-    u32 process = process_number(), *shown = shown_processes.lookup(&process);
+/* Note what a socket of the process that used it last has shown: whose number that is, is a long look in a nested
+   namespace, and was taken when the process was met. */
+static inline void note_process(struct socket *s, u32 what) {
+    u32 process = s->head.process_id, *shown = shown_processes.lookup(&process);
     if (shown)
         *shown |= what;
     else
@@ -34,5 +28,5 @@ static inline void note_process(u32 what) {
 static inline void note_shown(struct socket *s, u8 what) {
     s->shown |= what;
     if (control(HTTP2_FOLLOWED))
-        note_process(what);
+        note_process(s, what);
 }

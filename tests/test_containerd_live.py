@@ -7,6 +7,7 @@ the agent never has. In a cluster the API says it (tests/kubernetes).
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -54,10 +55,14 @@ class Runtime:
 
 
 @pytest.fixture
-def runtime(tmp_path: Path) -> Iterator[Runtime]:
+def runtime() -> Iterator[Runtime]:
     installed("containerd", "containerd", "runc")
-    root = tmp_path / "containerd"
-    root.mkdir()
+    with tempfile.TemporaryDirectory(prefix="containerd-") as name:  # a socket's path has 104 octets at most
+        yield from running(Path(name))
+
+
+def running(root: Path) -> Iterator[Runtime]:
+    """Run one in folder `root` as long as it is wanted."""
     (root / "containerd.toml").write_text(CONFIGURATION.format(root=root))
     one = Runtime(root)
     with (root / "log").open("w") as log:

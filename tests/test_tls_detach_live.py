@@ -4,6 +4,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -43,9 +44,16 @@ def links(supervisor: int, library: Path | None = None) -> int:
     (keeper,) = (one for one in children(supervisor) if b"tls_keeper" in command_line(one))
     (attacher,) = children(keeper)
     place = Path(f"/proc/{attacher}")
-    held = [file.name for file in (place / "fd").iterdir() if "bpf_link" in os.readlink(file)]  # noqa: PTH115 (no path)
-    told = [(place / "fdinfo" / name).read_text() for name in held]
+    told = [said for file in (place / "fd").iterdir() if (said := link_said(file))]
     return sum(library is None or "\npath:" not in one or f"\npath:\t{library}\n" in one for one in told)
+
+
+def link_said(file: Path) -> str:
+    """Return what the kernel says of a descriptor that is a link; nothing of others, or of one closed meanwhile."""
+    with suppress(FileNotFoundError):
+        if "bpf_link" in os.readlink(file):  # noqa: PTH115 (no path)
+            return (file.parent.parent / "fdinfo" / file.name).read_text()
+    return ""
 
 
 def until(holds: Callable[[], bool]) -> None:
