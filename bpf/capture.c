@@ -107,12 +107,10 @@ static inline u64 allowed(struct socket *s, u64 bytes) {
     return bytes;
 }
 
-/* Return the struct pt_regs of the system call: each hook has its way, and most calls end before it is needed. */
-static inline u64 registers(u64 context);
-
-/* A call on socket `sk` has moved `result` bytes. `context` leads the hook to the registers of the system call, which
-   is in progress or, where the hook is its very end, over. 1 = there is more to copy. */
-static inline int handle(u64 sk, int result, int flags, int direction, u64 context, int is_in_progress) {
+/* A call on socket `sk` has moved `result` bytes. `registers` is the struct pt_regs of the system call where the hook
+   is its very end; of one in progress the kernel is asked (Linux 5.15), as late as it goes: most calls end before. 1 =
+   there is more to copy. */
+static inline int handle(u64 sk, int result, int flags, int direction, u64 registers, int is_in_progress) {
     struct tls_call *thread = tls_thread();
     if ((!thread && result <= 0) || !is_tcp(sk) || (thread && is_under_tls(thread, sk, result, direction)))
         return 0;
@@ -145,7 +143,9 @@ static inline int handle(u64 sk, int result, int flags, int direction, u64 conte
         return 0;
     }
     struct call c = {};
-    READ(c, registers(context) + PT_REGS_AX);
+    if (is_in_progress)
+        registers = bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
+    READ(c, registers + PT_REGS_AX);
     if (!locate(w, &c, is_in_progress)) {
         count(UNSUPPORTED, 1);
         miss(s, w, SYSCALL);
@@ -174,7 +174,7 @@ int set_state(struct bpf_raw_tracepoint_args *ctx) {
     int before = ctx->args[1], after = ctx->args[2];
     struct socket *s;
     switch (after) {
-    case SYN_SENT: /* within the connecting call */
+    case SYN_SENT: /* within the connecting call; for the rest as SYN_RECV */
         note_beside(sk);
     case SYN_RECV: /* its memory may have been another socket's */
         sockets.delete(&sk);

@@ -3,10 +3,6 @@
    these) and later. There are no tail calls: the loader gives more TURNS, what is beyond them is cut and said
    to be. */
 
-static inline u64 registers(u64 context) {
-    return bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
-}
-
 static inline int finish(int is_wanted) {
     if (is_wanted && copy(work()))
         cut(work());

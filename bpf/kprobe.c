@@ -19,10 +19,6 @@ int go_on(struct pt_regs *ctx) {
     return 0;
 }
 
-static inline u64 registers(u64 context) {
-    return bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
-}
-
 static inline int enter(u64 sk, u32 flags) {
     u64 thread = bpf_get_current_pid_tgid();
     struct entry new = {.sk = sk, .flags = flags};

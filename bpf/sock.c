@@ -3,10 +3,6 @@
 
 BPF_PROG_ARRAY(programs, 1);
 
-static inline u64 registers(u64 context) {
-    return bpf_task_pt_regs((struct task_struct *)bpf_get_current_task_btf());
-}
-
 int go_on(struct bpf_raw_tracepoint_args *ctx) {
     if (copy(work())) {
         programs.call(ctx, 0);

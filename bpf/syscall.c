@@ -8,10 +8,6 @@ BPF_PROG_ARRAY(programs, 1);
 
 #define MESSAGE_LENGTH 56 /* of msg_len in struct mmsghdr */
 
-static inline u64 registers(u64 context) {
-    return context;
-}
-
 int go_on(struct bpf_raw_tracepoint_args *ctx) {
     if (copy(work())) {
         programs.call(ctx, 0);
