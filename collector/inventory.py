@@ -1,4 +1,3 @@
-# cython: language_level=3, boundscheck=True
 """Which NFs there are, as their registrations and discovery answers say (TS 29.510): a live, bounded inventory."""
 
 from collections.abc import Iterable

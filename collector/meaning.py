@@ -53,14 +53,11 @@ Event = tuple[Any, ...]
 
 MOST_ENDS = cython.declare(cython.Py_ssize_t, 65_536)
 NEAR = cython.declare(cython.Py_ssize_t, 1_024)  # connections, and bodies, at hand without a dict; a power of two
-LARGEST_BODY = cython.declare(
-    cython.Py_ssize_t, 16_384
-)  # remembered, as it comes again from the other end and on the next hop
+# Octets of a body that is remembered, as it comes again from the other end and on the next hop.
+LARGEST_BODY = cython.declare(cython.Py_ssize_t, 16_384)
 MOST_BODIES_BYTES = 1_048_576  # twice
 LARGEST_NEAR = cython.declare(cython.Py_ssize_t, 1_024)  # octets of a body that is found by a sample of them
-LONGEST_KIND = cython.declare(
-    cython.Py_ssize_t, 256
-)  # characters of the content-type of a body remembered, and of its coding
+LONGEST_KIND = cython.declare(cython.Py_ssize_t, 256)  # characters of such a body's content-type, and of its coding
 MALFORMED = cython.declare(object, BodyState.MALFORMED)
 MOST_TOLD = cython.declare(cython.Py_ssize_t, 8_192)  # subscribers with session and slice
 _NUMBERS = itertools.count(1)

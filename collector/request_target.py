@@ -21,9 +21,8 @@ CACHED = cython.declare(cython.Py_ssize_t, 8_192)
 LONGEST_CACHED = cython.declare(cython.Py_ssize_t, 1_024)
 MOST_METHODS = cython.declare(cython.Py_ssize_t, 9)
 MOST_HELD_BYTES = 16_777_216  # targets and their matches, about
-COPIES = cython.declare(
-    cython.Py_ssize_t, 8
-)  # of a path's octets, at most: as it came, plain, redacted, its tail, its path, its segments
+# Of a path's octets, at most: as it came, plain, redacted, its tail, its path, its segments.
+COPIES = cython.declare(cython.Py_ssize_t, 8)
 TARGET_OVERHEAD = cython.declare(cython.Py_ssize_t, 768)
 MATCH_OVERHEAD = cython.declare(cython.Py_ssize_t, 768)  # a masked resource, too
 REQUESTER = re.compile(r"[?&]requester-nf-type=([A-Z0-9_]{2,20})(?:&|$)")

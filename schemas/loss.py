@@ -7,5 +7,8 @@ REFERENCES_EVICTED = "references_evicted"  # what stood for a subscriber, forgot
 CALLBACKS_EVICTED = "callbacks_evicted"  # learned callback URIs
 NF_PROFILES_EVICTED = "nf_profiles_evicted"
 BODIES_MALFORMED = "bodies_malformed"  # no JSON where JSON must be, or a coding nobody knows; read up to the fault
+REQUESTS_FORGOTTEN = "requests_forgotten"  # of collectors before 2026-11-29: answers that did not say what was asked
 
-HIDES_NO_MESSAGE = frozenset({REFERENCES_EVICTED, CALLBACKS_EVICTED, NF_PROFILES_EVICTED, BODIES_MALFORMED})
+HIDES_NO_MESSAGE = frozenset(
+    {REFERENCES_EVICTED, CALLBACKS_EVICTED, NF_PROFILES_EVICTED, REQUESTS_FORGOTTEN, BODIES_MALFORMED}
+)
