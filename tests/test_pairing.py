@@ -10,6 +10,7 @@ import pytest
 from schemas.config import Streams
 from schemas.fields import FOLDER, document
 from schemas.identity import content_id, orphan_transaction_id, transaction_id
+from schemas.loss import HIDES_NO_MESSAGE
 from streams.fold import Facts
 from streams.pairing import TRANSACTIONS, Pairing
 from streams.reframe import Malformed
@@ -244,6 +245,14 @@ def test_what_may_have_been_lost_is_unknown(sign: str) -> None:
         return
     assert outcomes(log.append(response(3, at(4)), upto=5)) == [(3, "success", 2)]  # what is known stays known
     assert outcomes(log.append(upto=12)) == [(1, "unknown", 0)]
+
+
+@pytest.mark.parametrize("reason", [*sorted(HIDES_NO_MESSAGE), "requests_forgotten"])
+def test_what_hid_no_message_leaves_no_doubt_also_of_an_older_collector(reason: str) -> None:
+    log = Log()
+    log.append(request(1, at(0)), upto=1)
+    log.append(upto=3, loss={reason: 1})
+    assert outcomes(log.append(upto=12, loss={reason: 1})) == [(1, "unanswered", 1)]
 
 
 def test_what_began_after_the_loss_is_not_in_doubt() -> None:
