@@ -5,7 +5,6 @@ as its command line lets it; what it says that it asked and was answered is the 
 """
 
 import json
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 
 from deploy import demo_peers, demo_script
 from tests import tls_peers, unseen_tls
-from tests.debian import installed
+from tests.debian import GNUTLS, OPENSSL, can_build_with, installed
 from tests.traffic_maker.exchanges import mixed
 from tests.traffic_maker.maker import NoGo, program, serving
 
@@ -28,7 +27,6 @@ POLICY = "npcf-am-policy-control/v1/policies/1"
 POLICY_BYTES, ASKED_BYTES = 6_007, 1_409  # primes
 NODE_PROGRAM = ROOT / "tests/tls_programs/peers.js"
 TWO_LIBRARIES = ROOT / "tests/tls_programs/two_libraries.c"
-HEADERS = [Path("/usr/include/openssl/ssl.h"), Path("/usr/include/gnutls/gnutls.h")]
 DEBIANS = (("nghttpd", "nghttp2-server"), ("nghttp", "nghttp2-client"), ("curl", "curl"))
 
 Identity = tuple[str, ...]  # files of a certificate and its key; none: cleartext
@@ -255,12 +253,10 @@ def missing(name: str) -> str:
             program()
         except NoGo as lacking:
             return str(lacking)
-    if name == "node" and not shutil.which("node"):
-        return "no Node"
-    if name == "gnutls" and not (shutil.which("cc") and all(one.exists() for one in HEADERS)):
-        return "no C compiler, or no headers of OpenSSL and GnuTLS"
-    if name == "libnghttp2":
-        return unseen_tls.missing()
+    elif name == "node":
+        installed("node", "nodejs")
+    elif name == "gnutls":
+        can_build_with(OPENSSL, GNUTLS)
     return ""
 
 

@@ -1,7 +1,6 @@
 """A subscriber's exchanges as a capture: our decoder and tshark read again what was there, and nothing leaks."""
 
 import json
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -50,7 +49,6 @@ def test_read_again_it_is_what_it_was(exported: Path) -> None:
     assert {row["request_us"] for row in again} <= {row["request_us"] for row in own}
 
 
-@pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
 def test_tshark_reads_it_without_complaint(exported: Path) -> None:
     rows = tshark.ask(exported)
     assert len(rows) == 2 * 88

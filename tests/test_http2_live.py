@@ -31,7 +31,7 @@ from tests.test_tls_live import (
     serving,
     waits,
 )
-from tests.unseen_tls import built, calls, missing, serves
+from tests.unseen_tls import built, calls, serves
 
 __all__ = ["followed", "identity", "nghttp"]  # fixtures
 pytestmark = LIVE
@@ -43,8 +43,6 @@ KNOWN_S = 0.5  # a new file of a new process is probed long before
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the program."""
-    if why := missing():
-        pytest.skip(why)
     return built(tmp_path_factory.mktemp("unseen"))
 
 

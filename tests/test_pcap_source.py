@@ -1,7 +1,6 @@
 """Capture files whole: the messages equal tshark's, from every container; a broken file is told in one line."""
 
 import gzip
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +55,6 @@ def test_the_messages_are_those_of_the_golden_file(name: str) -> None:
     assert (source.problem, connections.counters.by_reason) == (None, {})
 
 
-@pytest.mark.skipif(not shutil.which("tshark"), reason="tshark is not installed")
 @pytest.mark.parametrize(
     "path",
     [FULL, CAPTURES / "open5gs-suite-scp.pcapng", FOREIGN / "thirdparty-free5gc-registration.pcap"],

@@ -19,7 +19,7 @@ from tests.test_agent_live import Agent, agent, each, free_port, nghttp, seen, w
 from tests.tls_peers import BlockingClient
 
 __all__ = ["nghttp"]  # a fixture
-from tests.debian import installed
+from tests.debian import GNUTLS, OPENSSL, can_build_with, installed
 from tests.kernel import LIVE
 
 pytestmark = LIVE
@@ -27,7 +27,6 @@ ROOT = Path(__file__).parent.parent
 PROGRAMS = ROOT / "tests/tls_programs"
 COUNT = 23
 KNOWN_S = 0.5  # a new file of a new process is probed long before
-HEADERS = {"openssl": "/usr/include/openssl/ssl.h", "gnutls": "/usr/include/gnutls/gnutls.h"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -150,9 +149,7 @@ def test_go_is_seen_from_both_ends(identity: tuple[str, str], go_program: Path, 
 
 def test_two_libraries_in_one_process_are_told_apart(identity: tuple[str, str], tmp_path: Path) -> None:
     """One process, OpenSSL in front and GnuTLS behind: each seen on its own socket."""
-    lacking = [name for name, header in HEADERS.items() if not Path(header).exists()]
-    if lacking or not shutil.which("cc"):
-        pytest.skip(f"no C compiler or no headers of {' and '.join(lacking)}")
+    can_build_with(OPENSSL, GNUTLS)
     program = tmp_path / "two_libraries"
     libraries = ["-lssl", "-lcrypto", "-lgnutls"]
     subprocess.run(["cc", "-o", program, PROGRAMS / "two_libraries.c", *libraries], check=True)

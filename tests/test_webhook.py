@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import json
-import shutil
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -27,6 +26,7 @@ from streams.store import insist
 from streams.webhook import Webhook
 from tests.answering import answering
 from tests.broker import free_ports
+from tests.debian import installed
 from tests.receiver import receiver
 from tests.test_alerts import QUIET, Row, counts, run, window
 
@@ -151,7 +151,7 @@ def manager(directory: Path) -> Iterator[str]:
     settings.write_text("route: {receiver: none, group_wait: 1s}\nreceivers: [{name: none}]\n")
     (port,) = free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    command = [MANAGER, f"--config.file={settings}", f"--storage.path={directory / 'data'}"]
+    command = [installed(MANAGER, MANAGER), f"--config.file={settings}", f"--storage.path={directory / 'data'}"]
     command += [f"--web.listen-address=127.0.0.1:{port}", "--cluster.listen-address="]
     with answering(command, directory / "log", f"{url}/-/ready", 30):
         yield url
@@ -162,7 +162,6 @@ def active(url: str) -> list[Any]:
         return list(json.load(answer))
 
 
-@pytest.mark.skipif(shutil.which(MANAGER) is None, reason=f"no {MANAGER} here: apt-get install {MANAGER}")
 def test_a_real_alertmanager_has_what_stands_and_drops_what_was_cleared(tmp_path: Path) -> None:
     now = time.time_ns() // 60_000_000_000
     shift_us = (now - 10) * 60_000_000

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.debian import installed
+
 ROOT = Path(__file__).parent
 CAPTURES = ROOT / "captures"
 GOLDEN = ROOT / "golden"
@@ -28,7 +30,8 @@ def ask(path: Path) -> list[Row]:
     """Return every request and response header block that tshark decodes, trailers left out."""
     (ports,) = [numbers for name, numbers in PORTS.items() if path.name.startswith(name)]
     decode_as = [word for port in ports for word in ("-d", f"tcp.port=={port},http2")]
-    command = ["tshark", "-r", str(path), "-Y", "http2.headers", "-T", "pdml", "-J", "ip ipv6 tcp http2", *decode_as]
+    asked = ("-Y", "http2.headers", "-T", "pdml", "-J", "ip ipv6 tcp http2")
+    command = [installed("tshark", "tshark"), "-r", str(path), *asked, *decode_as]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdout
         rows = [row for packet in _packets(process.stdout) for row in _rows(packet)]
