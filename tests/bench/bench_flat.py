@@ -31,7 +31,7 @@ from tests.events import batch, request, response
 
 EVENTS_SCHEMA, DELTAS_SCHEMA = document("sbi_event_batch"), document("kpi_delta_batch")
 ROWS_SCHEMA, KPI_SCHEMA = document("sbi_transaction_batch"), document("kpi")
-EXCHANGES, ROUNDS, WATCHED = 40_000, 3, 400_000
+EXCHANGES, SLICES, ROUNDS, WATCHED = 40_000, 10, 3, 400_000
 RATE, SLOW = 10_000, 2_000  # exchanges a second of all collectors together; for memory, so that windows end meanwhile
 EACH = 198  # events a message, for memory
 BLOCK = 20_000  # rows that the sink stores at once
@@ -117,19 +117,30 @@ class Stages(Folds):
                 self.alerts[rows.partition].apply(append_ms, KPI_SCHEMA, record)
 
 
-def cost_us(partitions: int, given: list[Message]) -> float:
-    """Return microseconds of CPU an event."""
-    folds = Folds(partitions)
-    begin = time.process_time()
-    for message in given:
-        folds.take(message)
-    return (time.process_time() - begin) * 1e6 / (2 * EXCHANGES)
+Case = tuple[int, list[Message]]  # how many partitions, and what they take
 
 
-def paired(name: str, few: tuple[int, list[Message]], many: tuple[int, list[Message]], baseline: str) -> None:
+def costs_us(*cases: Case) -> list[float]:
+    """Return microseconds of CPU an event of each case, which take a slice each in turn: the machine's pace changes.
+
+    The first slice is not counted: each partition's folds meet every NF and operation in it.
+    """
+    folds, spent = [Folds(partitions) for partitions, _ in cases], [0.0] * len(cases)
+    for turn in range(SLICES):
+        for number, (_, given) in enumerate(cases):
+            each = len(given) // SLICES
+            begin = time.process_time()
+            for message in given[turn * each : (turn + 1) * each]:
+                folds[number].take(message)
+            if turn:
+                spent[number] += time.process_time() - begin
+    events = 2 * EXCHANGES * (SLICES - 1) / SLICES
+    return [one * 1e6 / events for one in spent]
+
+
+def paired(name: str, few: Case, many: Case, baseline: str) -> None:
     """Measure two cases in turn and show the second beside the first."""
-    runs = [(cost_us(*few), cost_us(*many)) for _ in range(ROUNDS)]
-    first, second = (statistics.median(one) for one in zip(*runs, strict=True))
+    first, second = (statistics.median(one) for one in zip(*(costs_us(few, many) for _ in range(ROUNDS)), strict=True))
     show(name, second, "us CPU/event", baseline, first)
 
 
