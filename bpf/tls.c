@@ -13,6 +13,7 @@ enum tls_function {
     TLS_FREES = 6,
 };
 #define FUNCTION(cookie) ((cookie)&7)
+#define IS_HANDSHAKE(cookie) (FUNCTION(cookie) == TLS_SHAKES || FUNCTION(cookie) == TLS_SHAKES_0)
 
 BPF_PROG_ARRAY(tls_programs, 2);
 
@@ -99,6 +100,9 @@ int tls_enter(struct pt_regs *ctx) {
         if (!call)
             return 0;
     }
+    /* BoringSSL's reads and writes call for the handshake that they need: they go on behind it. */
+    if (call->is_inside && call->object == ctx->di && IS_HANDSHAKE(cookie))
+        return 0;
     call->object = ctx->di;
     call->buffer = ctx->si;
     call->length_at = ctx->cx;
@@ -109,9 +113,9 @@ int tls_enter(struct pt_regs *ctx) {
 }
 
 /* Look what came of a call. 1 = it has moved bytes that are to be copied. */
-static inline int leave_tls(struct tls_call *call, s64 result) {
-    u64 function = FUNCTION(call->cookie), length = result;
-    int is_handshake = function == TLS_SHAKES || function == TLS_SHAKES_0;
+static inline int leave_tls(struct tls_call *call, u64 cookie, s64 result) {
+    u64 function = FUNCTION(cookie), length = result;
+    int is_handshake = IS_HANDSHAKE(cookie);
     int is_done = function == TLS_SHAKES_0 ? result == 0 : result > 0;
     int is_outside = !call->key && (is_handshake || function & TLS_RECEIVES);
     if (is_outside)
@@ -134,11 +138,15 @@ static inline int leave_tls(struct tls_call *call, s64 result) {
 }
 
 int tls_leave(struct pt_regs *ctx) {
+    u64 cookie = bpf_get_attach_cookie(ctx);
     struct tls_call *call = tls_thread();
     if (!call || !call->is_inside)
         return 0;
-    call->is_inside = 0;
-    if (leave_tls(call, (int)ctx->ax))
+    if (call->cookie == cookie)
+        call->is_inside = 0;
+    else if (!IS_HANDSHAKE(cookie))
+        return 0;
+    if (leave_tls(call, cookie, (int)ctx->ax))
         tls_programs.call(ctx, 0);
     return 0;
 }

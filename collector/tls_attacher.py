@@ -24,7 +24,8 @@ from collector.tls_library import Function, Library, TlsCode, tls_code
 from collector.tls_link import attach
 
 LIBRARY = re.compile(r"/lib(?:ssl|gnutls)[^/]*\.so[^/]*$")
-OTHER_LIBRARY = re.compile(r"\.so(?:\.[\d.]+)?$")  # most of what is mapped: nobody is asked whether it is a program
+OTHER_LIBRARY = re.compile(r"\.so(?:\.[\d.]+)?$")
+LEAST_OTHER = 1 << 20  # octets of a library of another name with TLS linked into it; BoringSSL alone has twice as many
 MOST_FILES = 1_024  # TLS_FILES of bpf/tls_sockets.c
 MOST_SEEN = 65_536  # files looked at and not to be looked at again
 PROBED = 3  # of bpf/tls_sockets.c: place of a file beside its verdicts
@@ -92,24 +93,25 @@ class Attacher:
 
         A path and a number of an inode are another file's in another mount namespace: there disks may be cloned.
         """
-        is_library = LIBRARY.search(code.path)
-        if not is_library and OTHER_LIBRARY.search(code.path):
-            if FURTHER.search(code.path):
-                self._look_further(code, file_name)
+        if FURTHER.search(code.path):
+            self._look_further(code, file_name)
             return
+        is_library, is_other = LIBRARY.search(code.path), OTHER_LIBRARY.search(code.path)
         name = (mounts_of(code.process_id), code.path, file_name)
         found = self._seen.get(name, UNSEEN)
         if found is not None and found is not UNSEEN:
             self._further.drop(code.process_id)
         if found is None or (found is not UNSEEN and found.links):
             return
-        if not is_library and not is_program(code):
+        if not is_library and not is_other and not is_program(code):
             return
         file = open_code(code)
         if file is None:
             return
         with file:
-            if self._open(file, name, is_further=False):
+            if not is_library and is_other and os.fstat(file.fileno()).st_size < LEAST_OTHER:
+                self._remember(name, None)
+            elif self._open(file, name, is_further=False):
                 self._further.drop(code.process_id)
 
     def _look_further(self, code: Code, file_name: object) -> None:

@@ -38,7 +38,7 @@ class Function(enum.IntEnum):
 class Library(enum.Enum):
     """Who makes TLS of a program's bytes, or HTTP/2 of what it says."""
 
-    OPENSSL = "OpenSSL"
+    OPENSSL = "OpenSSL, BoringSSL"
     GNUTLS = "GnuTLS"
     GO = "Go crypto/tls"
     NGHTTP2 = "libnghttp2"  # collector.http2_library

@@ -107,7 +107,8 @@ def _tls(is_followed: bool) -> Finding:
     if not is_followed:
         return Finding("TLS", True, "not followed: this kernel has no uprobe_multi links, which came with Linux 6.6")
     *libraries, further = (one.value for one in Library)
-    return Finding("TLS", True, f"followed: {', '.join(libraries)}; where none of them shows it, by {further}")
+    said = f"followed: {', '.join(libraries)}, unless linked statically and stripped"
+    return Finding("TLS", True, f"{said}; where none of them shows it, by {further}")
 
 
 def _hook(hook: str, why: str, best: str | None) -> Finding:

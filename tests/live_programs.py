@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from deploy import demo_peers, demo_script
-from tests import tls_peers, unseen_tls
+from tests import foreign_tls, tls_peers, unseen_tls
 from tests.debian import GNUTLS, OPENSSL, can_build_with, installed
 from tests.traffic_maker.exchanges import mixed
 from tests.traffic_maker.maker import NoGo, program, serving
@@ -232,6 +232,37 @@ def libnghttp2(place: Path, identity: Identity) -> Iterator[Peers]:
         yield Peers(port_of(server), ask)
 
 
+def by_library(library: str, server: str, client: str) -> Programs:
+    """Name programs that call a TLS library of a wheel, each in its way (tests.foreign_tls)."""
+
+    @contextmanager
+    def running(_: Path, identity: Identity) -> Iterator[Peers]:
+        def ask(port: int) -> list[Said]:
+            return had(said_by(foreign_tls.calls(library, client, port, COUNT, CONNECTIONS)))
+
+        with killed_at_last(foreign_tls.serves(library, server, identity)) as serving:
+            yield Peers(port_of(serving), ask)
+
+    return running
+
+
+@contextmanager
+def curl_cffi(place: Path, identity: Identity) -> Iterator[Peers]:
+    """libcurl on BoringSSL; every other exchange is a POST."""
+    with nghttpd(place, identity) as (server, _):
+
+        def ask(port: int) -> list[Said]:
+            words = [sys.executable, "-m", "tests.curl_cffi_client", *map(str, (port, POLICY, COUNT, CONNECTIONS))]
+            return had(said_by(words))
+
+        yield Peers(server, ask)
+
+
+def had(lines: str) -> list[Said]:
+    """Read what a program wrote down."""
+    return [Said(**json.loads(line)) for line in lines.splitlines()]
+
+
 CLEARTEXT: dict[str, Programs] = {"nghttp": nghttp, "curl": curl, "go": go, "python": python, "node": node}
 TLS: dict[str, Programs] = {
     "nghttp": nghttp,
@@ -241,6 +272,9 @@ TLS: dict[str, Programs] = {
     "gnutls": gnutls,
     "node": node,
     "libnghttp2": libnghttp2,
+    "openssl11": by_library("openssl11", "plain", "counting"),
+    "boringssl": by_library("boringssl", "plain", "memory"),
+    "curl_cffi": curl_cffi,
 }
 
 

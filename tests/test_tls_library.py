@@ -17,6 +17,7 @@ from collector.go_binary import GoTableError, go_functions
 from collector.tls_events import MAPPED, Mapped, mapped
 from collector.tls_files import Code, code_of, codes, file_id, is_program, open_code
 from collector.tls_library import GNUTLS, OPENSSL, Function, Library, tls_code
+from tests.foreign_tls import brought_by
 
 RETURN = re.compile(r"\t0x([0-9a-f]+)\t.*\tRET\t", re.MULTILINE)
 GO_SOURCE = """package main
@@ -60,9 +61,13 @@ def library(name: str) -> Path:
 
 def dynamic_symbols(path: Path) -> dict[str, int]:
     """Return the file offsets of a library's functions, as readelf has them; its text lies where its address says."""
+    return symbols_of(path, "--dyn-syms")
+
+
+def symbols_of(path: Path, table: str) -> dict[str, int]:
     if not shutil.which("readelf"):
         pytest.skip("no readelf to compare with")
-    text = subprocess.run(["readelf", "-W", "--dyn-syms", path], capture_output=True, text=True, check=True).stdout
+    text = subprocess.run(["readelf", "-W", table, path], capture_output=True, text=True, check=True).stdout
     rows = [line.split() for line in text.splitlines()]
     return {row[7].partition("@")[0]: int(row[1], 16) for row in rows if len(row) >= 8 and row[3] == "FUNC"}
 
@@ -79,6 +84,30 @@ def test_functions_stand_where_readelf_has_them(name: str, kind: Library, table:
     assert {(one.offset, one.function) for one in found.entries} == {
         (symbols[name], does) for name, does in table.items()
     }
+
+
+@pytest.mark.parametrize(
+    ("package", "files", "lacking"),
+    [
+        ("psycopg2", "psycopg2_binary.libs/libssl-*.so.1.1", set()),
+        ("curl_cffi", "curl_cffi/_wrapper.abi3.so", {"SSL_read_ex", "SSL_write_ex"}),
+    ],
+    ids=["OpenSSL 1.1", "BoringSSL within an extension"],
+)
+def test_functions_of_wheels_stand_where_readelf_has_them_stripped_only_those_that_others_may_call(
+    tmp_path: Path, package: str, files: str, lacking: set[str]
+) -> None:
+    path = brought_by(package, files)
+    symbols = symbols_of(path, "--syms")
+    with path.open("rb") as file:
+        (found,) = tls_code(file)
+    assert found.library is Library.OPENSSL
+    assert {(one.offset, one.function) for one in found.entries} == {
+        (symbols[name], does) for name, does in OPENSSL.items() if name not in lacking
+    }
+    subprocess.run(["strip", "-o", tmp_path / "stripped", path], check=True)
+    with (tmp_path / "stripped").open("rb") as file:
+        assert bool(tls_code(file)) == (package == "psycopg2")
 
 
 @pytest.mark.parametrize(("cgo", "options"), GO_BUILDS.values(), ids=GO_BUILDS)
