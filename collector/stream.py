@@ -121,7 +121,11 @@ class Streams:
         return 0
 
     def remove(self, stream: Stream) -> cython.int:
-        """Take a stream out. Of one that ended early frames may still come (RFC 9113 5.1, closed)."""
+        """Take a stream out, remembered where its id alone does not tell later that it is over.
+
+        Of one that ended early frames may still come (RFC 9113 5.1, closed), and of one that outlived a hole in the
+        client's octets the order of ids is not known any more.
+        """
         if self._only is stream:
             self._only = None
         elif self._streams is None or self._streams.pop(stream.id, None) is None:
@@ -129,7 +133,7 @@ class Streams:
         if self._latest is stream:
             self._latest = None
         self.held_bytes -= stream.held_bytes
-        if stream.early:
+        if stream.early or stream.id < self._known_from:
             if self._told is None:
                 self._told = {}
             elif len(self._told) >= MAX_TOLD:

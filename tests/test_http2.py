@@ -140,6 +140,15 @@ def test_a_reset_ends_what_is_open_and_answers_what_is_not_answered(who: bool, a
         assert talk.seen[-1].headers == []
 
 
+def test_an_answer_that_comes_twice_behind_a_hole_is_told_once() -> None:
+    """A fault of its sender; which streams are over cannot be told by the order of ids behind a hole."""
+    talk = Talk()
+    talk.client(talk.request(1))
+    talk.lose(True)
+    talk.server(talk.response(1) + talk.response(1))
+    assert talk.told() == [(1, "request", "complete"), (1, "response", "complete")]
+
+
 def test_a_request_reset_in_its_body_has_no_answer() -> None:
     talk = Talk()
     talk.client(talk.request(1, end=False) + frame(DATA, 0, 1, b"x"))
