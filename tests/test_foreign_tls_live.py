@@ -13,7 +13,7 @@ from collector.loading import Loading, begun
 from collector.message import Vantage
 from collector.probes import Probes
 from collector.record import TLS_BYTES, head_of
-from tests import unseen_tls
+from tests import netty_peers, unseen_tls
 from tests.foreign_tls import Client, Library, brought_by, calls, serves
 from tests.kernel import LIVE
 from tests.live_peers import PREFACE, Recorder, observed
@@ -76,6 +76,19 @@ def test_a_program_started_after_the_agent_is_seen(identity: tuple[str, str], tm
     with agent(tmp_path, "--plain-identifiers") as running, serving(serves(library, server, identity)) as (_, port):
         time.sleep(KNOWN_S)
         said = had(said_by(calls(library, client, port, COUNT, CONNECTIONS)))
+        running.end()
+    assert len(said) == CONNECTIONS * COUNT
+    assert is_tls_on_a_real_socket(running, port)
+    for vantage in ("client", "server"):
+        assert sorted(as_told(running.events(), port, vantage, is_tls=True)) == sorted(said)
+
+
+def test_netty_with_boringssl_on_memory_is_seen(identity: tuple[str, str], tmp_path: Path) -> None:
+    """A few threads serve every connection, by a library that Java takes out of a jar."""
+    peers = netty_peers.built(tmp_path)
+    with agent(tmp_path, "--plain-identifiers") as running, serving([*peers, "serve", *identity]) as (_, port):
+        time.sleep(KNOWN_S)
+        said = had(said_by([*peers, "call", *map(str, (port, COUNT, CONNECTIONS))]))
         running.end()
     assert len(said) == CONNECTIONS * COUNT
     assert is_tls_on_a_real_socket(running, port)
