@@ -97,6 +97,33 @@ def test_a_library_below_several_overlays_is_one(tmp_path: Path) -> None:
     assert (len(devices), len(known)) == (2, 1)
 
 
+@pytest.mark.parametrize(("padding", "opened"), [(1 << 20, 1), (1 << 10, 0)], ids=["large", "small"])
+def test_a_library_of_any_name_is_looked_into_if_tls_may_be_linked_into_it(
+    tmp_path: Path, padding: int, opened: int
+) -> None:
+    if not shutil.which("cc"):
+        pytest.skip("no C compiler")
+    functions = "".join(f"int {name}(void) {{ return 0; }}" for name in ("SSL_read", "SSL_write"))
+    source = f"const char padding[{padding}] = {{1}}; {functions}"
+    (tmp_path / "other.c").write_text(source)
+    other = tmp_path / "other.abi3.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", other, tmp_path / "other.c"], check=True)
+    environment = {**os.environ, "LD_PRELOAD": str(other)}
+    with (
+        attacher(*NO_PROGRAMS) as (one, counters),
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as process,
+    ):
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(b"mapped\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"mapped\n"
+        (code,) = (code for code in code_of(process.pid) if code.path == str(other))
+        for _ in range(2):
+            one.look(code, code.inode)
+        assert counters[TLS_UNSUPPORTED] == opened
+        process.kill()
+
+
 def test_whatever_a_file_leads_to_is_counted_once_and_others_are_looked_at(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
