@@ -7,7 +7,8 @@ from typing import Any
 from schemas.fields import document
 from streams.clickhouse import connect
 from tests.chaos.field import DATABASE, PARTITIONS, Field
-from tests.chaos.replay import FOLLOWERS, Follower, compare, replayed
+from tests.chaos.lag import Kafka
+from tests.chaos.replay import FOLLOWERS, Follower, committed, compare
 from tests.chaos.truth import Planted, journal, logged, outcomes, quarantined
 from tests.chaos.whereabouts import whereabouts
 from tests.kpis import KEY, check, counted
@@ -47,10 +48,14 @@ def square(field: Field, planted: Planted) -> Squared:
     check(kpis, counted(told))
     aside = quarantined(field.kafka.bootstrap)
     assert aside == planted, (len(aside), len(planted), {one: aside[one] for one in aside.keys() - planted.keys()})
-    bootstrap = field.kafka.bootstrap
-    followed = {one.view: compare(replayed(bootstrap, PARTITIONS, one), _rows(field, one), one) for one in FOLLOWERS}
+    followed = {one.view: _followed(field, one) for one in FOLLOWERS}
     outcomes_told = dict(Counter(row["outcome"] for row in told))
     return Squared(len(told), outcomes_told, len(kpis), len(aside), len(log), followed)
+
+
+def _followed(field: Field, one: Follower) -> int:
+    come = committed(Kafka(field.kafka.bootstrap), one)
+    return compare(field.kafka.bootstrap, PARTITIONS, one, come, _rows(field, one))
 
 
 def _transactions(field: Field) -> list[Row]:

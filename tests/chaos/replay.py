@@ -1,6 +1,10 @@
-"""What stages that follow others must have told: the log of their input, folded once more without any disturbance."""
+"""What stages that follow others must have told: the log of their input, folded once more without any disturbance.
 
-import time
+What must be there already is told by places, not by a clock: a stage commits behind what it wrote, a sink behind its
+insert, and both may be stopped at any place. So what a stage has committed must be in its topic, and what its sink has
+committed of that topic must be in ClickHouse; what lies behind may be.
+"""
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,17 +20,19 @@ from streams.kpi_windows import KPIS
 from streams.pairing import TRANSACTIONS
 from streams.procedures import PROCEDURES, Procedures
 from streams.reframe import Malformed
+from tests.chaos.lag import Ask, Ends
 from tests.kpis import read
 from tests.reading import log
 
-LAG_MS = 15_000  # of append time, within which a row reaches ClickHouse once all is up
 Row = dict[str, Any]
+Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Follower:
     """A stage that follows: what it reads and writes, and what fixes a row of it."""
 
+    stage: str
     reads: str
     read_schema: str
     writes: str
@@ -37,27 +43,75 @@ class Follower:
 
 
 FOLLOWERS = (
-    Follower(KPIS, "kpi", ALERTS, "alert", Alerts, "alert_changes", ("alarm_id", "version")),
+    Follower("alerts", KPIS, "kpi", ALERTS, "alert", Alerts, "alert_changes", ("alarm_id", "version")),
     Follower(
-        TRANSACTIONS, "sbi_transaction_batch", PROCEDURES, "procedure", Procedures, "procedures_once", ("procedure_id",)
+        "procedures", TRANSACTIONS, "sbi_transaction_batch",
+        PROCEDURES, "procedure", Procedures, "procedures_once", ("procedure_id",),
     ),
-)
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """All that had to be told, and what of it so long ago that it must have arrived."""
+class Committed:
+    """How far a follower had come with its input, and its sink with what it wrote, at one moment."""
 
-    rows: dict[tuple[Any, ...], Row]
-    due: set[tuple[Any, ...]]
+    read: Ends
+    stored: Ends
 
 
-def replayed(bootstrap: str, partitions: int, one: Follower) -> Told:
-    """Fold the log of a follower's input anew, partition by partition, ticks too."""
+def committed(ask: Ask, one: Follower) -> Committed:
+    """Ask for both; what they say is behind what is read from the topics and from ClickHouse afterwards."""
+    return Committed(ask(one.stage, one.reads)[1], ask(f"sink-{one.stage}", one.writes)[1])
+
+
+def compare(bootstrap: str, partitions: int, one: Follower, come: Committed, stored: list[Row]) -> int:
+    """Raise AssertionError where rows are missing, doubled or wrong; return how many there are.
+
+    `stored`: what ClickHouse had after `come` was asked.
+    """
+    found = {_key(one, row): row for row in stored}
+    assert len(found) == len(stored), f"{one.view} has rows twice"
+    written = _written(bootstrap, partitions, one)
+    told = _told(bootstrap, partitions, one)
+    unwritten = {key for key, (_, place) in told.items() if _is_behind(place, come.read)} - written.keys()
+    assert not unwritten, (one.writes, len(unwritten), len(written), len(told))
+    missing = {key for key, place in written.items() if _is_behind(place, come.stored)} - found.keys()
+    assert not missing, (one.view, len(missing), len(found), len(written))
+    wrong = [(row, told.get(key)) for key, row in found.items() if key not in told or row != told[key][0]]
+    assert not wrong, (one.view, len(wrong), wrong[0])
+    return len(found)
+
+
+Place = tuple[int, int]  # partition, offset
+
+
+def _is_behind(place: Place, come: Ends) -> bool:
+    partition, offset = place
+    return offset < come[partition]
+
+
+def _key(one: Follower, row: Row) -> Key:
+    return tuple(row[name] for name in one.key)
+
+
+def _written(bootstrap: str, partitions: int, one: Follower) -> dict[Key, Place]:
+    """Return what a follower's topic holds, and where it stands first."""
+    record = fastavro.parse_schema(without_logical_types(document(one.written_schema)))
+    places: dict[Key, Place] = {}
+    for message in log(bootstrap, one.writes, partitions):
+        try:
+            row = read(record, unframe(message.value)[1])
+        except (Unframed, EOFError, IndexError, StopIteration):
+            continue  # planted
+        places.setdefault(_key(one, row), (message.partition, message.offset))
+    return places
+
+
+def _told(bootstrap: str, partitions: int, one: Follower) -> dict[Key, tuple[Row, Place]]:
+    """Fold the log of a follower's input anew, partition by partition, ticks too; return what each row came from."""
     schema = document(one.read_schema)
     record = fastavro.parse_schema(without_logical_types(document(one.written_schema)))
-    rows: dict[tuple[Any, ...], Row] = {}
-    when: dict[tuple[Any, ...], int] = {}
+    rows: dict[Key, tuple[Row, Place]] = {}
     folds = {number: one.fold(Facts(number, {one.writes: partitions})) for number in range(partitions)}
     for message in log(bootstrap, one.reads, partitions):
         try:
@@ -67,18 +121,5 @@ def replayed(bootstrap: str, partitions: int, one: Follower) -> Told:
             continue  # planted
         for octets in (octets for told in out for octets in told.records):
             row = read(record, octets)
-            key = tuple(row[name] for name in one.key)
-            rows[key], when[key] = row, message.append_ms
-    now_ms = time.time_ns() // 1_000_000
-    return Told(rows, {key for key, at_ms in when.items() if at_ms < now_ms - LAG_MS})
-
-
-def compare(told: Told, stored: list[Row], one: Follower) -> int:
-    """Raise AssertionError where rows are missing, doubled or wrong; return how many there are."""
-    found = {tuple(row[name] for name in one.key): row for row in stored}
-    assert len(found) == len(stored), f"{one.view} has rows twice"
-    missing = told.due - found.keys()
-    assert not missing, (one.view, len(missing), len(found), len(told.rows))
-    wrong = [(row, told.rows.get(key)) for key, row in found.items() if row != told.rows.get(key)]
-    assert not wrong, (one.view, len(wrong), wrong[0])
-    return len(found)
+            rows[_key(one, row)] = row, (message.partition, message.offset)
+    return rows
