@@ -7,6 +7,7 @@ LIBRARY is openssl11 or boringssl. WAY is how it is used, lazy-memory both:
 - plain: SSL_do_handshake, then SSL_read and SSL_write on a socket;
 - counting: as plain, by SSL_read_ex and SSL_write_ex;
 - lazy: no handshake is asked for, the first SSL_read or SSL_write makes it;
+- early: of BoringSSL, the first request within the handshake (RFC 8446 2.3), by a ticket of a connection before;
 - memory: on BIOs in memory; the bytes go through sockets elsewhere.
 """
 
@@ -31,6 +32,7 @@ from collector.tls_library import defined
 from tests.tls_peers import BODY, PATH, answered, asked, begun
 
 PEM, NONE = 1, 0  # SSL_FILETYPE_PEM, SSL_VERIFY_NONE
+CLIENTS = 1  # SSL_SESS_CACHE_CLIENT
 WANTS_READ = 2  # SSL_ERROR_WANT_READ
 ALPN = b"\x02h2"
 MOST = 16_384
@@ -62,6 +64,14 @@ FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "BIO_read": (number, pointer, octets, number),
     "BIO_write": (number, pointer, octets, number),
 }
+MET = ctypes.CFUNCTYPE(number, pointer, pointer)
+EARLY: dict[str, tuple[Any, ...]] = {
+    "SSL_CTX_set_early_data_enabled": (None, pointer, number),
+    "SSL_CTX_set_session_cache_mode": (number, pointer, number),
+    "SSL_CTX_sess_set_new_cb": (None, pointer, MET),
+    "SSL_set_session": (number, pointer, pointer),
+    "SSL_early_data_accepted": (number, pointer),
+}
 COUNTED: dict[str, tuple[Any, ...]] = {
     name: (number, pointer, octets, ctypes.c_size_t, ctypes.POINTER(ctypes.c_size_t))
     for name in ("SSL_read_ex", "SSL_write_ex")
@@ -90,13 +100,13 @@ def boringssl() -> dict[str, Callable[..., Any]]:
     path = brought_by("curl_cffi", "curl_cffi/_wrapper.abi3.so").resolve()
     ctypes.CDLL(str(path))
     with path.open("rb") as file:
-        places = defined(Elf(file), FUNCTIONS)
+        places = defined(Elf(file), FUNCTIONS | EARLY)
     begin = next(
         int(line.partition("-")[0], 16) - int(line.split()[2], 16)
         for line in Path("/proc/self/maps").read_text().splitlines()
         if line.endswith(str(path)) and line.split()[2] == "00000000"
     )
-    return {name: ctypes.CFUNCTYPE(*kind)(begin + places[name].address) for name, kind in FUNCTIONS.items()}
+    return {name: ctypes.CFUNCTYPE(*kind)(begin + places[name].address) for name, kind in (FUNCTIONS | EARLY).items()}
 
 
 def typed(function: Any, kind: tuple[Any, ...]) -> Callable[..., Any]:
@@ -110,7 +120,8 @@ LIBRARIES = {"openssl11": openssl11, "boringssl": boringssl}
 class Library:
     """A library's functions, and what the two ends of connections share of it."""
 
-    def __init__(self, name: str, identity: tuple[str, ...] = ()) -> None:
+    def __init__(self, name: str, identity: tuple[str, ...] = (), way: str = "") -> None:
+        self.session: int | None = None
         self.calls = LIBRARIES[name]()
         self.is_server = bool(identity)
         self.context = self("SSL_CTX_new", self("TLS_method"))
@@ -122,6 +133,11 @@ class Library:
             assert self("SSL_CTX_use_certificate_chain_file", self.context, certificate) == 1
             assert self("SSL_CTX_use_PrivateKey_file", self.context, key, PEM) == 1
             self("SSL_CTX_set_alpn_select_cb", self.context, self._choose, None)
+        if way == "early":
+            self._met = MET(self._remembered)
+            self("SSL_CTX_set_early_data_enabled", self.context, 1)
+            self("SSL_CTX_set_session_cache_mode", self.context, CLIENTS)
+            self("SSL_CTX_sess_set_new_cb", self.context, self._met)
 
     def __call__(self, name: str, *words: object) -> Any:
         return self.calls[name](*words)
@@ -130,6 +146,10 @@ class Library:
         out[0] = ctypes.addressof(self._alpn) + 1
         length[0] = len(ALPN) - 1
         return 0  # SSL_TLSEXT_ERR_OK
+
+    def _remembered(self, ssl: int, session: int) -> int:
+        self.session = session
+        return 1  # it is ours now
 
 
 class Secure:
@@ -143,6 +163,8 @@ class Secure:
         library("SSL_set_accept_state" if library.is_server else "SSL_set_connect_state", self._ssl)
         if not library.is_server:
             assert library("SSL_set_alpn_protos", self._ssl, ALPN, len(ALPN)) == 0
+            if library.session:
+                assert library("SSL_set_session", self._ssl, library.session) == 1
         if "memory" in way:
             self._from_link, self._to_link = (library("BIO_new", library("BIO_s_mem")) for _ in range(2))
             library("SSL_set_bio", self._ssl, self._from_link, self._to_link)
@@ -162,6 +184,11 @@ class Secure:
         if data:
             assert self._done(functools.partial(self._write, data)) == len(data)
             self.sent += data
+
+    @property
+    def was_early(self) -> bool:
+        """Whether the server took what was sent within the handshake."""
+        return bool(self._library("SSL_early_data_accepted", self._ssl))
 
     def close(self) -> None:
         self._link.close()
@@ -268,12 +295,17 @@ def answer(library: Library, way: str, link: socket.socket) -> None:
 
 def call(library: Library, way: str, port: int, count: int, connections: int) -> None:
     """Open every connection, then have their exchanges at once."""
-    clients = [Client(library, way, port) for _ in range(connections)]
     said: list[Exchange] = []
 
     def have(client: Client) -> None:
         said.extend([client.exchange() for _ in range(count)])
+        assert way != "early" or client is before or client.secure.was_early
         client.close()
+
+    before = Client(library, way, port) if way == "early" else None  # it brings the ticket
+    if before:
+        have(before)
+    clients = [Client(library, way, port) for _ in range(connections)]
 
     threads = [threading.Thread(target=have, args=(client,)) for client in clients]
     for one in threads:
@@ -298,10 +330,10 @@ def calls(library: str, way: str, port: int, count: int, connections: int) -> li
 def main() -> None:
     name, way, what, *words = sys.argv[1:]
     if what == "serve":
-        serve(Library(name, tuple(words)), way)
+        serve(Library(name, tuple(words), way), way)
     else:
         port, count, connections = map(int, words)
-        call(Library(name), way, port, count, connections)
+        call(Library(name, (), way), way, port, count, connections)
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ PAIRS = {
     "OpenSSL 1.1 on memory": ("openssl11", "memory", "memory"),
     "BoringSSL": ("boringssl", "plain", "plain"),
     "BoringSSL, handshake by a read or write": ("boringssl", "lazy", "lazy"),
+    "BoringSSL, requests within the handshake": ("boringssl", "early", "early"),
     "BoringSSL on memory": ("boringssl", "memory", "memory"),
     "BoringSSL on memory, handshake by a read or write": ("boringssl", "lazy-memory", "lazy-memory"),
 }
@@ -77,7 +78,7 @@ def test_a_program_started_after_the_agent_is_seen(identity: tuple[str, str], tm
         time.sleep(KNOWN_S)
         said = had(said_by(calls(library, client, port, COUNT, CONNECTIONS)))
         running.end()
-    assert len(said) == CONNECTIONS * COUNT
+    assert len(said) == (CONNECTIONS + (client == "early")) * COUNT
     assert is_tls_on_a_real_socket(running, port)
     for vantage in ("client", "server"):
         assert sorted(as_told(running.events(), port, vantage, is_tls=True)) == sorted(said)
