@@ -41,6 +41,7 @@ if cython.compiled:
     from cython.cimports.collector.identifiers import Identifiers
     from cython.cimports.collector.json_members import MemberReader
     from cython.cimports.collector.multipart import json_part
+    from cython.cimports.collector.string_end import string_end
 else:
     from collector.document_facts import (
         cause_of,
@@ -53,6 +54,7 @@ else:
     from collector.identifiers import Identifiers
     from collector.json_members import MemberReader
     from collector.multipart import json_part
+    from collector.string_end import string_end
 
 MOST_BYTES = 262_144  # read of a body, also of what it inflates to
 MOST_CALLBACKS = 16
@@ -294,12 +296,25 @@ def _called(body: bytes, ends: list[int]) -> tuple[Callback, ...]:
     at: cython.Py_ssize_t
     for at in ends:
         if len(found) < MOST_CALLBACKS and _names_callback(body, at):
-            value = _VALUE.match(body, at + 1)
-            if value is not None and (uri := _text(value[1])) and (":" in uri or uri[0] == "/"):
+            uri: str | None = _value(body, at + 1)
+            if uri and (":" in uri or uri[0] == "/"):
                 key = body[body.rfind(b'"', 0, at) + 1 : at].decode("ascii", "replace")
                 if key not in _NO_CALLBACKS:
                     found.append(Callback(key, uri))
     return tuple(found)
+
+
+@cython.cfunc
+def _value(body: bytes, at: cython.Py_ssize_t) -> str | None:
+    """Return the text that is the value of the key that ends before `at`; the usual one needs no grammar."""
+    begin: cython.Py_ssize_t = at + 3 if body.startswith(b': "', at) else at + 2
+    end: cython.Py_ssize_t = len(body)
+    if begin <= end and body.startswith((b': "', b':"'), at):
+        over: cython.Py_ssize_t = string_end(body, begin, end)
+        if over < end and body[over] == 34:
+            return body[begin:over].decode("ascii")
+    value = _VALUE.match(body, at)
+    return None if value is None else _text(value[1])
 
 
 @cython.cfunc

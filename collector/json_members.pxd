@@ -11,3 +11,4 @@ cdef class MemberReader:
     cdef bint _take(self, list found, int place, const unsigned char* p, Py_ssize_t begin, Py_ssize_t end) except -1
     cdef Py_ssize_t _value(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t end) except -2
     cdef Py_ssize_t _key(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t end) except -2
+    cdef int _call(self, Py_ssize_t end) except -1

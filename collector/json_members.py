@@ -144,8 +144,11 @@ class MemberReader:
                     at = self._key(p, after, end) if opened == 123 else after
                     continue
                 at = after + 1
+            elif opened == 34:
+                at = string_end(p, at + 1, end)
+                at = at + 1 if at < end and p[at] == 34 else _string(p, at, end)
             else:
-                at = _string(p, at + 1, end) if opened == 34 else _scalar(p, at, end)
+                at = _scalar(p, at, end)
             while at >= 0 and depth > 0:
                 at = _after_white(p, at, end)
                 if at < end and p[at] == 44:
@@ -166,17 +169,26 @@ class MemberReader:
         """Return where the value begins whose key begins at `at`; -1: not read here."""
         if at >= end or p[at] != 34:
             return -1
-        at = _string(p, at + 1, end)
-        if at < 0:
-            return -1
-        if _may_call(p, at - 1):
-            if self.calls is None:
-                self.calls = []
-            self.calls.append(at - 1)
-        at = _after_white(p, at, end)
+        at = string_end(p, at + 1, end)
+        if at >= end or p[at] != 34:
+            at = _string(p, at, end) - 1
+            if at < 0:
+                return -1
+        if _may_call(p, at):
+            self._call(at)
+        at += 1
         if at >= end or p[at] != 58:
-            return -1
+            at = _after_white(p, at, end)
+            if at >= end or p[at] != 58:
+                return -1
         return _after_white(p, at + 1, end)
+
+    def _call(self, end: cython.Py_ssize_t) -> cython.int:
+        """Note a key that ends at `end` as those of callback URIs do."""
+        if self.calls is None:
+            self.calls = []
+        self.calls.append(end)
+        return 0
 
 
 @cython.cfunc

@@ -3,6 +3,7 @@ from collector.asking cimport Asking
 from collector.body cimport BodyFacts
 from collector.halves cimport Message
 from collector.identifiers cimport Identifiers
+from collector.met_bodies cimport MetBodies
 from collector.read cimport Read
 from collector.references cimport References
 from collector.sbi_headers cimport Fields, HeaderReader
@@ -19,11 +20,7 @@ cdef class Meaning:
     cdef References _references
     cdef dict _ends
     cdef list _near
-    cdef list _near_bodies
-    cdef list _near_reads
-    cdef dict _bodies
-    cdef dict _bodies_before
-    cdef readonly Py_ssize_t _bodies_bytes
+    cdef readonly MetBodies _met_bodies
     cdef dict _told
     cdef long long _number
     cdef Read _no_body
@@ -38,7 +35,6 @@ cdef class Meaning:
     cdef object _response(self, Ends ends, Message message, Fields fields, Read body)
     cdef Asked _asked_of(self, Ends ends, Message message, long long now_us)
     cdef Read _body(self, Message message, Fields fields)
-    cdef int _remember_body(self, bytes body, Read read) except -1
     cdef bytes _captured(self, Message message, Fields fields)
     cdef Identifiers _of_headers(self, Fields fields)
     cdef Ends _ends_of(self, endpoints)

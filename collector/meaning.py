@@ -25,12 +25,12 @@ from schemas.loss import (
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends, new_asked
     from cython.cimports.collector.asking import Asking
-    from cython.cimports.collector.body import read_body
     from cython.cimports.collector.event import event_octets, event_values
     from cython.cimports.collector.halves import Message
     from cython.cimports.collector.hop import exchange_key
     from cython.cimports.collector.identifiers import Identifiers
-    from cython.cimports.collector.read import Read, weight_of
+    from cython.cimports.collector.met_bodies import MetBodies
+    from cython.cimports.collector.read import Read
     from cython.cimports.collector.references import References
     from cython.cimports.collector.sbi_headers import Fields, HeaderReader
     from cython.cimports.collector.subject import Subject
@@ -38,12 +38,12 @@ if cython.compiled:
 else:
     from collector.asked import Asked, Ends, new_asked
     from collector.asking import Asking
-    from collector.body import read_body
     from collector.event import event_octets, event_values
     from collector.halves import Message
     from collector.hop import exchange_key
     from collector.identifiers import Identifiers
-    from collector.read import Read, weight_of
+    from collector.met_bodies import MetBodies
+    from collector.read import Read
     from collector.references import References
     from collector.sbi_headers import Fields, HeaderReader
     from collector.subject import Subject
@@ -52,42 +52,12 @@ else:
 Event = tuple[Any, ...]
 
 MOST_ENDS = cython.declare(cython.Py_ssize_t, 65_536)
-NEAR = cython.declare(cython.Py_ssize_t, 1_024)  # connections, and bodies, at hand without a dict; a power of two
-# Octets of a body that is remembered, as it comes again from the other end and on the next hop.
-LARGEST_BODY = cython.declare(cython.Py_ssize_t, 16_384)
-MOST_BODIES_BYTES = 1_048_576  # twice
-LARGEST_NEAR = cython.declare(cython.Py_ssize_t, 1_024)  # octets of a body that is found by a sample of them
-LONGEST_KIND = cython.declare(cython.Py_ssize_t, 256)  # characters of such a body's content-type, and of its coding
+NEAR = cython.declare(cython.Py_ssize_t, 1_024)  # connections at hand without a dict; a power of two
 MALFORMED = cython.declare(object, BodyState.MALFORMED)
 MOST_TOLD = cython.declare(cython.Py_ssize_t, 8_192)  # subscribers with session and slice
 _NUMBERS = itertools.count(1)
 EXACT = cython.declare(object, HeaderState.EXACT)
 REQUEST = cython.declare(object, Half.REQUEST)
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def is_longer(text: str | None, most: cython.Py_ssize_t) -> cython.bint:
-    """Tell whether there is a text of more than `most` characters."""
-    return text is not None and len(text) > most
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def _sample(p: cython.p_const_uchar, size: cython.Py_ssize_t) -> cython.Py_ssize_t:
-    """Return a number made of every sixteenth octet of a body, and of its last ones."""
-    number: cython.Py_ssize_t = size
-    at: cython.Py_ssize_t = 8
-    while at < size:
-        number = number * 31 + p[at]
-        at += 16
-    at = size - 8 if size > 8 else 0
-    while at < size:
-        number = number * 31 + p[at]
-        at += 1
-    return number
 
 
 @cython.final
@@ -107,11 +77,7 @@ class Meaning:
         self._references = References()
         self._ends: dict[str, Ends] = {}
         self._near: list[Ends | None] = [None] * NEAR
-        self._bodies: dict[bytes, Read] = {}
-        self._bodies_before: dict[bytes, Read] = {}
-        self._bodies_bytes = 0
-        self._near_bodies: list[bytes | None] = [None] * NEAR
-        self._near_reads: list[Read | None] = [None] * NEAR
+        self._met_bodies = MetBodies(self._sentence)
         self._told: dict[Identifiers, Told] = {}
         self._number = next(_NUMBERS)
         self._no_body = Read(NO_BODY, self._sentence)
@@ -225,49 +191,12 @@ class Meaning:
         return asked
 
     def _body(self, message: Message, fields: Fields) -> Read:
-        """Read the body; a whole one is remembered for a while, as the other end or the next hop brings it again."""
-        body: bytes = message.body
-        size: cython.Py_ssize_t = len(body)
         if message.body_bytes == 0:
             return self._no_body
-        kind: str | None = fields.content_type_whole
-        coding: str | None = fields.content_encoding
-        is_whole: cython.bint = 0 < size == message.body_bytes
-        if not is_whole or size > LARGEST_BODY or is_longer(kind, LONGEST_KIND) or is_longer(coding, LONGEST_KIND):
-            facts = read_body(kind, coding, body, message.body_bytes)
-            return self._no_body if facts is NO_BODY else Read(facts, self._sentence)
-        at: cython.Py_ssize_t = 0
-        read: Read | None
-        if cython.compiled:  # a look at few octets tells which it may be, for a tenth of what a dict's hash takes
-            at = _sample(body, size) & (NEAR - 1)
-            if size <= LARGEST_NEAR and self._near_bodies[at] == body:
-                read = self._near_reads[at]
-                if read is not None and read.kind == kind and read.coding == coding:
-                    return self._no_body if read.facts is NO_BODY else read
-        read = self._bodies.get(body)
-        if read is None:
-            read = self._bodies_before.get(body)
-        if read is None or not (read.kind == kind and read.coding == coding):
-            read = Read(read_body(kind, coding, body, size), self._sentence)
-            read.kind = kind
-            read.coding = coding
-            self._remember_body(body, read)
-        if cython.compiled and size <= LARGEST_NEAR:
-            self._near_bodies[at] = body
-            self._near_reads[at] = read
+        read: Read = self._met_bodies.read(
+            fields.content_type_whole, fields.content_encoding, message.body, message.body_bytes
+        )
         return self._no_body if read.facts is NO_BODY else read
-
-    def _remember_body(self, body: bytes, read: Read) -> None:
-        weight: cython.Py_ssize_t = weight_of(body, read)
-        replaced: Read | None = self._bodies.get(body)
-        if replaced is not None:  # it came under another kind
-            self._bodies_bytes -= weight_of(body, replaced)
-        self._bodies_bytes += weight
-        if self._bodies_bytes > MOST_BODIES_BYTES:
-            self._bodies_before = self._bodies
-            self._bodies = {}
-            self._bodies_bytes = weight
-        self._bodies[body] = read
 
     def _captured(self, message: Message, fields: Fields) -> bytes | None:
         """Return the body as it may leave the node."""

@@ -5,6 +5,7 @@ cdef class Read:
     cdef object state
     cdef bint teaches
     cdef bytes short
+    cdef bytes body
     cdef str kind
     cdef str coding
     cdef str cause
@@ -12,4 +13,4 @@ cdef class Read:
     cdef str nf_status
     cdef bint remote_error
 
-cdef Py_ssize_t weight_of(bytes body, Read read) noexcept
+cdef Py_ssize_t weight_of(Read read) noexcept

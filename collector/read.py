@@ -36,14 +36,16 @@ class Read:
         self.remote_error = facts.remote_error
         self.teaches = bool(facts.callbacks or facts.profiles)
         self.short: bytes | None = None
-        self.kind: str | None = None  # of a body that is remembered: as what it was read
+        self.body = b""  # of one that is remembered, and as what it was read
+        self.kind: str | None = None
         self.coding: str | None = None
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def weight_of(body: bytes, read: Read) -> cython.Py_ssize_t:
+def weight_of(read: Read) -> cython.Py_ssize_t:
     """Return about how many octets a remembered body takes with its kind and its facts."""
+    body: bytes = read.body
     kind: cython.Py_ssize_t = 0 if read.kind is None else len(read.kind)
     coding: cython.Py_ssize_t = 0 if read.coding is None else len(read.coding)
     return OVERHEAD + len(body) + kind + coding

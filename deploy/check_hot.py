@@ -34,6 +34,7 @@ HOT = {
     "collector.bytestream": ("chunk",),
     "collector.connections": ("chunk", "open_ns", "is_waiting"),
     "collector.path_templates": ("_walk", "_reached", "_step", "_word", "_is_word", "_major"),
+    "collector.met_bodies": ("_is_long",),
     "collector.json_members": ("_place", "_value", "_key", "_slot", "_string", "_number"),
 }
 # What the C-API does without knowing a type.

@@ -57,6 +57,7 @@ COMPILED = (
     "collector.request_target",
     "collector.asking",
     "collector.read",
+    "collector.met_bodies",
     "collector.told",
     "collector.event",
     "collector.meaning",

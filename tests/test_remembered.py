@@ -8,7 +8,7 @@ import pytest
 
 from collector.callbacks import Callbacks
 from collector.catalogue import Catalogue
-from collector.meaning import MOST_BODIES_BYTES
+from collector.met_bodies import MOST_BYTES
 from collector.other_headers import MOST_HELD_BYTES, OtherHeaders
 from collector.pseudonym import Pseudonyms
 from collector.read import OVERHEAD
@@ -131,7 +131,7 @@ def test_a_body_under_a_kind_of_absurd_length_is_not_remembered() -> None:
         return meaning
 
     assert held_bytes(act) < MB
-    assert meaning._bodies_bytes == 0
+    assert meaning._met_bodies.held_bytes == 0
 
 
 def test_the_octets_of_remembered_bodies_are_counted_with_their_kind_and_once() -> None:
@@ -140,13 +140,13 @@ def test_the_octets_of_remembered_bodies_are_counted_with_their_kind_and_once() 
     for number in range(10):
         kind = JSON + b";x=%d" % number
         meaning.event(ENDS, response(asked, 200, [(b"content-type", kind)], body))
-        assert meaning._bodies_bytes == OVERHEAD + len(body) + len(kind)
+        assert meaning._met_bodies.held_bytes == OVERHEAD + len(body) + len(kind)
     coded = [(b"content-type", JSON), (b"content-encoding", b"identity")]
     meaning.event(ENDS, response(asked, 200, coded, body))
-    assert meaning._bodies_bytes == OVERHEAD + len(body) + len(JSON) + len(b"identity")
+    assert meaning._met_bodies.held_bytes == OVERHEAD + len(body) + len(JSON) + len(b"identity")
     for number in range(5_000):
         meaning.event(ENDS, response(asked, 200, coded, b'{"b":%d}' % number))
-        assert meaning._bodies_bytes <= MOST_BODIES_BYTES
+        assert meaning._met_bodies.held_bytes <= MOST_BYTES
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,55 @@
+"""Bodies that come again are read once, and only what is octet for octet the same is taken for the same."""
+
+import pytest
+
+from collector.met_bodies import MOST_BYTES, MetBodies
+
+JSON = "application/json"
+LARGEST_NEAR, LARGEST = 1_024, 16_384  # octets of a body at hand, and of one that is remembered at all
+
+
+def met() -> MetBodies:
+    return MetBodies(str.upper)
+
+
+def body_of(size: int, filled: bytes = b"x") -> bytes:
+    return b'{"cause":"C","a":"' + filled * (size - 20) + b'"}'
+
+
+@pytest.mark.parametrize("size", [28, 31, 32, 33, 63, 65, LARGEST_NEAR, LARGEST_NEAR + 1, 4_096, LARGEST])
+def test_a_body_that_comes_again_is_read_once(size: int) -> None:
+    bodies, body = met(), body_of(size)
+    first = bodies.read(JSON, None, body, size)
+    assert bodies.read(JSON, None, bytes(bytearray(body)), size) is first
+    held = bodies.held_bytes
+    for at in range(18, size - 2, max(1, size // 97)):
+        other = body[:at] + b"y" + body[at + 1 :]
+        assert bodies.read(JSON, None, other, size) is not first
+    assert bodies.held_bytes > held
+
+
+def test_as_another_kind_it_is_read_anew() -> None:
+    bodies, body = met(), body_of(100)
+    first = bodies.read(JSON, None, body, 100)
+    assert bodies.read("application/problem+json", None, body, 100) is not first
+    assert bodies.read(JSON, "identity", body, 100) is not first
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "sent"),
+    [(JSON, 100, 101), (JSON, LARGEST + 1, LARGEST + 1), ("application/" + "j" * 300, 100, 100)],
+    ids=["cut", "large", "of a long kind"],
+)
+def test_what_is_not_remembered(kind: str, size: int, sent: int) -> None:
+    bodies, body = met(), body_of(size)
+    assert bodies.read(kind, None, body, sent) is not bodies.read(kind, None, body, sent)
+    assert bodies.held_bytes == 0
+
+
+def test_what_is_held_is_bounded_and_what_came_last_is_in_it() -> None:
+    bodies = met()
+    for number in range(2_000):
+        body = b'{"a":%d,"b":"%s"}' % (number, b"x" * 2_000)
+        read = bodies.read(JSON, None, body, len(body))
+        assert bodies.held_bytes <= MOST_BYTES
+        assert bodies.read(JSON, None, body, len(body)) is read
