@@ -52,9 +52,9 @@ def _settings(exchanges: Exchanges, side: Side) -> cython.int:
         setting = splitter.p[at] << 8 | splitter.p[at + 1]
         value = _uint32(splitter, at + 2)
         if setting == HEADER_TABLE_SIZE and side.unbroken:
-            other.decoder.allow(value)
+            other.window.allow(value)
         elif setting == MAX_FRAME_SIZE and value < LARGEST_FRAME_SIZE:
-            other.splitter.allow_frame(value)
+            other.allow_frame(value)
         at += 6
     return 0
 

@@ -1,24 +1,24 @@
 from collector.halves cimport Message
-from collector.selection cimport Selection
+from collector.hpack cimport Decoder
 from collector.side cimport Side
 from collector.stream cimport Stream, Streams
 
 cdef class Exchanges:
-    cdef object loss
-    cdef object traffic
-    cdef readonly bint swapped
-    cdef public bint roles_proved
-    cdef object _limits
-    cdef Selection _selection
     cdef Side side0
     cdef Side side1
     cdef Streams streams
+    cdef list _done
+    cdef Decoder decoder
     cdef long long now
+    cdef public bint roles_proved
+    cdef readonly bint swapped
     cdef Py_ssize_t body_bytes
     cdef Py_ssize_t max_open_bytes
     cdef Py_ssize_t _max_streams
-    cdef list _done
     cdef Py_ssize_t _done_bytes
+    cdef object loss
+    cdef object traffic
+    cdef object _limits
 
     cdef Side other(self, Side side)
     cdef Stream stream(self, unsigned int stream_id)

@@ -11,15 +11,18 @@ from collector.stream_state import Effect, Input, State, packed
 
 if cython.compiled:
     from cython.cimports.collector.halves import NEVER, Message, new_message
+    from cython.cimports.collector.hpack import shared_decoder
     from cython.cimports.collector.selection import Selection
     from cython.cimports.collector.side import Side
     from cython.cimports.collector.stream import Stream, Streams
 else:
     from collector.halves import NEVER, Message, new_message
+    from collector.hpack import shared_decoder
     from collector.selection import Selection
     from collector.side import Side
     from collector.stream import Stream, Streams
 
+LIST_BYTES_PER_OCTET = 4  # a header list kept may be that much larger than the largest block: indexed fields repeat
 MAX_HELD_BACK = cython.declare(cython.Py_ssize_t, 64)  # messages kept until it is known who is the client
 
 _STEPS_BYTES = cython.declare(bytes, packed())
@@ -53,25 +56,25 @@ class Exchanges:
         self.swapped = False
         self.roles_proved = from_start
         self._limits = limits
-        self._selection = selection
-        self.side0 = Side(0, from_start, limits, selection)
-        self.side1 = Side(1, from_start, limits, selection)
+        self.side0 = Side(0, from_start, limits)
+        self.side1 = Side(1, from_start, limits)
+        self.decoder = shared_decoder(selection, LIST_BYTES_PER_OCTET * limits.max_header_bytes)
         self.streams = Streams(from_start)
         self.now = 0
         self.body_bytes = limits.body_bytes
         self.max_open_bytes = limits.max_open_bytes
         self._max_streams = limits.max_streams
-        self._done: list[Message] = []
+        self._done: list[Message] | None = None
         self._done_bytes = 0
 
     def restart(self, both: bool) -> None:
         """Begin again: the client's first frame comes next (collector.http2.Http2.expect_start)."""
-        self.side1 = Side(1, True, self._limits, self._selection)
+        self.side1 = Side(1, True, self._limits)
         if both:
-            self.side0 = Side(0, False, self._limits, self._selection)
-            self.side0.decoder = Side(0, True, self._limits, self._selection).decoder
+            self.side0 = Side(0, False, self._limits)
+            self.side0.window = Side(0, True, self._limits).window
         else:
-            self.side0.decoder.lose()
+            self.side0.window.lose()
         self.streams = Streams(True)
         self.roles_proved = True
 
@@ -122,7 +125,7 @@ class Exchanges:
         message: Message = new_message(REQUEST if side.is_client else RESPONSE, stream.id, time_ns, headers)
         stream.set_half(side.index, message)
         if stays_open:
-            side.open.add(message)
+            side.add(message)
         return message
 
     def begin_unseen(self, side: Side, stream: Stream, time_ns: cython.longlong) -> Message:
@@ -143,9 +146,12 @@ class Exchanges:
         if message._holed and ended is COMPLETE:
             ended = MALFORMED if side.unbroken else GAP
         if message._linked:
-            side.open.remove(message)
+            side.remove(message)
         message.finish(ended, self.now)
-        self._done.append(message)
+        if self._done is None:
+            self._done = [message]
+        else:
+            self._done.append(message)
         if not self.roles_proved:
             self._done_bytes += message._held_bytes + message._list_bytes
         if message._held_bytes:
@@ -210,13 +216,13 @@ class Exchanges:
 
     def end_gap(self, side: Side) -> None:
         """End what a side has open: octets of it are missing, and nobody knows of which streams."""
-        message: Message | None = side.open.first()
+        message: Message | None = side.first()
         while message is not None:
             stream: Stream | None = self.streams.get(message.stream_id)
             if stream is not None:
                 self.end_half(side, stream, GAP)
                 self.settle(side, stream)
-            message = side.open.first()
+            message = side.first()
         if side.is_client:
             self.streams.lose_sight()
         self.cloud(side)
@@ -231,7 +237,7 @@ class Exchanges:
 
     def expire(self, side: Side, before_ns: cython.longlong) -> None:
         """End the halves of a side that began before `before_ns`."""
-        message: Message | None = side.open.first()
+        message: Message | None = side.first()
         while message is not None and message.first_byte_ns < before_ns:
             stream: Stream | None = self.streams.get(message.stream_id)
             self.loss.add(reasons.TIMED_OUT)
@@ -239,7 +245,7 @@ class Exchanges:
             if stream is not None:
                 self.end_half(side, stream, Ended.TIMEOUT)
                 self.settle(side, stream)
-            message = side.open.first()
+            message = side.first()
 
     def end_all(self, ended: Ended) -> None:
         """End everything: the connection ended."""
@@ -268,7 +274,7 @@ class Exchanges:
         self.streams.forget_order()
         stream: Stream
         message: Message
-        concerned = {id(message): message for message in self._done}
+        concerned = {id(message): message for message in self._done or ()}
         for stream in self.streams.all():
             for half in (stream.half0, stream.half1):
                 if half is not None:
@@ -280,19 +286,20 @@ class Exchanges:
     def take(self) -> list[Message]:
         """Hand over the messages that are done; none while it is open who is the client."""
         if not self.roles_proved:
-            if len(self._done) <= MAX_HELD_BACK and self._done_bytes <= self.max_open_bytes:
+            if (self._done is None or len(self._done) <= MAX_HELD_BACK) and self._done_bytes <= self.max_open_bytes:
                 return []
             self.roles_proved = True
-        done = self._done
-        if done:
-            self._done = []
+        done: list[Message] | None = self._done
+        if done is None:
+            return []
+        self._done = None
         return done
 
     def oldest_done_ns(self) -> cython.longlong:
         """Return the first octet of what is held back, the end of time if nothing is."""
         oldest: cython.longlong = NEVER
         message: Message
-        if not self.roles_proved:
+        if not self.roles_proved and self._done is not None:
             for message in self._done:
                 oldest = min(oldest, message.first_byte_ns)
         return oldest

@@ -1,3 +1,5 @@
+cdef Py_ssize_t MAX_FRAME
+
 cdef int NEED
 cdef int BLOCK
 cdef int DATA_PIECE
@@ -42,8 +44,8 @@ cdef class Splitter:
     cdef readonly long long frame_ns
     cdef long long block_ns
     cdef Py_ssize_t block_bytes
-    cdef Py_ssize_t _max_block
-    cdef Py_ssize_t _max_frame
+    cdef Py_ssize_t max_block
+    cdef Py_ssize_t max_frame
     cdef bint strict
     cdef const unsigned char* _p
     cdef bytes _data
@@ -70,7 +72,6 @@ cdef class Splitter:
     cdef long long partial_ns(self) noexcept
     cdef bytes rest(self)
     cdef int reset(self) except -1
-    cdef int allow_frame(self, Py_ssize_t length) except -1
     cdef int _payload(self) except -1
     cdef Py_ssize_t _whole(self, const unsigned char* q, Py_ssize_t at) noexcept
     cdef int _dispatch(self, const unsigned char* q, Py_ssize_t at) except -1
@@ -79,4 +80,4 @@ cdef class Splitter:
     cdef int _end_block(self) except -1
     cdef int _carried(self) except -1
     cdef int _lost_block(self) except -1
-    cdef int release(self) except -1
+    cdef bint release(self) noexcept

@@ -70,9 +70,12 @@ class Splitter:
     """One direction: `push` a chunk, then ask `next` until NEED. What an event refers to is valid until then."""
 
     def __init__(self, max_block: cython.Py_ssize_t) -> None:
-        """`max_block`: octets of the largest header block that is read, CONTINUATION included."""
-        self._max_block = max_block
-        self._max_frame = MAX_FRAME
+        """`max_block`: octets of the largest header block that is read, CONTINUATION included.
+
+        strict: frames of types that nobody knows are none. max_frame: octets of the largest frame.
+        """
+        self.max_block = max_block
+        self.max_frame = MAX_FRAME
         self.strict = False
         self.kind = self.flags = 0
         self.stream = self.promised = 0
@@ -104,14 +107,13 @@ class Splitter:
         self._end = len(data)
         self._time_ns = time_ns
 
-    def release(self) -> None:
-        """Let go of the octets given, all of which were read."""
-        self._data = self._frame = EMPTY
+    def release(self) -> bool:
+        """Let go of the octets given, all of which were read; tell whether nothing is begun.
 
-    def allow_frame(self, length: cython.Py_ssize_t) -> None:
-        """Take notice of SETTINGS_MAX_FRAME_SIZE of the other end."""
-        if length > self._max_frame:
-            self._max_frame = length
+        Then a frame comes next, and nothing of those before it matters: another direction may be read with the same.
+        """
+        self._data = self._frame = EMPTY
+        return self._left == 0 and self._padding == 0 and self._carry is None and not self._in_block
 
     def is_partial(self) -> bool:
         """Tell whether a frame or a header block is begun and not complete, DATA aside."""
@@ -188,18 +190,18 @@ class Splitter:
         self.flags = q[at + 4]
         self.stream = (first & 127) << 24 | q[at + 6] << 16 | q[at + 7] << 8 | q[at + 8]
         if self.kind == DATA:
-            if self.stream == 0 or self.size > self._max_frame or self._in_block:
+            if self.stream == 0 or self.size > self.max_frame or self._in_block:
                 return -1
             if self.flags & PADDED:
                 return 10 if self.size > 0 else -1
             return 9
-        if self.size > self._max_frame or not is_legal(self.kind, self.flags, self.size, self.stream):
+        if self.size > self.max_frame or not is_legal(self.kind, self.flags, self.size, self.stream):
             return -1
         if self._in_block and (self.kind != CONTINUATION or self.stream != self._block_stream):
             return -1  # RFC 9113 4.3: nothing else stands between the frames of a header block
         if self.kind == PRIORITY or self.kind == PING or self.kind == WINDOW_UPDATE or self.kind > CONTINUATION:
             return -1 if self.strict and self.kind > LAST_KNOWN_TYPE else 9
-        return 9 + self.size if self.size <= self._max_block else 9
+        return 9 + self.size if self.size <= self.max_block else 9
 
     def _dispatch(self, q: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.int:
         """Handle the frame whose header was read last and stands in q at `at`, as far as `_whole` asked for it."""
@@ -221,7 +223,7 @@ class Splitter:
             return self._begin_block(q, at)
         if kind == CONTINUATION:
             return self._continue_block(q, at)
-        if (kind == RST_STREAM or kind == SETTINGS or kind == GOAWAY) and self.size <= self._max_block:
+        if (kind == RST_STREAM or kind == SETTINGS or kind == GOAWAY) and self.size <= self.max_block:
             self.p = q
             self.at = at + 9
             return CONTROL
@@ -249,7 +251,7 @@ class Splitter:
         padding: cython.Py_ssize_t = 0
         self.block_ns = self.frame_ns
         self.block_bytes = size
-        self._skip_block = size > self._max_block
+        self._skip_block = size > self.max_block
         if self._skip_block:
             self.fault = FAULT_TOO_LARGE
             self._left = size
@@ -289,7 +291,7 @@ class Splitter:
 
     def _continue_block(self, q: cython.p_const_uchar, at: cython.Py_ssize_t) -> cython.int:
         """CONTINUATION (RFC 9113 6.10); one whose HEADERS was not seen ends in LOST_BLOCK of kind CONTINUATION."""
-        if self.size > self._max_block:
+        if self.size > self.max_block:
             self._left = self.size
         if not self._in_block:
             self.fault = FAULT_ORPHAN
@@ -297,7 +299,7 @@ class Splitter:
         self.block_bytes += self.size
         block: bytearray | None = self._block
         if block is not None:
-            if len(block) + self.size > self._max_block:
+            if len(block) + self.size > self.max_block:
                 self._skip_block = True
                 self._block = None
                 self.fault = FAULT_TOO_LARGE

@@ -41,5 +41,5 @@ cdef class OpenHalves:
     cdef Message _newest
     cdef int add(self, Message message) except -1
     cdef int remove(self, Message message) except -1
-    cpdef Message first(self)
-    cpdef long long oldest_ns(self) noexcept
+    cdef Message first(self)
+    cdef long long oldest_ns(self) noexcept

@@ -156,7 +156,6 @@ def partial(taken: list[Any]) -> list[Any]:
     return found
 
 
-@cython.final
 @cython.cclass
 class OpenHalves:
     """The open halves of one direction in order of their first byte; each operation in constant time."""

@@ -83,9 +83,10 @@ LOST_BLOCK_REASONS = (reasons.ORPHAN_FRAMES, reasons.BLOCKS_TOO_LARGE, reasons.B
 def read_block(exchanges: Exchanges, side: Side) -> cython.int:
     """Read the header block that the side's splitter stands at."""
     splitter: Splitter = side.splitter
-    decoder: Decoder = side.decoder
+    decoder: Decoder = exchanges.decoder
     headers: list[Any] = _no_fields()
     facts: cython.int = 0
+    decoder.window = side.window
     if decoder.decode(splitter.p, splitter.at, splitter.at + splitter.size, headers):
         facts = READ | _pseudo_headers(headers)
     else:
@@ -116,7 +117,8 @@ def _no_fields() -> list[Any]:
 def lost_block(exchanges: Exchanges, side: Side) -> cython.int:
     """Pass over a header block of which a part is missing or that is too large."""
     splitter: Splitter = side.splitter
-    side.decoder.lose()
+    side.window.lose()
+    exchanges.decoder.clear()
     exchanges.loss.add(LOST_BLOCK_REASONS[splitter.fault])
     facts: cython.int = 0
     if splitter.fault == FAULT_MALFORMED:
@@ -207,7 +209,7 @@ def _take(exchanges: Exchanges, side: Side, stream: Stream, headers: list[Any], 
     if effect == BEGIN or effect == BEGIN_END or effect == REPLACE or effect == REPLACE_END:
         _fill(exchanges, side, message, headers, facts)
     elif effect == TRAILERS:
-        _add_trailers(side, message, headers, facts)
+        _add_trailers(exchanges, side, message, headers, facts)
     else:
         exchanges.malformed(side, stream)
         return 0
@@ -219,7 +221,7 @@ def _take(exchanges: Exchanges, side: Side, stream: Stream, headers: list[Any], 
         exchanges.finish(side, stream, message, COMPLETE)
         exchanges.settle(side, stream)
     if exchanges.streams.get(stream.id) is stream:
-        exchanges.hold(stream, side.decoder.list_bytes)
+        exchanges.hold(stream, exchanges.decoder.list_bytes)
     return 0
 
 
@@ -284,7 +286,7 @@ def _head_may_be_unseen(side: Side, stream: Stream, facts: cython.int) -> cython
 @cython.exceptval(-1)
 def _fill(exchanges: Exchanges, side: Side, message: Message, headers: list[Any], facts: cython.int) -> cython.int:
     """Put the fields of a head into its message, and what can be vouched for."""
-    decoder: Decoder = side.decoder
+    decoder: Decoder = exchanges.decoder
     message.headers = headers
     message.headers_ns = exchanges.now
     message.header_bytes += side.splitter.block_bytes
@@ -314,8 +316,10 @@ def _fill_partly(decoder: Decoder, message: Message, facts: cython.int) -> cytho
 
 @cython.cfunc
 @cython.exceptval(-1)
-def _add_trailers(side: Side, message: Message, headers: list[Any], facts: cython.int) -> cython.int:
-    decoder: Decoder = side.decoder
+def _add_trailers(
+    exchanges: Exchanges, side: Side, message: Message, headers: list[Any], facts: cython.int
+) -> cython.int:
+    decoder: Decoder = exchanges.decoder
     message.trailers = headers
     message.header_bytes += side.splitter.block_bytes
     message._list_bytes += decoder.list_bytes
@@ -343,5 +347,5 @@ def _promise(exchanges: Exchanges, side: Side, headers: list[Any], facts: cython
     stream.set_state(client.index, CLOSED)
     _fill(exchanges, side, message, headers, facts)
     exchanges.finish(client, stream, message, MALFORMED if facts & BROKEN else COMPLETE)
-    exchanges.hold(stream, side.decoder.list_bytes)
+    exchanges.hold(stream, exchanges.decoder.list_bytes)
     return 0

@@ -15,6 +15,7 @@ cdef class Decoder:
     cdef bint _is_coded
     cdef Py_ssize_t _max_list_bytes
 
+    cdef int clear(self) except -1
     cpdef bint decode(self, const unsigned char* p, Py_ssize_t at, Py_ssize_t end, list headers)
     cpdef int lose(self) except -1
     cpdef int forget_allowance(self) except -1
@@ -32,3 +33,4 @@ cdef class Decoder:
     cdef void _emit_unknown(self, tuple field, long long identity, list headers)
 
 cpdef bytes shared_name(bytes name)
+cpdef Decoder shared_decoder(Selection selection, Py_ssize_t max_list_bytes)

@@ -9,6 +9,7 @@ from typing import Any
 import cython
 
 from collector.hpack_tables import STATIC_FIELDS
+from collector.selection import EVERYTHING
 
 if cython.compiled:
     from cython.cimports.collector import huffman, literals
@@ -44,7 +45,7 @@ def shared_name(name: bytes) -> bytes:
 @cython.final
 @cython.cclass
 class Decoder:
-    """One direction of one connection.
+    """One direction of one connection, or, with the `window` of each put before its block, of all (`shared_decoder`).
 
     After `decode`: `unknown` = (position, identity) of the fields without a name (None if there are none), `fields` =
     how many fields the block has, selected or not, `cut_fields` = how many of them were left out for size,
@@ -113,6 +114,11 @@ class Decoder:
         if not fine:
             self.lose()
         return fine
+
+    def clear(self) -> None:
+        """Forget the block read last."""
+        self.unknown = None
+        self.list_bytes = self.fields = self.cut_fields = 0
 
     def _indexed(self, headers: list[Any]) -> bool:
         """Read an indexed field (RFC 7541 6.1)."""
@@ -319,3 +325,14 @@ class Decoder:
             self.unknown = unknown = []
         unknown.append((len(headers), identity))
         headers.append(field)
+
+
+_shared = cython.declare(Decoder, Decoder(EVERYTHING, False))
+
+
+def shared_decoder(selection: Selection, max_list_bytes: cython.Py_ssize_t) -> Decoder:
+    """Return one decoder for all connections with that selection and bound, so that it is at hand in the caches."""
+    global _shared
+    if _shared._selection is not selection or _shared._max_list_bytes != max_list_bytes:
+        _shared = Decoder(selection, False, 0, max_list_bytes)
+    return _shared

@@ -2,17 +2,17 @@ cdef Py_ssize_t ENTRY_OVERHEAD
 cdef Py_ssize_t MAX_INDEX
 
 cdef class Window:
-    cdef bint whole
-    cdef Py_ssize_t count
-    cdef long long head
-    cdef long long origin
-    cdef Py_ssize_t bytes
     cdef list _ring
+    cdef long long head
+    cdef Py_ssize_t count
+    cdef Py_ssize_t bytes
     cdef Py_ssize_t _bound
+    cdef bint whole
     cdef bint _bound_proved
+    cdef dict _name_identities
+    cdef long long origin
     cdef Py_ssize_t _max_bound
     cdef Py_ssize_t _peer_bound
-    cdef dict _name_identities
 
     cdef int begin(self) except -1
     cdef bint is_synchronised(self)

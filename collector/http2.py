@@ -62,7 +62,7 @@ class Http2:
             return
         event: cython.int = side.splitter.gap(length)
         side.unbroken = False
-        exchanges.other(side).decoder.forget_allowance()
+        exchanges.other(side).window.forget_allowance()
         if event == BROKEN:
             self._loss.add(reasons.GAPS)
             self._lose(side)
@@ -117,7 +117,7 @@ class Http2:
     def open_ns(self) -> cython.longlong:
         """Return the same, the end of time if there is nothing."""
         exchanges: Exchanges = self._exchanges
-        oldest: cython.longlong = min(exchanges.side0.oldest_ns(), exchanges.side1.oldest_ns())
+        oldest: cython.longlong = min(exchanges.side0.begun_ns(), exchanges.side1.begun_ns())
         return min(oldest, exchanges.oldest_done_ns())
 
     @property
@@ -158,7 +158,7 @@ class Http2:
     def _read(self, side: Side, data: bytes, time_ns: cython.longlong) -> bytes | None:
         """Read frames; return what is left where the framing broke, None if all was read."""
         exchanges: Exchanges = self._exchanges
-        splitter: Splitter = side.splitter
+        splitter: Splitter = side.reader()
         event: cython.int
         exchanges.now = time_ns
         splitter.push(data, time_ns)
@@ -174,11 +174,11 @@ class Http2:
                 header_blocks.lost_block(exchanges, side)
             elif event == BROKEN:
                 rest: bytes = splitter.rest()
-                self._loss.add(reasons.FALSE_LOCKS if splitter.strict else reasons.BROKEN_FRAMING)
+                self._loss.add(reasons.FALSE_LOCKS if side.strict else reasons.BROKEN_FRAMING)
                 self._lose(side)
                 return rest
             else:
-                splitter.release()
+                side.give_back()
                 return None
 
     def _search(self, side: Side, data: bytes, time_ns: cython.longlong) -> None:
@@ -205,14 +205,14 @@ class Http2:
     def _lose(self, side: Side) -> None:
         """Search for a frame boundary: it is not known any more."""
         side.seek()
-        self._exchanges.other(side).decoder.forget_allowance()
+        self._exchanges.other(side).window.forget_allowance()
         self._exchanges.end_gap(side)
 
     def _pass_over(self, side: Side) -> None:
         """Drop what is held of a side without frame boundary: what follows it is missing or late."""
         if side.seeker is not None:
             side.seeker.clear()
-        side.decoder.lose()
+        side.window.lose()
         self._count_dropped(side)
         self._exchanges.cloud(side)
 
@@ -220,7 +220,7 @@ class Http2:
         dropped: int = 0 if side.seeker is None else side.seeker.take_dropped()
         if dropped:
             self._loss.add(reasons.RESYNC_BYTES, dropped)
-            side.decoder.lose()
+            side.window.lose()
 
     def _stop(self, side: Side) -> None:
         """No more octets come."""
@@ -228,4 +228,4 @@ class Http2:
             self._pass_over(side)
         elif side.splitter.is_partial():
             self._loss.add(reasons.BLOCKS_LOST)
-            side.splitter.reset()
+            side.drop()

@@ -17,12 +17,12 @@ cdef class Stream:
 
 cdef class Streams:
     cdef Stream _only
-    cdef dict _streams
-    cdef dict _told
-    cdef Stream _latest
-    cdef long long _known_from
     cdef long long _highest
     cdef Py_ssize_t held_bytes
+    cdef dict _told
+    cdef dict _streams
+    cdef Stream _latest
+    cdef long long _known_from
 
     cdef Stream get(self, unsigned int stream_id)
     cdef Stream open(self, unsigned int stream_id)

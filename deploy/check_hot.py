@@ -24,6 +24,7 @@ HOT = {
     "collector.frames": ("is_legal", "push", "next", "_carried", "_whole", "_dispatch", "_payload", "_begin_block"),
     "collector.halves": ("new_message", "add_body", "finish", "oldest_ns"),
     "collector.stream": ("half", "state", "set_half", "set_state", "get", "is_new", "began", "hold"),
+    "collector.side": ("reader",),
     "collector.exchanges": ("other", "begin", "finish", "settle", "take"),
     "collector.header_blocks": ("read_block", "_pseudo_headers", "_status", "_take", "_input", "_fill"),
     "collector.bodies": ("read_data", "_take", "_add"),

@@ -29,7 +29,7 @@ from tests.traffic import HEADERS, PREFACE, frame, settings
 ROUNDS = 15
 SOURCE = Path(__file__).parent / "inflate.c"
 CONNECTIONS = (10, 100, 1_000, 10_000, 100_000)
-WARM, MEASURED = 3, 5
+WARM, MEASURED = 3, 7
 OWN = b"ref-0000000-"  # in each path: what `own` replaces by something of the connection's own
 Block = tuple[int, bytes]
 
@@ -255,29 +255,43 @@ def many(number: int, exchanges: int) -> list[Connection]:
     return observers
 
 
+class Crowd:
+    """So many connections, each of which takes `burst` exchanges in turn."""
+
+    def __init__(self, number: int, burst: int) -> None:
+        limits = Limits()
+        self._number, self._burst = number, burst
+        self._at_once = max(1, 20_000 // number // burst)  # turns written before the clock starts, for few many
+        self._talk = Exchanges()
+        self._observers = [Connection(limits, True) for _ in range(number)]
+        _spent(self._observers, [own(self._talk.start(), number)])
+
+    def cost(self) -> float:
+        """Let each connection have its turns; return the seconds a message took."""
+        written = ([piece for _ in range(self._burst) for piece in self._talk.next()] for _ in range(self._at_once))
+        turns = [own(pieces, self._number) for pieces in written]
+        gc.collect()
+        gc.freeze()
+        spent = _spent(self._observers, turns)
+        gc.unfreeze()
+        return spent / (2 * self._burst * self._number * self._at_once)
+
+
 def bench_connections(burst: int) -> None:
     """Cost of a message with few and many connections, each of which takes so many exchanges in turn.
 
     One exchange a turn shows the memory: each octet of a connection's state comes from DRAM, not from a cache. Paths
-    are each connection's own, stamps and agents are the same on many, as those of real traffic.
+    are each connection's own, stamps and agents are the same on many, as those of real traffic. Few and many take
+    turns, and the ratio is the median of those of each turn, since a machine's speed changes from one to the next.
     """
-    base = 0.0
-    for number in CONNECTIONS:
-        limits, talk = Limits(), Exchanges()
-        observers = [Connection(limits, True) for _ in range(number)]
-        at_once = max(1, 20_000 // number // burst)  # turns written before the clock starts, for few connections many
-        costs = []
-        _spent(observers, [own(talk.start(), number)])
-        for _ in range(WARM + MEASURED):
-            turns = [own([piece for _ in range(burst) for piece in talk.next()], number) for _ in range(at_once)]
-            gc.collect()
-            gc.freeze()
-            costs.append(_spent(observers, turns) / (2 * burst * number * at_once))
-            gc.unfreeze()
-        cost = 1e6 * statistics.median(costs[WARM:])
-        base = base or cost
-        name = f"cost of a message, {number} connections, {burst} exchanges a turn"
-        report(name, cost, "us/message", f"{CONNECTIONS[0]} connections", round(base, 3), False)
+    for number in CONNECTIONS[1:]:
+        few, crowd = Crowd(CONNECTIONS[0], burst), Crowd(number, burst)
+        pairs = [(few.cost(), crowd.cost()) for _ in range(WARM + MEASURED)][WARM:]
+        name = f"{number} connections, {burst} exchanges a turn"
+        base, cost = (round(1e6 * statistics.median(costs), 3) for costs in zip(*pairs, strict=True))
+        report(f"cost of a message, {name}", cost, "us/message", f"{CONNECTIONS[0]} connections", base, False)
+        ratio = statistics.median(crowded / alone for alone, crowded in pairs)
+        report(f"median of the turns' ratios, {name}", ratio, "x", "the bar", 1.3, False)
 
 
 def _spent(observers: list[Connection], turns: list[list[list[tuple[bool, bytes]]]]) -> float:
