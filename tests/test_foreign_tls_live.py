@@ -4,6 +4,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from tests.foreign_tls import Client, Library, brought_by, calls, serves
 from tests.kernel import LIVE
 from tests.live_peers import PREFACE, Recorder, observed
 from tests.live_programs import CONNECTIONS, COUNT, POLICY, by_library, had, nghttpd, said_by
-from tests.test_agent_live import agent, each, seen
+from tests.test_agent_live import Agent, agent, each, seen
 from tests.test_bytes_live import AGENT, check_said, ends, exchanges
 from tests.test_http2_live import program
 from tests.test_kernel_live import difference
@@ -156,6 +157,10 @@ def test_a_process_with_openssl_and_boringssl_has_each_told_once(
     assert {one["server_port"] for one in events} == {port, other, unseen}
 
 
+def is_probed(running: Agent, file: Path) -> bool:
+    return links(running.process.pid, file) >= LINKS
+
+
 def test_a_file_is_probed_by_whatever_name_a_wheel_gave_it(identity: tuple[str, str], tmp_path: Path) -> None:
     files = {
         "openssl11": brought_by("psycopg2", "psycopg2_binary.libs/libssl-*.so.1.1"),
@@ -163,9 +168,8 @@ def test_a_file_is_probed_by_whatever_name_a_wheel_gave_it(identity: tuple[str, 
     }
     with agent(tmp_path) as running:
         for name, file in files.items():
-            before = links(running.process.pid, file.resolve())
             with serving(serves(name, "plain", identity)):
-                until(lambda own=file, least=before: links(running.process.pid, own.resolve()) >= least + LINKS)  # type: ignore[misc]
+                until(partial(is_probed, running, file.resolve()))
         running.end()
 
 
