@@ -1,6 +1,6 @@
 """The requests of one subscriber in the order they began, and the procedures that they make."""
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import msgspec
 
@@ -17,6 +17,20 @@ class Ended(msgspec.Struct, frozen=True):
 
     instance: Instance
     outcome: Outcome
+
+    @property
+    def answerless(self) -> list[str]:
+        """What names its requests that have no answer and may begin a procedure of its kind (`beginning`)."""
+        one = self.instance
+        begins = one.definition.begins
+        return [
+            beginning(one.kind, seen) for step, seen in one.steps.values() if seen.status is None and step in begins
+        ]
+
+
+def beginning(kind: str, seen: Seen) -> str:
+    """Return what names a request as the beginning of a procedure of a kind."""
+    return f"{kind}/{seen.logical}"
 
 
 class Timeline(msgspec.Struct):
@@ -66,15 +80,19 @@ class Timeline(msgspec.Struct):
         self.deadline_ms = max(self.deadline_ms, seen.deadline_ms)
         self.capture = seen.incarnation if seen.is_captured else ""
 
-    def run(self) -> list[Ended]:
-        """Look at all that waits, in the order it began; return what is over by that."""
+    def run(self, told: Container[str] = ()) -> list[Ended]:
+        """Look at all that waits, in the order it began; return what is over by that.
+
+        `told`: the answerless beginnings (Ended.answerless) of procedures told before. A late answer to one of them is
+        a correction of what is over: it begins nothing.
+        """
         ended: list[Ended] = []
         for seen in _once(sorted(self.waiting.values(), key=lambda one: (one.request_us, one.logical))):
             ended += self.close_due(seen.request_us, Closed.OVER)
             ended += self._close_ended_by(seen)
             for kind, step in steps_by_operation().get(seen.operation, ()):
                 if step.is_met(seen):
-                    ended += self._meet(kind, step, seen)
+                    ended += self._meet(kind, step, seen, told)
             self.recent = [*self.recent[1 - MAX_RECENT :], seen]
         self.waiting = {}
         return ended
@@ -112,10 +130,11 @@ class Timeline(msgspec.Struct):
         (self.open if instance in self.open else self.given_up).remove(instance)
         return [Ended(instance, instance.outcome(closed))]
 
-    def _meet(self, kind: Kind, step: Step, seen: Seen) -> Iterator[Ended]:
+    def _meet(self, kind: Kind, step: Step, seen: Seen, told: Container[str]) -> Iterator[Ended]:
         """Let a request be a step of what is open, or begin a procedure."""
         if kind.key is Key.REQUEST:
-            if step.name in kind.begins and all(one.logical != seen.logical for one in self.recent):
+            is_told = beginning(kind.name, seen) in told or any(one.logical == seen.logical for one in self.recent)
+            if step.name in kind.begins and not is_told:
                 instance = Instance(kind.name, step.name, seen.pdu_session_id, seen)
                 instance.take(step.name, seen)
                 yield Ended(instance, instance.outcome(Closed.OVER))
@@ -128,7 +147,8 @@ class Timeline(msgspec.Struct):
                 yield from self.close(late, Closed.OVER)
             return
         instance_or_none = self._open(kind, seen)
-        if self._may_begin(kind, step, seen) and _begins(kind, instance_or_none, step.name, seen):
+        may_begin = self._may_begin(kind, step, seen) and beginning(kind.name, seen) not in told
+        if may_begin and _begins(kind, instance_or_none, step.name, seen):
             if instance_or_none is not None:
                 yield from self.close(instance_or_none, Closed.ANEW)
             instance_or_none = self._begin(kind, step, seen)

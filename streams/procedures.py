@@ -31,6 +31,8 @@ LONGEST_MS = 20_000  # nobody waits longer, however much a subscriber does
 PAUSE_MS = 5_000  # of append time, that a capture's requests wait: two loads of one time may run beside each other
 EDGE_MS = 30_000  # of append time without anything of a capture: it has ended
 MAX_WAITING, MAX_SUBSCRIBERS, MAX_CAPTURES = 200_000, 100_000, 64
+CORRECTED_MS = 600_000  # of append time, within which pairing may still tell an answer (streams.correction_ms)
+MAX_ANSWERLESS = 50_000
 FORM = 1
 INCARNATION, OPERATION = FIELDS.index("incarnation"), FIELDS.index("operation")
 REQUEST_US, RESPONSE_US = FIELDS.index("request_us"), FIELDS.index("response_us")
@@ -49,6 +51,7 @@ class State(msgspec.Struct, array_like=True):
     reached: list[tuple[str, int, int]]
     subscribers: list[tuple[str, Timeline]]
     wakes: list[tuple[int, str]]
+    answerless: list[tuple[str, int]] = []
 
 
 class Procedures:
@@ -62,6 +65,7 @@ class Procedures:
         self._subscribers: OrderedDict[str, Timeline] = OrderedDict()  # heard of longest ago first
         self._wakes: list[tuple[int, str]] = []  # a heap of (append time in ms, subscriber)
         self._reached: OrderedDict[str, tuple[int, int]] = OrderedDict()  # captures: up to when, heard of when (ms)
+        self._answerless: OrderedDict[str, int] = OrderedDict()  # of procedures that were told; told when (ms)
         self._waiting = 0
         self._operations = steps_by_operation()
         self._reader = RowReader()
@@ -74,7 +78,9 @@ class Procedures:
             self.counts["rows_repeated"] += repeated
             for row in batch.rows[repeated:]:
                 self._take(row, append_time_ms)
-        return self._rows([*self._bound(), *self._wake(append_time_ms)])
+        ended = [*self._bound(), *self._wake(append_time_ms)]
+        self._remember(ended, append_time_ms)
+        return self._rows(ended)
 
     def pass_over(self) -> None:
         """Accept that each writer's numbers jump once."""
@@ -84,7 +90,7 @@ class Procedures:
         """Close everything, where nothing more can come: a capture without Kafka."""
         ended = []
         for timeline in self._subscribers.values():
-            ended += timeline.run() + self._close_all(timeline)
+            ended += timeline.run(self._answerless) + self._close_all(timeline)
         self._subscribers.clear()
         return self._rows(ended)
 
@@ -103,6 +109,7 @@ class Procedures:
             reached=[(name, *both) for name, both in self._reached.items()],
             subscribers=list(self._subscribers.items()),
             wakes=self._wakes,
+            answerless=list(self._answerless.items()),
         )
         return msgspec.msgpack.encode(state)
 
@@ -118,6 +125,7 @@ class Procedures:
         for timeline in self._subscribers.values():
             timeline.keep_defined()
         self._wakes = list(told.wakes)
+        self._answerless = OrderedDict(told.answerless)
         self._waiting = sum(len(timeline.waiting) for timeline in self._subscribers.values())
 
     # In
@@ -200,7 +208,7 @@ class Procedures:
 
     def _run(self, timeline: Timeline) -> list[Ended]:
         self._waiting -= len(timeline.waiting)
-        return timeline.run()
+        return timeline.run(self._answerless)
 
     def _close_all(self, timeline: Timeline) -> list[Ended]:
         ended: list[Ended] = []
@@ -224,6 +232,16 @@ class Procedures:
         return ended
 
     # Out
+
+    def _remember(self, ended: list[Ended], append_time_ms: int) -> None:
+        """Keep which beginnings had no answer when they were told: a correction must not begin the same anew."""
+        for one in ended:
+            self._answerless.update(dict.fromkeys(one.answerless, append_time_ms))
+        while self._answerless:
+            oldest_ms = next(iter(self._answerless.values()))
+            if append_time_ms - oldest_ms <= CORRECTED_MS and len(self._answerless) <= MAX_ANSWERLESS:
+                break
+            self._answerless.popitem(last=False)
 
     def _rows(self, ended: list[Ended]) -> list[Rows]:
         found: dict[tuple[str, int], tuple[list[bytes], list[bytes]]] = {}

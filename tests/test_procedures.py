@@ -327,6 +327,36 @@ def test_a_correction_replaces_what_was_told_first() -> None:
     assert told([*said("create n1n2"), first, late], "pdu_session_establishment") == ["success"]
 
 
+def test_an_answer_that_comes_when_all_is_told_begins_nothing() -> None:
+    """Found by chaos: an earlier attempt came late, so the second one's id was told with two different beginnings."""
+    stage = Stage()
+    stage.give([row("2:create=none", 2, version=1)], 0)
+    for second in range(1, 13):
+        stage.tick(second * 1_000)
+    stage.give([row("create=404", 0)], 12_500)
+    for second in range(13, 200):
+        stage.tick(second * 1_000)
+    assert [(one["outcome"], one["requests"]) for one in stage.rows] == [("failed", 2)]
+    stage.restart()
+    stage.give([row("2:create=403", 2, outcome="late", version=2)], 200_500)
+    for second in range(201, 400):
+        stage.tick(second * 1_000)
+    assert len(stage.rows) == 1
+    assert not stage.fold._subscribers
+
+
+def test_what_was_told_without_an_answer_is_remembered_as_long_as_one_may_come() -> None:
+    stage = Stage()
+    stage.give([row("create=none", 0, version=1)], 0)
+    for second in range(1, 200):
+        stage.tick(second * 1_000)
+    assert len(stage.fold._answerless) == 1
+    stage.give([row("900:create=none", 1, version=1)], 900_000)
+    for second in range(900, 1_100):
+        stage.tick(second * 1_000)
+    assert len(stage.fold._answerless) == 1
+
+
 CONVERSATIONS = [
     "auth vector confirm uecm sdm policy create n1n2 setup activate setup release unsubscribe purge",
     "auth resync auth confirm uecm=503 uecm sdm create n1n2 setup=none command status create",
