@@ -167,6 +167,8 @@ class Exchanges:
         if stream.state(side.index) != CLOSED:
             return 0
         if stream.state(other.index) == CLOSED:
+            if not self.roles_proved:
+                stream.early = True  # what was read may have been no frames: then nothing follows from the order of ids
             self.streams.remove(stream)
         elif side.is_client:
             if 0 <= other.last_allowed < stream.id and stream.id & 1:
