@@ -11,19 +11,19 @@ from dataclasses import asdict
 
 from curl_cffi import requests
 
-from tests.foreign_tls import Exchange
+from tests.said import Said
 from tests.tls_peers import BlockingClient
 
 ASKED = b"{}" + b" " * 1_407
 
 
-def exchange(session: "requests.Session[requests.Response]", url: str, number: int) -> Exchange:
+def exchange(session: "requests.Session[requests.Response]", url: str, number: int) -> Said:
     """Have one exchange."""
     body = ASKED if number % 2 else b""
     method = "POST" if body else "GET"
     done = session.request(method, url, data=body or None, verify=False)
     path = "/" + url.split("/", 3)[3]
-    return Exchange(int(done.local_port), method, path, done.status_code, len(body), len(done.content))
+    return Said(int(done.local_port), method, path, done.status_code, len(body), len(done.content))
 
 
 def main() -> None:

@@ -20,7 +20,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from h2.events import DataReceived, ResponseReceived, StreamEnded
 
 from collector.elf import Elf
 from collector.tls_library import defined
+from tests.said import Said
 from tests.tls_peers import BODY, PATH, answered, asked, begun
 
 PEM, NONE = 1, 0  # SSL_FILETYPE_PEM, SSL_VERIFY_NONE
@@ -227,18 +228,6 @@ class Secure:
         return ctypes.create_string_buffer(MOST)
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One as its client had it."""
-
-    client_port: int
-    method: str
-    path: str
-    status: int
-    request_bytes: int
-    response_bytes: int
-
-
 class Client:
     """One connection, one exchange at a time."""
 
@@ -249,7 +238,7 @@ class Client:
         self._connection: H2Connection = begun(is_client=True)
         self.secure.sendall(self._connection.data_to_send())
 
-    def exchange(self) -> Exchange:
+    def exchange(self) -> Said:
         self.secure.sendall(asked(self._connection, self._connection.get_next_available_stream_id()))
         status = length = 0
         while True:
@@ -263,7 +252,7 @@ class Client:
                     length += len(event.data)
                 elif isinstance(event, StreamEnded):
                     self.secure.sendall(self._connection.data_to_send())
-                    return Exchange(self.port, "GET", PATH, status, 0, length)
+                    return Said(self.port, "GET", PATH, status, 0, length)
 
     def close(self) -> None:
         self.secure.close()
@@ -295,7 +284,7 @@ def answer(library: Library, way: str, link: socket.socket) -> None:
 
 def call(library: Library, way: str, port: int, count: int, connections: int) -> None:
     """Open every connection, then have their exchanges at once."""
-    said: list[Exchange] = []
+    said: list[Said] = []
 
     def have(client: Client) -> None:
         said.extend([client.exchange() for _ in range(count)])

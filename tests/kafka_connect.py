@@ -3,13 +3,12 @@
 import os
 import re
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from deploy.stack.jars import FETCH_S, GOAL, cache
 from tests.broker import free_ports
+from tests.maven import jars
 
 POM = Path(__file__).parent / "connect" / "pom.xml"
 EXAMPLE = Path(__file__).parent.parent / "deploy" / "examples" / "connect"
@@ -17,27 +16,17 @@ LOG = """<Configuration><Appenders><Console name="out"/></Appenders>
 <Loggers><Root level="warn"><AppenderRef ref="out"/></Root></Loggers></Configuration>"""
 
 
-def jars() -> Path:
-    """Return the directory of its jars, fetched once a user with the Maven that fetches Kafka."""
-    target = cache() / "connect-4.1.0"
-    if not target.is_dir():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as beside:
-            found = Path(beside) / "jars"
-            words = ["mvn", "-B", "-q", "-C", "-f", str(POM), GOAL, "-DincludeScope=runtime"]
-            words += [f"-DoutputDirectory={found}"]
-            done = subprocess.run(words, capture_output=True, timeout=FETCH_S, check=False, cwd=beside)
-            assert done.returncode == 0, done.stdout.decode()[-300:]
-            assert list(found.glob("connect-file-*.jar"))
-            if not target.is_dir():
-                found.rename(target)
-    return target
+def runtime() -> Path:
+    """Return the directory of its jars."""
+    found = jars("connect-4.1.0", POM, "-DincludeScope=runtime")
+    assert list(found.glob("connect-file-*.jar"))
+    return found
 
 
 @contextmanager
 def connect(directory: Path, bootstrap: str) -> Iterator[Path]:
     """Run the example with its addresses and files put in; give the file that it writes."""
-    libraries, (port,) = jars(), free_ports(1)
+    libraries, (port,) = runtime(), free_ports(1)
     out = directory / "rows.jsonl"
     places = {
         "bootstrap.servers": bootstrap,

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from deploy import demo_peers, demo_script
 from tests import foreign_tls, tls_peers, unseen_tls
 from tests.debian import GNUTLS, OPENSSL, can_build_with, installed
+from tests.said import Said
 from tests.traffic_maker.exchanges import mixed
 from tests.traffic_maker.maker import NoGo, program, serving
 
@@ -30,18 +31,6 @@ TWO_LIBRARIES = ROOT / "tests/tls_programs/two_libraries.c"
 DEBIANS = (("nghttpd", "nghttp2-server"), ("nghttp", "nghttp2-client"), ("curl", "curl"))
 
 Identity = tuple[str, ...]  # files of a certificate and its key; none: cleartext
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Said:
-    """One exchange as a program tells of it; `client_port` 0: it does not tell, and has one connection."""
-
-    client_port: int
-    method: str
-    path: str
-    status: int
-    request_bytes: int
-    response_bytes: int
 
 
 @dataclass(frozen=True, slots=True)

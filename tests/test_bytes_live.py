@@ -21,8 +21,9 @@ from schemas.config import Collector
 from schemas.refusal import Refusal
 from tests.kernel import LIVE, without
 from tests.live_peers import PREFACE, Recorder, Taken, observed
-from tests.live_programs import CLEARTEXT, TLS, Said, all_running, missing
+from tests.live_programs import CLEARTEXT, TLS, all_running, missing
 from tests.relay import Relay, relay
+from tests.said import Said
 from tests.test_kernel_live import HOOKS, difference
 from tests.test_tls_live import identity
 

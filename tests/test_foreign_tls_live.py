@@ -26,7 +26,7 @@ from tests.test_kernel_live import difference
 from tests.test_logged_live import as_told
 from tests.test_loss_live import SMALLEST_RING, drained, streams
 from tests.test_tls_detach_live import LINKS, links, until
-from tests.test_tls_live import followed, identity, is_tls_on_a_real_socket, of_port, python, serving
+from tests.test_tls_live import check_joined, followed, identity, is_tls_on_a_real_socket, python, serving
 
 __all__ = ["followed", "identity", "program"]  # fixtures
 pytestmark = LIVE
@@ -113,22 +113,8 @@ def test_many_connections_at_once_are_told_apart(
 
 @pytest.mark.parametrize("library", ["openssl11", "boringssl"])
 def test_a_connection_older_than_the_agent_is_joined(identity: tuple[str, str], tmp_path: Path, library: str) -> None:
-    """As without TLS: the first message of a direction may be spent on finding a frame's begin."""
     with serving(serves(library, "plain", identity)) as (_, port):
-        client = Client(Library(library), "plain", port)
-        for _ in range(COUNT):
-            client.exchange()
-        with agent(tmp_path) as running:
-            for _ in range(COUNT):
-                client.exchange()
-            client.close()
-            running.end()
-    events = of_port(running, port)
-    assert is_tls_on_a_real_socket(running, port)
-    whole = Counter((one["vantage"], one["half"], one["stream_id"]) for one in events if one["ended"] == "complete")
-    assert set(whole.values()) == {1}
-    for end in each(1):
-        assert COUNT - 1 <= sum(one[:2] == end for one in whole) <= COUNT
+        check_joined(Client(Library(library), "plain", port), port, tmp_path)
 
 
 def test_a_process_with_openssl_and_boringssl_has_each_told_once(

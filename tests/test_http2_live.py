@@ -14,7 +14,8 @@ import pytest
 
 from collector.tls_attacher import LOOK_S
 from tests.kernel import LIVE
-from tests.live_programs import Said, said_by
+from tests.live_programs import said_by
+from tests.said import Said
 from tests.test_agent_live import agent, each, free_port, nghttp, nghttpd, seen, wait_for
 from tests.test_tls_detach_live import links, until
 from tests.test_tls_library import library
