@@ -15,6 +15,7 @@ from zlib import crc32
 
 import msgspec
 
+from schemas.config import Streams
 from streams.fold import Facts, Held, Numbering, Rows, Taken
 from streams.procedure_instance import Closed, Outcome
 from streams.procedure_kinds import steps_by_operation
@@ -31,12 +32,19 @@ LONGEST_MS = 20_000  # nobody waits longer, however much a subscriber does
 PAUSE_MS = 5_000  # of append time, that a capture's requests wait: two loads of one time may run beside each other
 EDGE_MS = 30_000  # of append time without anything of a capture: it has ended
 MAX_WAITING, MAX_SUBSCRIBERS, MAX_CAPTURES = 200_000, 100_000, 64
-CORRECTED_MS = 600_000  # of append time, within which pairing may still tell an answer (streams.correction_ms)
-MAX_ANSWERLESS = 50_000
+MAX_ANSWERLESS = 50_000  # beginnings told without an answer, of which one may still come
 FORM = 1
 INCARNATION, OPERATION = FIELDS.index("incarnation"), FIELDS.index("operation")
 REQUEST_US, RESPONSE_US = FIELDS.index("request_us"), FIELDS.index("response_us")
-NAMES = ("rows", "rows_repeated", "steps", "procedures", "procedures_unnamed", "subscribers_evicted")
+NAMES = (
+    "rows",
+    "rows_repeated",
+    "steps",
+    "procedures",
+    "procedures_unnamed",
+    "subscribers_evicted",
+    "answerless_evicted",
+)
 OUTCOMES = ("success", "partial", "failed", "abandoned", "superseded", "incomplete")
 
 
@@ -57,8 +65,9 @@ class State(msgspec.Struct, array_like=True):
 class Procedures:
     """Finds the procedures in one partition of sbi.transactions (streams.fold.Fold)."""
 
-    def __init__(self, facts: Facts) -> None:
+    def __init__(self, facts: Facts, rules: Streams | None = None) -> None:
         self.facts = facts
+        self._corrected_ms = (rules or Streams()).correction_ms  # so long pairing may still tell an answer
         self.taken = Taken()
         self.numbering = Numbering()
         self.counts = dict.fromkeys((*NAMES, *(f"ended_{name}" for name in OUTCOMES)), 0)
@@ -237,11 +246,11 @@ class Procedures:
         """Keep which beginnings had no answer when they were told: a correction must not begin the same anew."""
         for one in ended:
             self._answerless.update(dict.fromkeys(one.answerless, append_time_ms))
-        while self._answerless:
-            oldest_ms = next(iter(self._answerless.values()))
-            if append_time_ms - oldest_ms <= CORRECTED_MS and len(self._answerless) <= MAX_ANSWERLESS:
-                break
+        while self._answerless and append_time_ms - next(iter(self._answerless.values())) > self._corrected_ms:
             self._answerless.popitem(last=False)
+        while len(self._answerless) > MAX_ANSWERLESS:
+            self._answerless.popitem(last=False)
+            self.counts["answerless_evicted"] += 1
 
     def _rows(self, ended: list[Ended]) -> list[Rows]:
         found: dict[tuple[str, int], tuple[list[bytes], list[bytes]]] = {}

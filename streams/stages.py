@@ -73,7 +73,10 @@ def _kpis(config: Config, marks: Mapping[str, bytes]) -> Job:
 
 
 def _procedures(config: Config, marks: Mapping[str, bytes]) -> Job:
-    return _folding(config, "procedures", TRANSACTIONS, (PROCEDURES, PROCEDURES_JSON), Procedures, marks)
+    def fold(facts: Facts) -> Fold:
+        return Procedures(facts, config.streams)
+
+    return _folding(config, "procedures", TRANSACTIONS, (PROCEDURES, PROCEDURES_JSON), fold, marks)
 
 
 def _folding(

@@ -357,6 +357,16 @@ def test_what_was_told_without_an_answer_is_remembered_as_long_as_one_may_come()
     assert len(stage.fold._answerless) == 1
 
 
+def test_what_is_remembered_of_answerless_procedures_is_bounded_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.procedures.MAX_ANSWERLESS", 3)
+    stage = Stage()
+    stage.give([row("create=none", number, supi=f"imsi-{number}", version=1) for number in range(7)], 0)
+    for second in range(1, 200):
+        stage.tick(second * 1_000)
+    assert len(stage.rows) == 7
+    assert (len(stage.fold._answerless), stage.fold.counts["answerless_evicted"]) == (3, 4)
+
+
 CONVERSATIONS = [
     "auth vector confirm uecm sdm policy create n1n2 setup activate setup release unsubscribe purge",
     "auth resync auth confirm uecm=503 uecm sdm create n1n2 setup=none command status create",
