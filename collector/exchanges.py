@@ -72,7 +72,7 @@ class Exchanges:
         self.side1 = Side(1, True, self._limits)
         if both:
             self.side0 = Side(0, False, self._limits)
-            self.side0.window = Side(0, True, self._limits).window
+            self.side0.window.begin()  # its frames are searched for, but nothing went into its table before them
         else:
             self.side0.window.lose()
         self.streams = Streams(True)

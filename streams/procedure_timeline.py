@@ -80,7 +80,7 @@ class Timeline(msgspec.Struct):
         self.deadline_ms = max(self.deadline_ms, seen.deadline_ms)
         self.capture = seen.incarnation if seen.is_captured else ""
 
-    def run(self, told: Container[str] = ()) -> list[Ended]:
+    def run(self, told: Container[str]) -> list[Ended]:
         """Look at all that waits, in the order it began; return what is over by that.
 
         `told`: the answerless beginnings (Ended.answerless) of procedures told before. A late answer to one of them is
@@ -132,9 +132,10 @@ class Timeline(msgspec.Struct):
 
     def _meet(self, kind: Kind, step: Step, seen: Seen, told: Container[str]) -> Iterator[Ended]:
         """Let a request be a step of what is open, or begin a procedure."""
+        is_told = beginning(kind.name, seen) in told
         if kind.key is Key.REQUEST:
-            is_told = beginning(kind.name, seen) in told or any(one.logical == seen.logical for one in self.recent)
-            if step.name in kind.begins and not is_told:
+            is_known = is_told or any(one.logical == seen.logical for one in self.recent)
+            if step.name in kind.begins and not is_known:
                 instance = Instance(kind.name, step.name, seen.pdu_session_id, seen)
                 instance.take(step.name, seen)
                 yield Ended(instance, instance.outcome(Closed.OVER))
@@ -147,7 +148,7 @@ class Timeline(msgspec.Struct):
                 yield from self.close(late, Closed.OVER)
             return
         instance_or_none = self._open(kind, seen)
-        may_begin = self._may_begin(kind, step, seen) and beginning(kind.name, seen) not in told
+        may_begin = not is_told and self._may_begin(kind, step, seen)
         if may_begin and _begins(kind, instance_or_none, step.name, seen):
             if instance_or_none is not None:
                 yield from self.close(instance_or_none, Closed.ANEW)
