@@ -19,7 +19,7 @@ from tests.foreign_tls import Client, Library, brought_by, calls, serves
 from tests.kernel import LIVE
 from tests.live_peers import PREFACE, Recorder, observed
 from tests.live_programs import CONNECTIONS, COUNT, POLICY, by_library, had, nghttpd, said_by
-from tests.test_agent_live import Agent, agent, each, seen
+from tests.test_agent_live import Agent, agent, each, nghttp, seen
 from tests.test_bytes_live import AGENT, check_said, ends, exchanges
 from tests.test_http2_live import program
 from tests.test_kernel_live import difference
@@ -28,7 +28,7 @@ from tests.test_loss_live import SMALLEST_RING, drained, streams
 from tests.test_tls_detach_live import LINKS, links, until
 from tests.test_tls_live import check_joined, followed, identity, is_tls_on_a_real_socket, python, serving
 
-__all__ = ["followed", "identity", "program"]  # fixtures
+__all__ = ["followed", "identity", "nghttp", "program"]  # fixtures
 pytestmark = LIVE
 MANY, FEW = 149, 7
 UNREAD = 61  # exchanges, of which the smallest ring holds half; HTTP/2's first window takes 72 answers
@@ -117,6 +117,7 @@ def test_a_connection_older_than_the_agent_is_joined(identity: tuple[str, str], 
         check_joined(Client(Library(library), "plain", port), port, tmp_path)
 
 
+@pytest.mark.usefixtures("nghttp")
 def test_a_process_with_openssl_and_boringssl_has_each_told_once(
     identity: tuple[str, str], program: Path, tmp_path: Path
 ) -> None:
