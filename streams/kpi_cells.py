@@ -1,5 +1,10 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
-"""What pairing adds to KPIs: counts by key and 10 s window, told to the KPI stage each second of append time."""
+"""What pairing adds to KPIs: counts by key and 10 s window, told to the KPI stage as the seconds of append time pass.
+
+A key is told in the second it is met in, so that the KPI stage knows who has something to say of the window, and the
+rest of it when its collector has passed the window's end: no window is published before, and a key costs two cells in
+it however often it is met. What comes after that end is told at once.
+"""
 
 import math
 from typing import Any
@@ -39,8 +44,10 @@ else:
 
 DELTAS = "sbi.kpi-deltas"
 WINDOW_US = cython.declare(cython.longlong, 10_000_000)
+FOREVER = cython.declare(cython.longlong, 1 << 62)
 EDGE_US = cython.declare(cython.longlong, 50_000)  # clocks of nodes differ, and what is sent takes its time
 MAX_CELLS = 500  # in one row, so that a message stays small
+MAX_OPENED = 20_000  # keys of which more is told only at their window's end; beyond that all are told each second
 
 SUCCEEDED = frozenset({int(Outcome.SUCCESS), int(Outcome.REDIRECT), int(Outcome.BUSINESS)})
 UNKNOWN = int(Outcome.UNKNOWN)
@@ -152,6 +159,7 @@ class Deltas:
         self.cells: dict[Collector, Cells] = {}
         self.blind: dict[Collector, dict[int, int]] = {}
         self.over: dict[Collector, None] = {}
+        self.opened: dict[Collector, dict[int, dict[int, None]]] = {}  # by window not passed: of which keys it was told
         self.reached: dict[Collector, dict[int, int]] = {}  # partitions told of a collector, and the watermark told
 
     def count(self, collector: Collector, row: Row, sign: int) -> None:
@@ -186,8 +194,35 @@ class Deltas:
         out: dict[int, list[bytes]] = {}
         for collector in dict.fromkeys([*self.cells, *self.blind, *self.over, *collectors.living.values()]):
             self._tell(collector, out)
-        self.cells, self.blind, self.over = {}, {}, {}
+        self.blind, self.over = {}, {}
+        if sum(len(met) for windows in self.opened.values() for met in windows.values()) > MAX_OPENED:
+            self.opened = {}
         return [numbering.rows(DELTAS, partition, rows) for partition, rows in sorted(out.items())]
+
+    def _take(self, collector: Collector) -> Cells:
+        """Take out what is to be told of a collector now."""
+        cells = self.cells.pop(collector, {})
+        opened = self.opened.setdefault(collector, {})
+        first: cython.longlong = FOREVER if collector.over else collector.watermark_us // WINDOW_US  # not passed yet
+        for window in [one for one in opened if one < first]:
+            del opened[window]
+        taken, waiting = {}, {}
+        for place, cell in cells.items():
+            window, key = place
+            if window < first:
+                taken[place] = cell
+                continue
+            met, number = opened.setdefault(window, {}), crc32(key)  # two keys of one number: both at the window's end
+            if number in met:
+                waiting[place] = cell
+            else:
+                met[number] = None
+                taken[place] = cell
+        if waiting:
+            self.cells[collector] = waiting
+        if not opened:
+            del self.opened[collector]
+        return taken
 
     def _tell(self, collector: Collector, out: dict[int, list[bytes]]) -> None:
         """Append the rows of one collector to those of their partitions."""
@@ -195,7 +230,7 @@ class Deltas:
         over = collector.over
         blind = self.blind.get(collector, {})
         records: dict[int, list[bytes]] = {}
-        for (window, key), cell in self.cells.get(collector, {}).items():
+        for (window, key), cell in self._take(collector).items():
             records.setdefault(partition_of(key, self.partitions), []).append(record(window, key, cell))
         mark = collector.watermark_us
         passed = {q for q, before in told.items() if over or before // 10_000_000 < mark // 10_000_000}

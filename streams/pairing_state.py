@@ -36,6 +36,7 @@ class PairingState(msgspec.Struct, array_like=True, frozen=True):
     blind: list[tuple[int, dict[int, int]]]
     over: list[int]
     reached: list[tuple[int, dict[int, int]]]
+    opened: list[tuple[int, int, list[int]]] = []  # none in a state of a release before: told of again, no harm
 
 
 class _Indices:
@@ -77,6 +78,11 @@ def dump(fold: "Pairing") -> bytes:
         blind=[(collectors[one], windows) for one, windows in deltas.blind.items()],
         over=[collectors[one] for one in deltas.over],
         reached=[(collectors[one], told) for one, told in deltas.reached.items()],
+        opened=[
+            (collectors[one], window, list(met))
+            for one, windows in deltas.opened.items()
+            for window, met in windows.items()
+        ],
         living=[collectors[one] for one in fold.collectors.living.values()],
         newest=[collectors[fold.collectors.known[key]] for key in fold.collectors.newest.values()],
         schemas=list(schemas.of),
@@ -131,3 +137,5 @@ def _load_deltas(fold: "Pairing", state: PairingState, collectors: list[Collecto
     deltas.blind = {collectors[one]: windows for one, windows in state.blind}
     deltas.over = {collectors[one]: None for one in state.over}
     deltas.reached = {collectors[one]: told for one, told in state.reached}
+    for one, window, met in state.opened:
+        deltas.opened.setdefault(collectors[one], {})[window] = dict.fromkeys(met)

@@ -31,7 +31,8 @@ from tests.events import batch, request, response
 
 EVENTS_SCHEMA, DELTAS_SCHEMA = document("sbi_event_batch"), document("kpi_delta_batch")
 ROWS_SCHEMA, KPI_SCHEMA = document("sbi_transaction_batch"), document("kpi")
-EXCHANGES, SLICES, ROUNDS, WATCHED = 40_000, 10, 3, 400_000
+SPREAD, SPARSE = 40_000, 120_000  # exchanges over many partitions, and of many collectors: more than a window of 10 s
+SLICES, ROUNDS, WATCHED = 12, 3, 400_000
 RATE, SLOW = 10_000, 2_000  # exchanges a second of all collectors together; for memory, so that windows end meanwhile
 EACH = 198  # events a message, for memory
 BLOCK = 20_000  # rows that the sink stores at once
@@ -117,10 +118,10 @@ class Stages(Folds):
                 self.alerts[rows.partition].apply(append_ms, KPI_SCHEMA, record)
 
 
-Case = tuple[int, list[Message]]  # how many partitions, and what they take
+Case = tuple[int, list[Message]]  # how many partitions, and what they take; of all cases as many events
 
 
-def costs_us(*cases: Case) -> list[float]:
+def costs_us(exchanges: int, *cases: Case) -> list[float]:
     """Return microseconds of CPU an event of each case, which take a slice each in turn: the machine's pace changes.
 
     The first slice is not counted: each partition's folds meet every NF and operation in it.
@@ -134,13 +135,14 @@ def costs_us(*cases: Case) -> list[float]:
                 folds[number].take(message)
             if turn:
                 spent[number] += time.process_time() - begin
-    events = 2 * EXCHANGES * (SLICES - 1) / SLICES
+    events = 2 * exchanges * (SLICES - 1) / SLICES
     return [one * 1e6 / events for one in spent]
 
 
-def paired(name: str, few: Case, many: Case, baseline: str) -> None:
+def paired(name: str, exchanges: int, few: Case, many: Case, baseline: str) -> None:
     """Measure two cases in turn and show the second beside the first."""
-    first, second = (statistics.median(one) for one in zip(*(costs_us(few, many) for _ in range(ROUNDS)), strict=True))
+    costs = [costs_us(exchanges, few, many) for _ in range(ROUNDS)]
+    first, second = (statistics.median(one) for one in zip(*costs, strict=True))
     show(name, second, "us CPU/event", baseline, first)
 
 
@@ -164,16 +166,26 @@ def memory(events: int) -> None:
     show(name, quarters[-1], "MB RSS", "a quarter of them", quarters[0], open=held, quarters=quarters)
 
 
+def by_partitions() -> None:
+    """Compare many partitions with few, a hundred collectors over each."""
+    spread = list(messages(SPREAD, 100, 0.1))
+    paired("folds, 64 partitions", SPREAD, (4, spread), (64, spread), "4 partitions")
+
+
+def by_collectors() -> None:
+    """Compare many collectors with few, together as many exchanges a second."""
+    usual, sparse = (
+        list(replay.messages(2 * SPARSE, collectors, flush_s, RATE, SPARSE))
+        for collectors, flush_s in ((10, 0.1), (1_000, 0.5))
+    )
+    paired("folds, 1,000 collectors at the same rate", SPARSE, (4, usual), (4, sparse), "10 collectors")
+
+
 def main() -> None:
     """Measure all."""
     gc.set_threshold(YOUNG)  # as a worker does
-    usual, sparse = (
-        list(replay.messages(2 * EXCHANGES, collectors, flush_s, RATE, EXCHANGES))
-        for collectors, flush_s in ((10, 0.1), (1_000, 0.5))
-    )
-    spread = list(messages(EXCHANGES, 100, 0.1))
-    paired("folds, 64 partitions", (4, spread), (64, spread), "4 partitions")
-    paired("folds, 1,000 collectors at the same rate", (4, usual), (4, sparse), "10 collectors")
+    by_partitions()
+    by_collectors()
     memory(int(sys.argv[1]) if len(sys.argv) > 1 else WATCHED)
 
 
