@@ -153,11 +153,17 @@ class Asking:
         Its Sender-Timestamp or idempotency key is known; `body` as `short` gives it, `body_bytes` on the wire.
         """
         fields: Fields = asked.fields
-        tail = asked.target.tail if asked.target is not None else None
-        stamp = fields.sender_timestamp or (fields.idempotency_key or "").encode()
-        receiver = asked.place if asked.matched.is_callback else None  # one notification may go to several at once
-        told = (fields.method, tail, fields.user_agent, fields.correlation_info, receiver)
-        self._keys.carried(told, stamp, body, body_bytes)
+        stamp: bytes | None = fields.sender_timestamp
+        self._keys.carried(
+            fields.method,
+            None if asked.target is None else asked.target.tail,
+            fields.user_agent,
+            fields.correlation_info,
+            asked.place if asked.matched.is_callback else None,  # one notification may go to several at once
+            stamp or (fields.idempotency_key or "").encode(),
+            body,
+            body_bytes,
+        )
 
     def name(self, asked: Asked, ends: Ends, stream_id: cython.uint, is_carried: cython.bint) -> None:
         """Set the keys of an exchange and its events; request_key if `carried` was called for it."""

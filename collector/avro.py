@@ -164,19 +164,6 @@ class Buffer:
         return 0
 
     @cython.cfunc
-    @cython.exceptval(-1)
-    def raw(self, value: bytes) -> cython.int:
-        """Append octets as they are."""
-        n: cython.Py_ssize_t = len(value)
-        self.need(n)
-        if cython.compiled:
-            memcpy(self._bytes + self._length, PyBytes_AS_STRING(value), n)
-        else:
-            self._store[self._length : self._length + n] = value
-        self._length += n
-        return 0
-
-    @cython.cfunc
     def taken(self) -> bytes:
         """Return the bytes so far and begin anew."""
         n: cython.Py_ssize_t = self._length
@@ -347,15 +334,18 @@ def encode_batch(header: BatchHeader, events: Sequence[tuple[Any, ...] | bytes])
     stand in one Avro array block. Raises TypeError, ValueError, OverflowError or UnicodeEncodeError for a value that
     does not fit its field: a bug of the caller.
     """
-    event: Any
+    before: bytes = _HEADER.encoded(header.values())
+    if not events:
+        return before + b"\0"
+    parts: list[bytes] = [before, _count(len(events))]
+    parts.extend([event if isinstance(event, bytes) else _EVENT.encoded(event) for event in events])
+    parts.append(b"\0")
+    return b"".join(parts)
+
+
+@cython.cfunc
+def _count(entries: cython.Py_ssize_t) -> bytes:
+    """Return how a block of so many entries begins."""
     _BUFFER._length = 0
-    _HEADER.write(_BUFFER, header.values())
-    if events:
-        _BUFFER.long(len(events))
-        for event in events:
-            if isinstance(event, bytes):
-                _BUFFER.raw(event)
-            else:
-                _EVENT.write(_BUFFER, event)
-    _BUFFER.long(0)
+    _BUFFER.long(entries)
     return _BUFFER.taken()

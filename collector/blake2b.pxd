@@ -11,7 +11,7 @@ cdef class Hasher:
     cpdef int octets(self, bytes value) except -1
     cpdef int text(self, str value) except -1
     cpdef int number(self, unsigned long long value) except -1
-    cpdef int nul(self) except -1
+    cdef inline int _put(self, const char *octets, Py_ssize_t n) except -1
     cpdef str hex(self)
     cdef void _enter(self, int lane) noexcept
 

@@ -147,26 +147,34 @@ cdef extern from *:
         }
     }
 
-    /* Four octets as eight hexadecimal digits, all eight at once. */
-    static CYTHON_INLINE uint64_t sbiscope_digits(uint64_t octets) {
-        uint64_t apart = (octets | octets << 16) & 0x0000FFFF0000FFFF;
-        apart = (apart | apart << 8) & 0x00FF00FF00FF00FF;
-        uint64_t halves = (apart >> 4 | apart << 8) & 0x0F0F0F0F0F0F0F0F;
-        uint64_t letters = (halves + 0x0606060606060606) >> 4 & 0x0101010101010101;
-        return halves + 0x3030303030303030 + letters * 39;
+    /* Sixteen octets as 32 hexadecimal digits. */
+    #if defined(__x86_64__) && defined(__GNUC__)
+    static CYTHON_INLINE __m128i sbiscope_digits(__m128i halves) {
+        const __m128i letters = _mm_cmpgt_epi8(halves, _mm_set1_epi8(9));
+        return _mm_add_epi8(_mm_add_epi8(halves, _mm_set1_epi8('0')), _mm_and_si128(letters, _mm_set1_epi8(39)));
     }
+
+    static CYTHON_INLINE void sbiscope_hex_of(const void *octets, char *text) {
+        const __m128i fours = _mm_set1_epi8(15), both = _mm_loadu_si128((const __m128i *)octets);
+        const __m128i high = _mm_and_si128(_mm_srli_epi16(both, 4), fours), low = _mm_and_si128(both, fours);
+        _mm_storeu_si128((__m128i *)text, sbiscope_digits(_mm_unpacklo_epi8(high, low)));
+        _mm_storeu_si128((__m128i *)text + 1, sbiscope_digits(_mm_unpackhi_epi8(high, low)));
+    }
+    #else
+    static void sbiscope_hex_of(const void *octets, char *text) {
+        int i;
+        for (i = 0; i < 16; i++) {
+            text[2 * i] = "0123456789abcdef"[((const unsigned char *)octets)[i] >> 4];
+            text[2 * i + 1] = "0123456789abcdef"[((const unsigned char *)octets)[i] & 15];
+        }
+    }
+    #endif
 
     /* The first sixteen octets of a text's digest in hexadecimal digits. */
     static PyObject *sbiscope_hex(int lane) {
-        const unsigned long long *h = sbiscope_lanes[lane].h;
         PyObject *text = PyUnicode_New(32, 127);
-        int i;
-        if (text == NULL)
-            return NULL;
-        for (i = 0; i < 4; i++) {
-            uint64_t digits = sbiscope_digits(h[i >> 1] >> (32 * (i & 1)) & 0xFFFFFFFF);
-            memcpy((char *)PyUnicode_DATA(text) + 8 * i, &digits, 8);
-        }
+        if (text != NULL)
+            sbiscope_hex_of(sbiscope_lanes[lane].h, (char *)PyUnicode_DATA(text));
         return text;
     }
     """

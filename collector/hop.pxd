@@ -10,5 +10,8 @@ cdef class Keys:
     cdef Hasher _request
 
     cpdef bytes short(self, bytes body)
-    cpdef int carried(self, told, bytes stamp, bytes body, unsigned long long body_bytes) except -1
+    cpdef int carried(
+        self, str method, str target, str agent, str correlation, str receiver, bytes stamp, bytes body,
+        unsigned long long body_bytes
+    ) except -1
     cpdef tuple of(self, bytes connection, bytes client, unsigned int stream_id, str method, str path, bint is_carried)

@@ -6,8 +6,6 @@ ports, streams and its own headers, never method, API path, body, User-Agent, Se
 29.500 5.2.3.3.2, 6.10; seen on Open5GS).
 """
 
-from collections.abc import Sequence
-
 import cython
 
 if cython.compiled:
@@ -29,14 +27,9 @@ def exchange_key(client: bytes, stream_id: cython.uint, method: str | None, path
 @cython.cfunc
 def _share(hasher: Hasher, client: bytes, stream_id: cython.uint, method: str | None, path: str | None) -> cython.void:
     hasher.octets(client)
-    hasher.nul()
     hasher.number(stream_id)
-    hasher.nul()
-    if method is not None:
-        hasher.text(method)
-    hasher.nul()
-    if path is not None:
-        hasher.text(path)
+    hasher.text(method)
+    hasher.text(path)
 
 
 @cython.ccall
@@ -49,9 +42,7 @@ def event_id(connection: bytes, stream_id: cython.uint, half: bytes) -> str:
 @cython.cfunc
 def _name(hasher: Hasher, connection: bytes, stream_id: cython.uint, half: bytes) -> cython.void:
     hasher.octets(connection)
-    hasher.nul()
     hasher.number(stream_id)
-    hasher.nul()
     hasher.octets(half)
 
 
@@ -74,21 +65,31 @@ class Keys:
         self._request.octets(body)
         return self._request.hex().encode()
 
-    def carried(self, told: Sequence[str | None], stamp: bytes, body: bytes, body_bytes: cython.ulonglong) -> None:
+    def carried(
+        self,
+        method: str | None,
+        target: str | None,
+        agent: str | None,
+        correlation: str | None,
+        receiver: str | None,
+        stamp: bytes,
+        body: bytes,
+        body_bytes: cython.ulonglong,
+    ) -> None:
         """Take what all hops of the request carry unchanged of which `of` is asked next.
 
-        `told`: method, target, User-Agent, Correlation-Info, of a callback its receiver. `stamp`: Sender-Timestamp or
-        idempotency key, without which two requests that are alike could not be told apart. `body` as `short` gives it.
+        `agent`: its User-Agent. `correlation`: Correlation-Info. `receiver`: of a callback. `stamp`: Sender-Timestamp
+        or idempotency key, without which two requests that are alike could not be told apart. `body` as `short` gives
+        it, `body_bytes` on the wire.
         """
         hasher: Hasher = self._request
-        for part in told:
-            if part is not None:
-                hasher.text(part)
-            hasher.nul()
+        hasher.text(method)
+        hasher.text(target)
+        hasher.text(agent)
+        hasher.text(correlation)
+        hasher.text(receiver)
         hasher.octets(stamp)
-        hasher.nul()
         hasher.number(body_bytes)
-        hasher.nul()
         hasher.octets(body)
 
     def of(

@@ -32,21 +32,21 @@ def test_every_length_around_the_blocks() -> None:
     ),
     st.binary(max_size=64),
 )
-def test_any_pieces_give_the_hash_of_the_whole(pieces: list[bytes | str | int | None], key: bytes) -> None:
-    hasher, whole = Hasher(key), b""
+def test_any_parts_give_the_hash_of_the_whole(parts: list[bytes | str | int | None], key: bytes) -> None:
+    hasher = Hasher(key)
     for _ in range(2):
-        whole = b""
-        for piece in pieces:
-            if isinstance(piece, bytes):
-                hasher.octets(piece)
-                whole += piece
-            elif isinstance(piece, str):
-                hasher.text(piece)
-                whole += piece.encode(errors="surrogatepass")
-            elif piece is None:
-                hasher.nul()
-                whole += b"\0"
+        whole: list[bytes] = []
+        for part in parts:
+            if isinstance(part, bytes):
+                hasher.octets(part)
+                whole.append(part)
+            elif isinstance(part, str):
+                hasher.text(part)
+                whole.append(part.encode(errors="surrogatepass"))
+            elif part is None:
+                hasher.text(None)
+                whole.append(b"")
             else:
-                hasher.number(piece)
-                whole += str(piece).encode()
-        assert hasher.hex() == truth(whole, key)
+                hasher.number(part)
+                whole.append(str(part).encode())
+        assert hasher.hex() == truth(b"\0".join(whole), key)

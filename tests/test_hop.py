@@ -111,7 +111,7 @@ def test_keys_worked_out_together_are_those_worked_out_alone(
         exchange_key(client, stream_id, method, path),
     )
     assert keys.of(b"c1", client, stream_id, method, path, False) == alone
-    keys.carried((method, path, None), b"stamp", body, 7)
-    carried = b"\0".join((method.encode(), path.encode(), b"", b"stamp", b"7", body))
+    keys.carried(method, path, None, "correlation", None, b"stamp", body, 7)
+    carried = b"\0".join((method.encode(), path.encode(), b"", b"correlation", b"", b"stamp", b"7", body))
     request_key = blake2b(carried, digest_size=16, key=key).hexdigest()
     assert keys.of(b"c1", client, stream_id, method, path, True) == (*alone, request_key)
