@@ -8,5 +8,5 @@ cdef class MetBodies:
     cdef readonly Py_ssize_t held_bytes
 
     cpdef Read read(self, str kind, str coding, bytes body, Py_ssize_t body_bytes)
-    cdef Read _met(self, unsigned long long number, str kind, str coding, bytes body)
-    cdef int _remember(self, unsigned long long number, Read read) except -1
+    cdef Read _met(self, bytes mark, str kind, str coding, bytes body)
+    cdef int _remember(self, bytes mark, Read read) except -1

@@ -5,7 +5,8 @@ cdef class Read:
     cdef object state
     cdef bint teaches
     cdef bytes short
-    cdef bytes body
+    cdef readonly bytes mark
+    cdef Py_ssize_t weight
     cdef str kind
     cdef str coding
     cdef str cause
@@ -13,4 +14,4 @@ cdef class Read:
     cdef str nf_status
     cdef bint remote_error
 
-cdef Py_ssize_t weight_of(Read read) noexcept
+cdef Py_ssize_t weight_of(Read read) except? -1

@@ -2,18 +2,21 @@
 """What a body says, fit to leave the node, at hand for every message that brings it again (other end, next hop)."""
 
 from collections.abc import Callable
+from typing import Any
 
 import cython
 
 from collector.asking import status_in
 from collector.document_facts import LONGEST_WORD
+from collector.identifiers import NO_IDENTIFIERS
 
 if cython.compiled:
     from cython.cimports.collector.body import BodyFacts
 else:
     from collector.body import BodyFacts
 
-OVERHEAD = 512  # about what the facts take
+OVERHEAD = 512  # about what the facts take beside their texts
+OBJECT = 64  # what a text or a small object takes beside characters
 
 
 @cython.no_gc
@@ -36,16 +39,32 @@ class Read:
         self.remote_error = facts.remote_error
         self.teaches = bool(facts.callbacks or facts.profiles)
         self.short: bytes | None = None
-        self.body = b""  # of one that is remembered, and as what it was read
+        self.mark = b""  # of one that is remembered, and as what it was read
         self.kind: str | None = None
         self.coding: str | None = None
+        self.weight = 0
 
 
 @cython.cfunc
-@cython.exceptval(check=False)
+@cython.exceptval(-1)
 def weight_of(read: Read) -> cython.Py_ssize_t:
-    """Return about how many octets a remembered body takes with its kind and its facts."""
-    body: bytes = read.body
+    """Return about how many octets a remembered body takes: its kind and its facts, not the octets themselves."""
+    facts: BodyFacts = read.facts
     kind: cython.Py_ssize_t = 0 if read.kind is None else len(read.kind)
     coding: cython.Py_ssize_t = 0 if read.coding is None else len(read.coding)
-    return OVERHEAD + len(body) + kind + coding
+    weight: cython.Py_ssize_t = OVERHEAD + kind + coding
+    if facts.identifiers is not NO_IDENTIFIERS:
+        weight += 2 * OBJECT + _weight(facts.identifiers.said())
+    for callback in facts.callbacks:
+        weight += 2 * OBJECT + _weight((callback.key, callback.uri, *(callback.place or ())))
+    for pair in (*facts.references, *facts.patched):
+        weight += OBJECT + _weight(pair)
+    for profile in facts.profiles:
+        weight += OVERHEAD + _weight((profile.fqdn, *profile.addresses, *profile.snssais))
+        for service in profile.services:
+            weight += 2 * OBJECT + _weight((service.name, *service.authorities))
+    return weight
+
+
+def _weight(texts: tuple[Any, ...]) -> int:
+    return sum([OBJECT + len(text) for text in texts if isinstance(text, str)])

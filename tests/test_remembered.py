@@ -134,19 +134,48 @@ def test_a_body_under_a_kind_of_absurd_length_is_not_remembered() -> None:
     assert meaning._met_bodies.held_bytes == 0
 
 
-def test_the_octets_of_remembered_bodies_are_counted_with_their_kind_and_once() -> None:
+def test_what_remembered_bodies_take_is_counted_with_their_kind_and_once() -> None:
     meaning, body = plain(), b'{"a":1}'
     asked = request("GET", "/nudm-sdm/v2/imsi-001010000000001/am-data")
     for number in range(10):
         kind = JSON + b";x=%d" % number
         meaning.event(ENDS, response(asked, 200, [(b"content-type", kind)], body))
-        assert meaning._met_bodies.held_bytes == OVERHEAD + len(body) + len(kind)
+        assert meaning._met_bodies.held_bytes == OVERHEAD + len(kind)
     coded = [(b"content-type", JSON), (b"content-encoding", b"identity")]
     meaning.event(ENDS, response(asked, 200, coded, body))
-    assert meaning._met_bodies.held_bytes == OVERHEAD + len(body) + len(JSON) + len(b"identity")
+    assert meaning._met_bodies.held_bytes == OVERHEAD + len(JSON) + len(b"identity")
     for number in range(5_000):
         meaning.event(ENDS, response(asked, 200, coded, b'{"b":%d}' % number))
         assert meaning._met_bodies.held_bytes <= MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        lambda number: b'{"supi":"imsi-00101%010d","a":"%s"}' % (number, b"x" * 4_000),
+        lambda number: b'{"notificationUri":"http://10.0.0.1/%s/%d"}' % (b"x" * 4_000, number),
+        lambda number: b"{%s}" % b",".join(b'"a%dUri":"http://10.0.0.1/%d"' % (key, number) for key in range(16)),
+        lambda number: b'{"cause":"%d","subscriptionId":"%s"}' % (number, b"y" * 1_000),
+        lambda number: (
+            b'{"nfInstanceId":"00000000-0000-4000-8000-%012d","nfType":"AMF","nfServices":[%s]}'
+            % (number, b",".join(b'{"serviceName":"namf-comm","fqdn":"%s"}' % (b"a" * 200) for _ in range(30)))
+        ),
+    ],
+    ids=["subscribers", "long URIs", "many URIs", "references", "services"],
+)
+def test_what_is_remembered_of_bodies_is_what_is_counted(body: Callable[[int], bytes]) -> None:
+    meaning = plain()
+    asked = request("POST", "/nudm-sdm/v2/imsi-001010000000001/am-data")
+    meaning.event(ENDS, asked)
+    bodies = meaning._met_bodies
+
+    def act() -> object:
+        for number in range(3_000):
+            octets = body(number)
+            bodies.read("application/json", None, octets, len(octets))
+        return meaning
+
+    assert held_bytes(act) < 2.2 * MOST_BYTES
 
 
 @pytest.mark.parametrize(
