@@ -64,7 +64,7 @@ class Ends:
 
 
 @cython.no_gc  # makes no circles
-@cython.freelist(64)
+@cython.freelist(256)
 @cython.final
 @cython.cclass
 class Asked:

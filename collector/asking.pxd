@@ -1,5 +1,6 @@
 from collector.asked cimport Asked, Ends
 from collector.body cimport BodyFacts
+from collector.callbacks cimport Callbacks
 from collector.hop cimport Keys
 from collector.inventory cimport Inventory
 from collector.network_function cimport NetworkFunctions
@@ -8,7 +9,7 @@ from collector.sbi_headers cimport Fields
 
 cdef class Asking:
     cdef readonly Inventory inventory
-    cdef readonly object callbacks
+    cdef readonly Callbacks callbacks
     cdef Keys _keys
     cdef RequestTargets _targets
     cdef NetworkFunctions _functions

@@ -3,7 +3,6 @@
 
 import cython
 
-from collector.callbacks import Callbacks
 from collector.catalogue import METHOD_NOT_IN_API, Catalogue
 from collector.inventory import DEREGISTERED
 from collector.network_function import NOBODY, NRF_PROFILE, End, instance_in
@@ -14,6 +13,7 @@ from collector.uri import authority_of
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends, new_asked
     from cython.cimports.collector.body import BodyFacts
+    from cython.cimports.collector.callbacks import Callbacks
     from cython.cimports.collector.hop import Keys
     from cython.cimports.collector.inventory import Inventory
     from cython.cimports.collector.network_function import NetworkFunctions
@@ -22,6 +22,7 @@ if cython.compiled:
 else:
     from collector.asked import Asked, Ends, new_asked
     from collector.body import BodyFacts
+    from collector.callbacks import Callbacks
     from collector.hop import Keys
     from collector.inventory import Inventory
     from collector.network_function import NetworkFunctions

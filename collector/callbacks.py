@@ -7,12 +7,18 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import cache
 
+import cython
+
 from collector.body import Callback
 from collector.catalogue import CALLBACK_HEADER, CALLBACK_LEARNED, VENDOR_SHAPE, Match
 from collector.masking import masked
-from collector.recent import Recent
 from collector.uri import LONGEST
 from schemas.sbi.operations import Operation, operations
+
+if cython.compiled:
+    from cython.cimports.collector.recent import Recent
+else:
+    from collector.recent import Recent
 
 MOST_URIS = 32_768
 KEPT_US = 48 * 3_600_000_000  # without use
@@ -41,6 +47,8 @@ SHAPES = {
 }
 
 
+@cython.final
+@cython.cclass
 class Callbacks:
     """Knows callback operations, and learns the URIs at which NFs ask to be called."""
 
@@ -94,7 +102,7 @@ class Callbacks:
         return _match(fitting, CALLBACK_HEADER, segments, f"v{version[1]}" if version else None)
 
     def learn(
-        self, parent: Match, method: str, callbacks: Sequence[Callback], receiver: str | None, now_us: int
+        self, parent: Match, method: str, callbacks: Sequence[Callback], receiver: str | None, now_us: cython.longlong
     ) -> None:
         """Take the URIs in the body of a request that is `parent`; `receiver`: NF type that asks to be called."""
         service = (parent.service or "").lower()
@@ -107,7 +115,7 @@ class Callbacks:
                 self._learned.put(place, (found, receiver), now_us)
 
     def learned(
-        self, authority: str, path: str, segments: Sequence[str], method: str | None, now_us: int
+        self, authority: str, path: str, segments: Sequence[str], method: str | None, now_us: cython.longlong
     ) -> tuple[Match, str | None] | None:
         """Return what a request to a learned URI is, or to one below it with a suffix, and the receiver's NF type."""
         above, _, last = path.rpartition("/")

@@ -15,7 +15,7 @@ NONE = cython.declare(tuple, ())
 NO_BODY = cython.declare(bytes, b"")
 
 
-@cython.freelist(64)
+@cython.freelist(512)
 @cython.final
 @cython.cclass
 class Message:

@@ -109,7 +109,11 @@ class Identifiers:
 
 
 NO_IDENTIFIERS = Identifiers()
+NEAR = cython.declare(cython.Py_ssize_t, 1_024)  # pairs known by their objects, a power of two
 _both: dict[tuple[Identifiers, Identifiers], Identifiers] = cython.declare(dict, {})
+_near_first = cython.declare(list, [None] * NEAR)
+_near_second = cython.declare(list, [None] * NEAR)
+_near_whole = cython.declare(list, [None] * NEAR)
 KINDS = {
     "imsi": "supi", "nai": "supi", "gci": "supi", "gli": "supi", "suci": "suci", "msisdn": "gpsi", "extid": "gpsi",
     "imei": "pei", "imeisv": "pei", "mac": "pei", "eui": "pei", "5g": "guti",
@@ -196,6 +200,22 @@ def both(first: Identifiers, second: Identifiers) -> Identifiers:
         return first
     if first is NO_IDENTIFIERS:
         return second
+    if not cython.compiled:
+        return _met_together(first, second)
+    at: cython.Py_ssize_t = (
+        (cython.cast(cython.size_t, cython.cast(cython.p_void, first)) >> 4) * 31
+        + (cython.cast(cython.size_t, cython.cast(cython.p_void, second)) >> 4)
+    ) & (NEAR - 1)
+    if _near_first[at] is not first or _near_second[at] is not second:
+        _near_whole[at] = _met_together(first, second)
+        _near_first[at] = first
+        _near_second[at] = second
+    whole: Identifiers = _near_whole[at]
+    return whole
+
+
+@cython.cfunc
+def _met_together(first: Identifiers, second: Identifiers) -> Identifiers:
     found: Identifiers | None = _both.get((first, second))
     if found is None:
         found = _joined(first, second)

@@ -48,9 +48,10 @@ class Inventory:
                 continue
             after = profile if before is None else _completed(profile, before.profile)
             self._known[profile.instance_id] = Known(after, heard_us, profile)
-            if before is None or _places(before.profile) != _places(after):
-                if before is not None:
-                    self._forget_places(before.profile)
+            if before is None:
+                self._add_places(after)
+            elif after is not before.profile and _places(before.profile) != _places(after):
+                self._forget_places(before.profile)
                 self._add_places(after)
             if len(self._known) > self._most:
                 self._evict()
@@ -110,16 +111,26 @@ class Inventory:
 
 
 def _completed(profile: NfProfile, before: NfProfile) -> NfProfile:
-    return replace(
-        profile,
-        nf_type=profile.nf_type or before.nf_type,
-        status=profile.status or before.status,
-        fqdn=profile.fqdn or before.fqdn,
-        addresses=profile.addresses or before.addresses,
-        services=profile.services or before.services,
-        snssais=profile.snssais or before.snssais,
-        heartbeat_s=profile.heartbeat_s or before.heartbeat_s,
+    """Return a profile with what it leaves out as it was; `before` itself if nothing is new."""
+    said = (
+        profile.nf_type or before.nf_type,
+        profile.status or before.status,
+        profile.fqdn or before.fqdn,
+        profile.addresses or before.addresses,
+        profile.services or before.services,
+        profile.snssais or before.snssais,
+        profile.heartbeat_s or before.heartbeat_s,
     )
+    known = (
+        before.nf_type,
+        before.status,
+        before.fqdn,
+        before.addresses,
+        before.services,
+        before.snssais,
+        before.heartbeat_s,
+    )
+    return before if said == known else NfProfile(profile.instance_id, *said)
 
 
 def _places(profile: NfProfile) -> tuple[frozenset[str], frozenset[str], str | None]:

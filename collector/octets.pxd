@@ -10,85 +10,57 @@ cdef extern from *:
     #endif
     #define SBISCOPE_WIDEST 11 /* octets of a union's branch and a long */
 
-    static unsigned char *sbiscope_sheet = NULL;
-    static Py_ssize_t sbiscope_room = 0, sbiscope_at = 0;
+    static unsigned char *sbiscope_sheet = NULL, *sbiscope_end = NULL, *sbiscope_at = NULL;
 
-    static int sbiscope_more(Py_ssize_t octets) {
-        Py_ssize_t room = 2 * sbiscope_room + octets + 4096;
+    SBISCOPE_APART static int sbiscope_more(Py_ssize_t octets) {
+        Py_ssize_t used = sbiscope_at - sbiscope_sheet, room = 2 * (sbiscope_end - sbiscope_sheet) + octets + 4096;
         unsigned char *sheet = (unsigned char *)PyMem_Realloc(sbiscope_sheet, room);
         if (sheet == NULL) {
             PyErr_NoMemory();
             return -1;
         }
         sbiscope_sheet = sheet;
-        sbiscope_room = room;
+        sbiscope_end = sheet + room;
+        sbiscope_at = sheet + used;
         return 0;
     }
 
     static CYTHON_INLINE int sbiscope_need(Py_ssize_t octets) {
-        return sbiscope_room - sbiscope_at < octets ? sbiscope_more(octets) : 0;
+        return sbiscope_end - sbiscope_at < octets ? sbiscope_more(octets) : 0;
     }
 
-    /* For these two there must be room. */
-    static CYTHON_INLINE void sbiscope_octet(int value) {
-        sbiscope_sheet[sbiscope_at++] = (unsigned char)value;
-    }
-
-    static CYTHON_INLINE void sbiscope_varint(long long value) {
+    /* For these three there must be room; where a sheet is written stays in a register while they write. */
+    static CYTHON_INLINE unsigned char *sbiscope_varint(unsigned char *at, long long value) {
         unsigned long long zigzag = ((unsigned long long)value << 1) ^ (unsigned long long)(value >> 63);
         while (zigzag > 127) {
-            sbiscope_octet((int)(zigzag & 127) | 128);
+            *at++ = (unsigned char)(zigzag | 128);
             zigzag >>= 7;
         }
-        sbiscope_octet((int)zigzag);
+        *at++ = (unsigned char)zigzag;
+        return at;
+    }
+
+    static CYTHON_INLINE unsigned char *sbiscope_octet(unsigned char *at, int value) {
+        *at = (unsigned char)value;
+        return at + 1;
+    }
+
+    static CYTHON_INLINE unsigned char *sbiscope_raw(unsigned char *at, const void *from, Py_ssize_t length) {
+        memcpy(at, from, length);
+        return at + length;
     }
 
     static CYTHON_INLINE int sbiscope_long(long long value) {
         if (sbiscope_need(SBISCOPE_WIDEST) < 0)
             return -1;
-        sbiscope_varint(value);
-        return 0;
-    }
-
-    static CYTHON_INLINE int sbiscope_raw(const void *from, Py_ssize_t length) {
-        if (sbiscope_need(length) < 0)
-            return -1;
-        memcpy(sbiscope_sheet + sbiscope_at, from, length);
-        sbiscope_at += length;
+        sbiscope_at = sbiscope_varint(sbiscope_at, value);
         return 0;
     }
 
     static CYTHON_INLINE int sbiscope_again(PyObject *octets) {
-        return sbiscope_raw(PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets));
-    }
-
-    static CYTHON_INLINE int sbiscope_or_octets(PyObject *octets) {
-        if (sbiscope_need(SBISCOPE_WIDEST) < 0)
+        if (sbiscope_need(PyBytes_GET_SIZE(octets)) < 0)
             return -1;
-        sbiscope_octet(octets == Py_None ? 0 : 2);
-        if (octets == Py_None)
-            return 0;
-        sbiscope_varint(PyBytes_GET_SIZE(octets));
-        return sbiscope_again(octets);
-    }
-
-    static CYTHON_INLINE int sbiscope_text(PyObject *text) {
-        Py_ssize_t length;
-        const char *utf8;
-        if (text == Py_None) { /* all that a str may be for Cython beside a text */
-            PyErr_SetString(PyExc_TypeError, "None where a text must be");
-            return -1;
-        }
-        if (PyUnicode_IS_COMPACT_ASCII(text)) {
-            length = ((PyASCIIObject *)text)->length;
-            utf8 = (const char *)((PyASCIIObject *)text + 1);
-        } else if ((utf8 = PyUnicode_AsUTF8AndSize(text, &length)) == NULL)
-            return -1;
-        if (sbiscope_need(length + SBISCOPE_WIDEST) < 0)
-            return -1;
-        sbiscope_varint(length);
-        memcpy(sbiscope_sheet + sbiscope_at, utf8, length);
-        sbiscope_at += length;
+        sbiscope_at = sbiscope_raw(sbiscope_at, PyBytes_AS_STRING(octets), PyBytes_GET_SIZE(octets));
         return 0;
     }
 
@@ -96,30 +68,58 @@ cdef extern from *:
     static CYTHON_INLINE int sbiscope_null(void) {
         if (sbiscope_need(1) < 0)
             return -1;
-        sbiscope_octet(0);
+        sbiscope_at = sbiscope_octet(sbiscope_at, 0);
         return 0;
     }
 
-    SBISCOPE_APART static int sbiscope_some_text(PyObject *text) {
-        if (sbiscope_need(1) < 0)
+    static CYTHON_INLINE int sbiscope_or_octets(PyObject *octets) {
+        Py_ssize_t length;
+        if (octets == Py_None)
+            return sbiscope_null();
+        length = PyBytes_GET_SIZE(octets);
+        if (sbiscope_need(length + SBISCOPE_WIDEST) < 0)
             return -1;
-        sbiscope_octet(2);
-        return sbiscope_text(text);
+        sbiscope_at = sbiscope_varint(sbiscope_octet(sbiscope_at, 2), length);
+        sbiscope_at = sbiscope_raw(sbiscope_at, PyBytes_AS_STRING(octets), length);
+        return 0;
     }
+
+    /* `branch`: in a union it stands before the text. */
+    static CYTHON_INLINE int sbiscope_any_text(PyObject *text, int branch) {
+        Py_ssize_t length;
+        const char *utf8;
+        unsigned char *at;
+        if (PyUnicode_IS_COMPACT_ASCII(text)) {
+            length = ((PyASCIIObject *)text)->length;
+            utf8 = (const char *)((PyASCIIObject *)text + 1);
+        } else if ((utf8 = PyUnicode_AsUTF8AndSize(text, &length)) == NULL)
+            return -1;
+        if (sbiscope_need(length + SBISCOPE_WIDEST) < 0)
+            return -1;
+        at = branch ? sbiscope_octet(sbiscope_at, branch) : sbiscope_at;
+        sbiscope_at = sbiscope_raw(sbiscope_varint(at, length), utf8, length);
+        return 0;
+    }
+
+    SBISCOPE_APART static int sbiscope_text(PyObject *text) {
+        if (text == Py_None) { /* all that a str may be for Cython beside a text */
+            PyErr_SetString(PyExc_TypeError, "None where a text must be");
+            return -1;
+        }
+        return sbiscope_any_text(text, 0);
+    }
+
+    SBISCOPE_APART static int sbiscope_some_text(PyObject *text) { return sbiscope_any_text(text, 2); }
 
     static CYTHON_INLINE int sbiscope_or_text(PyObject *text) {
         return text == Py_None ? sbiscope_null() : sbiscope_some_text(text);
     }
 
     SBISCOPE_APART static int sbiscope_some_long(PyObject *number) {
-        long long value;
-        if (sbiscope_need(SBISCOPE_WIDEST) < 0)
+        long long value = PyLong_AsLongLong(number);
+        if ((value == -1 && PyErr_Occurred()) || sbiscope_need(SBISCOPE_WIDEST) < 0)
             return -1;
-        sbiscope_octet(2);
-        value = PyLong_AsLongLong(number);
-        if (value == -1 && PyErr_Occurred())
-            return -1;
-        sbiscope_varint(value);
+        sbiscope_at = sbiscope_varint(sbiscope_octet(sbiscope_at, 2), value);
         return 0;
     }
 
@@ -127,12 +127,13 @@ cdef extern from *:
         return number == Py_None ? sbiscope_null() : sbiscope_some_long(number);
     }
 
-    static CYTHON_INLINE void sbiscope_begin(void) { sbiscope_at = 0; }
+    static CYTHON_INLINE void sbiscope_begin(void) { sbiscope_at = sbiscope_sheet; }
 
-    static CYTHON_INLINE Py_ssize_t sbiscope_mark(void) { return sbiscope_at; }
+    static CYTHON_INLINE Py_ssize_t sbiscope_mark(void) { return sbiscope_at - sbiscope_sheet; }
 
     static CYTHON_INLINE PyObject *sbiscope_since(Py_ssize_t mark) {
-        return PyBytes_FromStringAndSize((const char *)sbiscope_sheet + mark, sbiscope_at - mark);
+        const char *from = (const char *)sbiscope_sheet + mark;
+        return PyBytes_FromStringAndSize(from, (const char *)sbiscope_at - from);
     }
 
     static CYTHON_INLINE PyObject *sbiscope_written(void) { return sbiscope_since(0); }

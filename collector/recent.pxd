@@ -1,3 +1,7 @@
+cdef class Entry:
+    cdef object value
+    cdef long long used_us
+
 cdef class Recent:
     cdef Py_ssize_t _most
     cdef long long _kept_us

@@ -12,7 +12,7 @@ import cython
 from collector.body import NO_BODY
 from collector.identifiers import NO_IDENTIFIERS
 from collector.subject import ALIAS, BODY, HEADER, PATH, REFERENCE
-from collector.target_identifiers import LONGEST_PATH, identifiers_of_path
+from collector.target_identifiers import LONGEST_PATH
 from collector.uri import LONGEST, split_uri
 
 if cython.compiled:
@@ -21,12 +21,14 @@ if cython.compiled:
     from cython.cimports.collector.recent import Recent
     from cython.cimports.collector.resource import Resource
     from cython.cimports.collector.subject import NOBODY, Subject, contradicts, is_other, subject_of
+    from cython.cimports.collector.target_identifiers import identifiers_of_path
 else:
     from collector.body import BodyFacts
     from collector.identifiers import Identifiers, both, identified
     from collector.recent import Recent
     from collector.resource import Resource
     from collector.subject import NOBODY, Subject, contradicts, is_other, subject_of
+    from collector.target_identifiers import identifiers_of_path
 
 MOST = 100_000  # resources and callbacks, as many aliases; 600 octets each
 KEPT_US = 48 * 3_600_000_000  # without use
@@ -43,7 +45,7 @@ NO_RESOURCE = cython.declare(Resource, Resource(None, True))
 
 
 @cython.no_gc  # makes no circles
-@cython.freelist(64)
+@cython.freelist(256)
 @cython.final
 @cython.cclass
 class Awaited:

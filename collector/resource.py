@@ -6,8 +6,12 @@ import re
 import cython
 
 from collector.identifiers import NO_IDENTIFIERS
-from collector.target_identifiers import identifiers_of_path
 from collector.uri import resource_of
+
+if cython.compiled:
+    from cython.cimports.collector.target_identifiers import identifiers_of_path
+else:
+    from collector.target_identifiers import identifiers_of_path
 
 DEEPEST = 2  # segments below a resource or callback URI: /modify, /events-subscription, /update …
 # Resources that stand for a subscriber (TS 29.502, 29.507, 29.509, 29.512, 29.514, 29.521, 29.525, 29.526, 32.291).

@@ -40,11 +40,14 @@ cdef class HeaderReader:
     cdef OtherHeaders _others
     cdef bytes _last_date
     cdef long long _last_second
+    cdef list _names
+    cdef unsigned char[256] _name_slots
     cdef list _met
     cdef list _met_meanings
     cdef unsigned char[2048] _met_slots
     cpdef Fields read(self, headers)
     cdef int _slot_of(self, bytes name) except -1
+    cdef int _slot_of_new(self, bytes name) except -1
     cdef object _meaning(self, int slot, bytes name, bytes value)
     cdef int _put(self, Fields fields, int slot, object meaning) except -1
     cdef int _take(self, Fields fields, int slot, bytes name, bytes value) except -1

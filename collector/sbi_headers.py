@@ -57,6 +57,7 @@ OTHER = cython.declare(cython.int, 20)
 IGNORED = cython.declare(cython.int, 21)
 
 MET = cython.declare(cython.Py_ssize_t, 2_048)  # fields known by their object, a power of two
+NAMES = cython.declare(cython.Py_ssize_t, 256)  # the same of names
 _MEANS_ALONE_BYTES = cython.declare(
     bytes, bytes(slot not in (1, 6, 9, 10, 12, 15, 16, 19) for slot in range(IGNORED + 1))
 )
@@ -88,7 +89,7 @@ NAMED = (
 
 
 @cython.no_gc  # texts, and dicts of texts
-@cython.freelist(32)
+@cython.freelist(512)
 @cython.final
 @cython.cclass
 class Fields:
@@ -141,6 +142,7 @@ class HeaderReader:
         self._redact = redaction.text
         self._slots: dict[bytes, int] = {name: slot for slot, name in enumerate(NAMED)}
         self._slots[ACCESS_TOKEN] = AUTHORIZATION
+        self._names: list[bytes | None] = [None] * NAMES
         self._texts: dict[bytes, str] = {}
         self._locations: dict[bytes, tuple[str, str]] = {}
         self._numbers: dict[bytes, int | None] = {}
@@ -173,8 +175,7 @@ class HeaderReader:
             value = field[1]
             if name is None or value is None:
                 continue
-            known = self._slots.get(name)
-            slot = self._slot_of(name) if known is None else known
+            slot = self._slot_of(name)
             if slot == IGNORED:  # not worth a place among those met: Content-Length is another one each time
                 continue
             if not _MEANS_ALONE[slot]:
@@ -190,9 +191,23 @@ class HeaderReader:
                 self._met_meanings[at] = meaning
         return fields
 
-    def _slot_of(self, name: bytes) -> int:
+    def _slot_of(self, name: bytes) -> cython.int:
+        """Return where a field of that name goes; the name of an HPACK table is the same object each time, too."""
+        at: cython.Py_ssize_t = 0
+        if cython.compiled:
+            at = (cython.cast(cython.size_t, cython.cast(cython.p_void, name)) >> 4) & (NAMES - 1)
+            if self._names[at] is name:
+                return self._name_slots[at]
+        known = self._slots.get(name)
+        slot: cython.int = self._slot_of_new(name) if known is None else known
+        if cython.compiled and len(name) <= LONGEST_NAME:
+            self._names[at] = name
+            self._name_slots[at] = slot
+        return slot
+
+    def _slot_of_new(self, name: bytes) -> cython.int:
         """Remember which fields are further 3gpp-Sbi-* ones, as long as not too many names were made up."""
-        slot = OTHER if name.startswith(CUSTOM) or name == CONNECT_INFO else IGNORED
+        slot: cython.int = OTHER if name.startswith(CUSTOM) or name == CONNECT_INFO else IGNORED
         if len(self._slots) < CACHED and len(name) <= LONGEST_NAME:
             self._slots[name] = slot
         return slot

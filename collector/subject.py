@@ -14,7 +14,7 @@ PATH, BODY, HEADER, REFERENCE, ALIAS = "path", "body", "header", "reference", "a
 
 
 @cython.no_gc  # makes no circles
-@cython.freelist(64)
+@cython.freelist(256)
 @cython.final
 @cython.cclass
 class Subject:

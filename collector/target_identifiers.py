@@ -43,6 +43,7 @@ from collector.identifiers import KINDS
 
 CACHED = 8_192  # paths remembered
 LONGEST_PATH = 1_024  # of those
+_paths: dict[str, Identifiers] = cython.declare(dict, {})
 LONGEST_SERVICE = 64  # characters of a segment remembered
 DISCOVERY = "3gpp-sbi-discovery-"
 CORRELATION = "3gpp-sbi-correlation-info"
@@ -75,11 +76,20 @@ _PARAMETERS = {
 }  # fmt: skip
 
 
+@cython.ccall
 def identifiers_of_path(path: str) -> Identifiers:
     """Return what a request target (RFC 9113 8.3.1 :path) or a callback URI says, query included."""
-    return _cached_path(path) if len(path) <= LONGEST_PATH else _read_path(path)
+    said: Identifiers | None = _paths.get(path)
+    if said is None:
+        said = _read_path(path)
+        if len(path) <= LONGEST_PATH:
+            if len(_paths) >= CACHED:
+                _paths.clear()
+            _paths[path] = said
+    return said
 
 
+@cython.cfunc
 def _read_path(path: str) -> Identifiers:
     resource, _, query = path.partition("?")
     found: dict[str, Any] = {}
@@ -89,9 +99,6 @@ def _read_path(path: str) -> Identifiers:
     if query:
         _take_query(found, query)
     return identifiers(found)
-
-
-_cached_path = lru_cache(CACHED)(_read_path)
 
 
 @cython.cfunc
