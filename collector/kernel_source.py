@@ -7,14 +7,13 @@ from pathlib import Path
 from collector.connections import Connections
 from collector.record import BY_PLACE
 from collector.sockets import Sockets, nowhere, untold
-from collector.turn import Turn
+from collector.turn import PIECE, Turn
 from collector.window import Window
 from collector.workload import Caller, Workload
 
-RECORDS = 256  # read at a time: at most 4 MB
-READS = 2  # before time goes on, however much there is: what they make of bodies is in memory at once
+RECORDS = 512  # before time goes on, however much there is: what they make of bodies is in memory at once
 LONGEST_PAUSES = 5  # of `consume_ms`, between readings while there is little to read: waking costs more than reading
-LITTLE = 32  # a reading of less than this share of the ring
+LITTLE = 8  # a reading of less than this share of the ring
 # A record's time is taken before its place in the ring: what is not in it by then is younger than this.
 UNDERWAY_NS = 20_000_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -68,7 +67,7 @@ class KernelSource:
             if is_last:
                 self._detach()
             began_ns = time.monotonic_ns()
-            is_empty = self._read(sockets, began_ns + self.clock_ns, READS if not is_last else 0)
+            is_empty = self._read(sockets, began_ns + self.clock_ns, RECORDS if not is_last else 0)
             sockets.settle(self.now_ns)
             self._count(connections)
             tick(self.now_ns)
@@ -92,24 +91,21 @@ class KernelSource:
         ring.taken_bytes = 0
 
     def _read(self, sockets: Sockets, began_ns: int, most: int) -> bool:
-        """Read until the ring is empty, or `most` times (0 = no bound): False; then set `now_ns`."""
+        """Read until the ring is empty, or `most` records (0 = no bound): False; then set `now_ns`."""
         ring = self._window.ring
         chunks = self._window.chunks
-        reads = 0
-        while True:
-            records = ring.read(RECORDS)
-            for piece in self._turn.pieces(records):
-                sockets.take(piece)
-            reads += 1
-            if len(records) < RECORDS:
-                self._window.have_read(chunks)
-                reached_ns = self.now_ns if ring.is_busy else began_ns - UNDERWAY_NS
-                break
-            if reads == most:
-                reached_ns = sockets.last_ns - UNDERWAY_NS
-                break
+        taken, some = 0, PIECE
+        while some == PIECE and (taken < most or not most):
+            some = sockets.take_from(ring, PIECE)
+            taken += some
+            self._turn.offer()
+        if some == PIECE:
+            reached_ns = sockets.last_ns - UNDERWAY_NS
+        else:
+            self._window.have_read(chunks)
+            reached_ns = self.now_ns if ring.is_busy else began_ns - UNDERWAY_NS
         self.now_ns = max(self.now_ns, reached_ns)
-        return reads != most
+        return some < PIECE
 
     def _count(self, connections: Connections) -> None:
         """Let the kernel's counters stand beside the observer's."""

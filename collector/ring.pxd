@@ -12,13 +12,16 @@ cdef class Ring:
     cdef readonly bint is_busy
     cdef unsigned long long[::1] _consumer
     cdef const unsigned long long[::1] _producer
-    cdef const unsigned char[::1] _data
+    cdef const unsigned char[::1] data
+    cdef readonly unsigned int length
+    cdef unsigned long long _position
     cdef readonly unsigned long long size
     cdef public unsigned long long taken_bytes
     cdef unsigned long long _head_bytes
     cdef unsigned long long _length_at
 
+    cpdef long long next(self) except? -1
+    cpdef int free(self) except -1
     cdef unsigned long long _consumed(self)
     cdef unsigned long long _produced(self)
     cdef unsigned int _word(self, unsigned long long at)
-    cdef bytes _payload(self, unsigned long long at, unsigned long long length)

@@ -16,6 +16,13 @@ from collector.record import Head, Role, ending_of, head_of
 from collector.workload import Caller, Workload
 from schemas.identity import live_connection_id
 
+if cython.compiled:
+    from cython.cimports.collector.connections import Connections as Usual
+    from cython.cimports.collector.ring import Ring
+else:
+    from collector.connections import Connections as Usual
+    from collector.ring import Ring
+
 TIME_NS = cython.declare(cython.int, layout.OFFSETS["time_ns"])
 KEY = cython.declare(cython.int, layout.OFFSETS["key"])
 POSITION = cython.declare(cython.int, layout.OFFSETS["position"])
@@ -60,6 +67,7 @@ class Sockets:
     """
 
     _connections: Any
+    _usual: Usual | None
     _verdicts: Any
     _boot_id: str
     _clock_ns: cython.longlong
@@ -84,6 +92,7 @@ class Sockets:
         self._workload_of = workload_of
         self._tell_flow = tell_flow
         self._connections = connections
+        self._usual = connections if isinstance(connections, Usual) else None
         self._verdicts = verdicts
         self._boot_id = boot_id
         self._clock_ns = clock_ns
@@ -96,7 +105,26 @@ class Sockets:
         """Take records in the order of the ring; `last_ns` is the time of the last one."""
         record: bytes
         for record in records:
-            self._take(record)
+            p: cython.p_const_uchar = record
+            self._take(p, len(record))
+
+    def take_from(self, ring: Ring, limit: cython.int) -> int:
+        """Take up to `limit` records of `ring` where they stand, and return how many; their room is free again."""
+        taken: cython.int = 0
+        if not cython.compiled:
+            records = ring.read(limit)
+            self.take(records)
+            return len(records)
+        try:
+            while taken < limit:
+                at: cython.longlong = ring.next()
+                if at < 0:
+                    break
+                taken += 1
+                self._take(cython.address(ring.data[at]), ring.length)
+        finally:
+            ring.free()
+        return taken
 
     def attribute(self, caller: Caller, workload: Workload) -> None:
         """Let the connections of `caller` that began without a whole workload have this one."""
@@ -112,9 +140,8 @@ class Sockets:
                     self._connections.close(key, due_ns - UNREAD_NS)
 
     @cython.cfunc
-    def _take(self, record: bytes) -> cython.int:
-        p: cython.p_const_uchar = record
-        if len(record) < HEAD_BYTES:
+    def _take(self, p: cython.p_const_uchar, size: cython.Py_ssize_t) -> cython.int:
+        if size < HEAD_BYTES:
             self._connections.counters.add("short_records")
             return 0
         kind: cython.int = p[KIND]
@@ -122,16 +149,16 @@ class Sockets:
         key: cython.ulonglong = u64(p, KEY)
         length: cython.uint = u32(p, LENGTH)
         self.last_ns = time_ns
-        if kind == DATA and HEAD_BYTES + length <= len(record):
+        if kind == DATA and HEAD_BYTES + length <= size:
             data: bytes = p[HEAD_BYTES : HEAD_BYTES + length]
-            self._give(record, p, key, length, data, time_ns)
+            self._give(p, key, length, data, time_ns)
         elif kind == MISSING:
-            self._give(record, p, key, length, None, time_ns)
+            self._give(p, key, length, None, time_ns)
         elif kind == CLOSED:
-            self._close(record, key, time_ns)
+            self._close(p, size, key, time_ns)
         elif kind == FLOW:
             word: cython.ulonglong = self._verdicts[u32(p, SLOT)]
-            self._tell_flow(record, word & 3 if word >> 2 == key >> 2 else p[VERDICT])
+            self._tell_flow(p[:size], word & 3 if word >> 2 == key >> 2 else p[VERDICT])
         else:
             self._connections.counters.add("unknown_records")
         return 0
@@ -139,7 +166,6 @@ class Sockets:
     @cython.cfunc
     def _give(
         self,
-        record: bytes,
         p: cython.p_const_uchar,
         key: cython.ulonglong,
         length: cython.uint,
@@ -154,7 +180,7 @@ class Sockets:
         if verdict is ABSENT:
             if data is not None and data.startswith(b"HTTP/1."):
                 return 0  # joined at an answer: its next request tells what this is
-            head = head_of(record)
+            head = head_of(p[:HEAD_BYTES])
             seen_from_start = position == 0 and head.role != Role.JOINED  # else evicted here, or its first record lost
             begins = None if position else (0, 0)
             self._connections.open(key, self._ends(head), time_ns, seen_from_start, begins)
@@ -196,13 +222,17 @@ class Sockets:
     ) -> object:
         if data is None:
             return self._connections.missing(key, from_client, position, length, time_ns)
+        usual: Usual | None = self._usual
+        if usual is not None:  # as one compiled function calls the other
+            return usual.chunk(key, from_client, position, data, time_ns)
         return self._connections.chunk(key, from_client, position, data, time_ns)
 
     @cython.cfunc
-    def _close(self, record: bytes, key: cython.ulonglong, time_ns: cython.longlong) -> cython.int:
+    def _close(
+        self, p: cython.p_const_uchar, size: cython.Py_ssize_t, key: cython.ulonglong, time_ns: cython.longlong
+    ) -> cython.int:
         """End a connection; what its last calls moved and no record brought becomes a gap."""
-        p: cython.p_const_uchar = record
-        end = ending_of(record)
+        end = ending_of(p[:size])
         client: cython.bint = is_client(p)
         self._connections.missing(key, client, end.sent, 0, time_ns)
         self._connections.missing(key, not client, end.received, 0, time_ns)

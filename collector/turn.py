@@ -31,11 +31,15 @@ class Turn:
         """Let a new one begin."""
         self._left_ns = AWAY_NS
 
+    def offer(self) -> None:
+        """Offer the core, as long as the turn may."""
+        if self._left_ns > 0:
+            before_ns = self._clock_ns()
+            self._offer()
+            self._left_ns -= self._clock_ns() - before_ns
+
     def pieces(self, things: list[T]) -> Iterator[list[T]]:
-        """Give `things` a few at a time, and offer the core behind each piece as long as the turn may."""
+        """Give `things` a few at a time, and offer the core behind each piece."""
         for at in range(0, len(things), PIECE):
             yield things[at : at + PIECE]
-            if self._left_ns > 0:
-                before_ns = self._clock_ns()
-                self._offer()
-                self._left_ns -= self._clock_ns() - before_ns
+            self.offer()

@@ -126,3 +126,25 @@ def test_whatever_is_written_is_read_once_and_in_order(steps: list[tuple[bytes, 
         read += reader.read(reads)
     read += reader.read(1_000)
     assert read == written
+
+
+def test_a_record_stays_where_it_stands_until_its_room_is_given_back(ring: tuple[Writer, Ring]) -> None:
+    writer, reader = ring
+    for payload in (b"first", b"second!"):
+        writer.put(payload)
+    assert [reader.next(), reader.length, reader.next(), reader.length] == [8, 5, 24, 7]
+    assert reader.next() == -1
+    assert (writer.consumed, reader.taken_bytes) == (0, 0)
+    reader.free()
+    assert (writer.consumed, reader.taken_bytes) == (writer.produced, 32)
+
+
+def test_a_broken_record_stops_the_reading_and_what_stood_before_it_is_free(ring: tuple[Writer, Ring]) -> None:
+    writer, reader = ring
+    writer.put(b"whole")
+    writer.submit(writer.put(b"broken") or 0, SIZE)
+    assert reader.next() == 8
+    with pytest.raises(ValueError, match="broken"):
+        reader.next()
+    reader.free()
+    assert writer.consumed == 16
