@@ -73,6 +73,8 @@ COMPILED = (
     "streams.transaction_row",
     "streams.proved",
     "streams.transaction",
+    "streams.collectors",
+    "streams.pairing",
     "streams.kpi_cells",
     "streams.kpi_counts",
     "streams.records",

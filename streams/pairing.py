@@ -123,7 +123,8 @@ class Pairing:
         self.counts["batches"] += 1
         self.counts["events"] += len(halves)
         self.counts["batches_lost"] += header.sequence - collector.sequence - 1
-        clock_us = header.clock_us or max([header.watermark_us, *(half.last_byte_us for half in halves)])
+        latest_us = max((half.last_byte_us for half in halves), default=0)
+        clock_us = header.clock_us or max(header.watermark_us, latest_us)
         blind = collector.take(header, clock_us)
         self.collectors.heard(collector, self.append_time_ms)
         if blind is not None:
