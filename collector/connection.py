@@ -155,12 +155,10 @@ class Connection:
     def take(self) -> list[Message]:
         """Hand over the finished messages in order of ending."""
         http2: Http2 | None = self._http2
-        messages: list[Message] = []
-        if self._http1 is not None:
-            messages = self._http1.take()
-        if http2 is None:
-            return messages
-        return messages + http2.take() if messages else http2.take()
+        if self._http1 is None:
+            return [] if http2 is None else http2.take()
+        messages: list[Message] = self._http1.take()
+        return messages if http2 is None else messages + http2.take()
 
     # Judging a connection followed from its start: nothing is read before the first octets have told what it is.
 

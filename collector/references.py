@@ -13,7 +13,7 @@ from collector.body import NO_BODY
 from collector.identifiers import NO_IDENTIFIERS
 from collector.subject import ALIAS, BODY, HEADER, PATH, REFERENCE
 from collector.target_identifiers import LONGEST_PATH
-from collector.uri import LONGEST, split_uri
+from collector.uri import LONGEST
 
 if cython.compiled:
     from cython.cimports.collector.body import BodyFacts
@@ -22,6 +22,7 @@ if cython.compiled:
     from cython.cimports.collector.resource import Resource
     from cython.cimports.collector.subject import NOBODY, Subject, contradicts, is_other, subject_of
     from cython.cimports.collector.target_identifiers import identifiers_of_path
+    from cython.cimports.collector.uri import split_uri
 else:
     from collector.body import BodyFacts
     from collector.identifiers import Identifiers, both, identified
@@ -29,6 +30,7 @@ else:
     from collector.resource import Resource
     from collector.subject import NOBODY, Subject, contradicts, is_other, subject_of
     from collector.target_identifiers import identifiers_of_path
+    from collector.uri import split_uri
 
 MOST = 100_000  # resources and callbacks, as many aliases; 600 octets each
 KEPT_US = 48 * 3_600_000_000  # without use

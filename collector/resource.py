@@ -6,16 +6,17 @@ import re
 import cython
 
 from collector.identifiers import NO_IDENTIFIERS
-from collector.uri import resource_of
 
 if cython.compiled:
     from cython.cimports.collector.target_identifiers import identifiers_of_path
+    from cython.cimports.collector.uri import resource_of
 else:
     from collector.target_identifiers import identifiers_of_path
+    from collector.uri import resource_of
 
 DEEPEST = 2  # segments below a resource or callback URI: /modify, /events-subscription, /update …
 # Resources that stand for a subscriber (TS 29.502, 29.507, 29.509, 29.512, 29.514, 29.521, 29.525, 29.526, 32.291).
-_OF_SUBSCRIBER = {
+_OF_SUBSCRIBER: dict[str, tuple[str, ...]] = {
     "nausf-auth": ("ue-authentications", "prose-authentications"),
     "nsmf-pdusession": ("sm-contexts", "pdu-sessions"),
     "npcf-smpolicycontrol": ("sm-policies",),
@@ -47,11 +48,13 @@ class Resource:
         self.standing = _standing(self.path)
 
 
+@cython.cfunc
 def _standing(path: str) -> str | None:
     """Return the resource that a path is or lies below and that stands for a subscriber by its API."""
-    parts = path.split("/")
+    at: cython.Py_ssize_t
+    parts: list[str] = path.split("/")
     for at in range(1, len(parts) - 3):
-        collections = _OF_SUBSCRIBER.get(parts[at])
+        collections: tuple[str, ...] | None = _OF_SUBSCRIBER.get(parts[at])
         if (
             collections is not None
             and parts[at + 2] in collections
@@ -62,12 +65,15 @@ def _standing(path: str) -> str | None:
     return None
 
 
+@cython.cfunc
 def _above(path: str) -> tuple[str, ...]:
     """Return a path and those it lies below, deepest first, that are long enough to be one resource alone."""
-    found = []
+    found: list[str] = []
+    last: cython.Py_ssize_t = len(path)
     for _ in range(DEEPEST + 1):
-        if path.count("/") < 2:
+        path = path[:last]
+        last = path.rfind("/")
+        if path.find("/") == last:  # less than two
             break
         found.append(path)
-        path = path[: path.rfind("/")]
     return tuple(found)

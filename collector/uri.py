@@ -1,12 +1,15 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, initializedcheck=False
 """The two parts of a URI by which a resource is known again: its authority and its path."""
 
 import re
-from functools import lru_cache
+
+import cython
 
 _URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//([^/?#]*)([^?#]*)", re.IGNORECASE)
 _HOST_FIRST = re.compile(r"([^/?#\s]+\.[^/?#\s]+(?::[0-9]+)?|\[[0-9a-f:.]+\](?::[0-9]+)?)(/[^?#]*)", re.IGNORECASE)
 LONGEST = 512  # of what is learned
 CACHED = 4_096  # URIs remembered
+_split: dict[str, tuple[str, str] | None] = cython.declare(dict, {})
 
 
 def split_uri(uri: str) -> tuple[str, str] | None:
@@ -14,11 +17,18 @@ def split_uri(uri: str) -> tuple[str, str] | None:
 
     OAI writes locators without a scheme: host/path.
     """
-    return _split(uri) if len(uri) <= LONGEST else None
+    if len(uri) > LONGEST:
+        return None
+    if uri in _split:
+        return _split[uri]
+    if len(_split) >= CACHED:
+        _split.clear()
+    _split[uri] = split = _split_now(uri)
+    return split
 
 
-@lru_cache(CACHED)
-def _split(uri: str) -> tuple[str, str] | None:
+@cython.cfunc
+def _split_now(uri: str) -> tuple[str, str] | None:
     if uri.startswith("/") and not uri.startswith("//"):
         return "", resource_of(uri)
     found = _URI.match(uri) or _HOST_FIRST.match(uri)
@@ -35,4 +45,6 @@ def authority_of(root: str | None) -> str | None:
 
 def resource_of(path: str) -> str:
     """Return a path without query, fragment and trailing slash."""
-    return path.partition("?")[0].partition("#")[0].rstrip("/")
+    if "?" in path or "#" in path:
+        path = path.partition("?")[0].partition("#")[0]
+    return path.rstrip("/") if path.endswith("/") else path

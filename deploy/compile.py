@@ -33,6 +33,7 @@ COMPILED = (
     "collector.suspicion",
     "collector.redaction",
     "collector.percent",
+    "collector.uri",
     "collector.identifiers",
     "collector.target_identifiers",
     "collector.json_members",
