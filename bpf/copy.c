@@ -71,7 +71,7 @@ static int emit(struct socket *s, struct work *w, u64 length) {
         if (!r)
             goto full;
         fill(&r->head, s, w, length);
-        if (bpf_probe_read_user(r->data, length, (void *)w->buffer))
+        if (read_user(r->data, length, (void *)w->buffer))
             fault(&r->head);
         ring.ringbuf_submit(r, NO_WAKEUP);
     } else if (length <= MEDIUM_BYTES) {
@@ -80,7 +80,7 @@ static int emit(struct socket *s, struct work *w, u64 length) {
         if (!r)
             goto full;
         fill(&r->head, s, w, length);
-        if (bpf_probe_read_user(r->data, length, (void *)w->buffer))
+        if (read_user(r->data, length, (void *)w->buffer))
             fault(&r->head);
         ring.ringbuf_submit(r, NO_WAKEUP);
     } else if (length <= LARGE_BYTES) {
@@ -89,7 +89,7 @@ static int emit(struct socket *s, struct work *w, u64 length) {
         if (!r)
             goto full;
         fill(&r->head, s, w, length);
-        if (bpf_probe_read_user(r->data, length, (void *)w->buffer))
+        if (read_user(r->data, length, (void *)w->buffer))
             fault(&r->head);
         ring.ringbuf_submit(r, NO_WAKEUP);
     } else if (length <= CHUNK_BYTES) {
@@ -100,7 +100,7 @@ static int emit(struct socket *s, struct work *w, u64 length) {
         if (!r)
             goto full;
         fill(&r->head, s, w, length);
-        if (bpf_probe_read_user(r->data, length, (void *)w->buffer))
+        if (read_user(r->data, length, (void *)w->buffer))
             fault(&r->head);
         ring.ringbuf_submit(r, NO_WAKEUP);
     }
@@ -151,9 +151,9 @@ static inline int locate(struct work *w, struct call *c, int is_in_progress) {
     case 307: /* sendmmsg */
         if (c->dx != 1)
             return 0;
-    case 46:                                                                    /* sendmsg */
-    case 47:                                                                    /* recvmsg */
-        if (bpf_probe_read_user(message, sizeof message, (void *)(c->si + 16))) /* msg_iov, msg_iovlen */
+    case 46:                                                          /* sendmsg */
+    case 47:                                                          /* recvmsg */
+        if (read_user(message, sizeof message, (void *)(c->si + 16))) /* msg_iov, msg_iovlen */
             return 0;
         w->iov = message[0];
         w->count = message[1];
@@ -165,7 +165,7 @@ static inline int locate(struct work *w, struct call *c, int is_in_progress) {
 /* Take the next buffer of the array. 0 = there is none, or it cannot be read. */
 static inline int take_buffer(struct work *w) {
     struct iovec part = {};
-    if (!w->count || bpf_probe_read_user(&part, sizeof part, (void *)w->iov))
+    if (!w->count || read_user(&part, sizeof part, (void *)w->iov))
         return 0;
     w->iov += sizeof part;
     w->count--;
@@ -177,7 +177,7 @@ static inline int take_buffer(struct work *w) {
 /* Look what a stream begins as. */
 static inline void look(struct socket *s, struct work *w) {
     u64 first = 0;
-    if (bpf_probe_read_user(&first, sizeof first, (void *)w->buffer))
+    if (read_user(&first, sizeof first, (void *)w->buffer))
         return;
     if (s->head.layer == SOCKET_BYTES && is_tls_record(first))
         note_shown(s, SHOWN_TLS);

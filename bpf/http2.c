@@ -61,7 +61,7 @@ static inline int is_shown_by_process(struct socket *s) {
 /* Tell by the first octets of a session which end it is. */
 static inline void tell_role(struct socket *s, u64 buffer, int direction) {
     u64 first = 0;
-    if (bpf_probe_read_user(&first, sizeof first, (void *)buffer))
+    if (read_user(&first, sizeof first, (void *)buffer))
         return;
     s->head.role = (first == PREFACE) == (direction == SENT) ? CLIENT : SERVER;
 }
@@ -189,7 +189,7 @@ int http2_enter(struct pt_regs *ctx) {
 
 static inline void begin_session(u64 at, u64 cookie) {
     u64 session = 0;
-    if (bpf_probe_read_user(&session, sizeof session, (void *)at)) {
+    if (read_user(&session, sizeof session, (void *)at)) {
         count(TLS_UNREADABLE, 1);
         return;
     }
@@ -217,7 +217,7 @@ int http2_leave(struct pt_regs *ctx) {
     struct socket *s = sockets.lookup(&place);
     if (result <= 0 || (s && s->done[direction] != call->done))
         return 0;
-    if (function == HTTP2_SENDS_POINTING && bpf_probe_read_user(&buffer, sizeof buffer, (void *)buffer)) {
+    if (function == HTTP2_SENDS_POINTING && read_user(&buffer, sizeof buffer, (void *)buffer)) {
         count(TLS_UNREADABLE, 1);
         return 0;
     }

@@ -44,7 +44,7 @@ int on_exit(struct bpf_raw_tracepoint_args *ctx) {
     case 299: /* recvmmsg */
         direction = RECEIVED;
     case 307: /* sendmmsg: the result is the number of messages */
-        if (result != 1 || bpf_probe_read_user(&length, sizeof length, (void *)(c.si + MESSAGE_LENGTH)))
+        if (result != 1 || read_user(&length, sizeof length, (void *)(c.si + MESSAGE_LENGTH)))
             return 0;
         result = length;
         break;

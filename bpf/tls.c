@@ -130,7 +130,7 @@ static inline int leave_tls(struct tls_call *call, u64 cookie, s64 result) {
             meet_early(call);
         return 0;
     }
-    if (function & TLS_POINTS && bpf_probe_read_user(&length, sizeof length, (void *)call->length_at)) {
+    if (function & TLS_POINTS && read_user(&length, sizeof length, (void *)call->length_at)) {
         count(TLS_UNREADABLE, 1);
         return 0;
     }
@@ -165,10 +165,10 @@ int tls_go_on(struct pt_regs *ctx) {
 static inline void find_go_socket(struct tls_call *call, u64 conn) {
     u64 link = 0, descriptor_of = 0;
     u32 descriptor = 0, kind[3] = {};
-    bpf_probe_read_user(&link, sizeof link, (void *)conn + 8);
-    bpf_probe_read_user(&descriptor_of, sizeof descriptor_of, (void *)link);
-    bpf_probe_read_user(&descriptor, sizeof descriptor, (void *)descriptor_of + 16);
-    if (bpf_probe_read_user(kind, sizeof kind, (void *)descriptor_of + 56))
+    read_user(&link, sizeof link, (void *)conn + 8);
+    read_user(&descriptor_of, sizeof descriptor_of, (void *)link);
+    read_user(&descriptor, sizeof descriptor, (void *)descriptor_of + 16);
+    if (read_user(kind, sizeof kind, (void *)descriptor_of + 56))
         return;
     if ((kind[0] != 2 && kind[0] != 10) || kind[2] != 1)
         return;
