@@ -6,7 +6,8 @@ mallopt(3), malloc_trim(3): nothing without glibc; madvise(2).
 import ctypes
 from collections.abc import Iterable
 
-M_ARENA_MAX = -8
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
+FROM_HEAP = 1_048_576  # octets of a block that is not mapped by itself
 MADV_DONTNEED = 4
 MAPS = "/proc/self/smaps"
 FILE_NAME = 5  # of the words of a mapping (proc(5))
@@ -20,6 +21,16 @@ def keep_one_arena() -> None:
     """Let the threads begun from here on share one heap: each of its own would keep its peak. As MALLOC_ARENA_MAX=1."""
     if hasattr(_libc, "mallopt"):
         _libc.mallopt(M_ARENA_MAX, 1)
+
+
+def keep_free(most: int) -> None:
+    """Let up to `most` unused octets at the heap's end stay until `give_back`.
+
+    What was given back at once would be mapped and faulted in anew by the next batch: a fault for every fifth message.
+    """
+    if hasattr(_libc, "mallopt"):
+        _libc.mallopt(M_MMAP_THRESHOLD, FROM_HEAP)
+        _libc.mallopt(M_TRIM_THRESHOLD, most)
 
 
 def give_back() -> None:

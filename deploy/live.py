@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 FLUSH_S = 10.0
 PODS_S = 3.0  # for the API server to tell which pods there are, before the first record is read
 MEGABYTE = 1_048_576
+FREE_BYTES = 2 * MEGABYTE  # of memory between two seconds: what batches on their way take
 NICENESS = 5  # the network functions come first
 
 
@@ -83,6 +84,7 @@ def collect_live(config: Config, to: str) -> int:
         gc.collect()
         gc.freeze()  # what is there by now stays for good
         c_memory.give_back()
+        c_memory.keep_free(FREE_BYTES)
         code = c_memory.let_go_of_code()
         supervisor.each_second(lambda _: c_memory.let_go(code))
         supervisor.each_second(lambda _: c_memory.give_back())  # what batches on their way have left

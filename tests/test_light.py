@@ -12,6 +12,7 @@ from collector import c_memory
 from collector.c_memory import unchanged
 
 ROOT = Path(__file__).parent.parent
+MB = 1_048_576
 
 LEFT_OUT = "from collector.lean_imports import leave_out; leave_out()"
 # What a process is made of, and what must not come with it (in MB of its memory: asyncio 3, OpenSSL 4, fastavro 5).
@@ -112,3 +113,17 @@ def test_a_process_runs_on_in_code_that_it_let_go_of() -> None:
 def test_where_the_kernel_does_not_tell_everything_stays(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(c_memory, "MAPS", str(tmp_path / "smaps"))
     c_memory.let_go_of_code()
+
+
+@pytest.mark.parametrize(("kept", "stays"), [(0, False), (4 * MB, True)])
+def test_memory_of_a_turn_stays_for_the_next_one_until_it_is_given_back(kept: int, stays: bool) -> None:
+    program = (
+        "import collector.c_memory as m, os; m.give_back();"
+        "of = lambda: int(open('/proc/self/statm').read().split()[1]) * os.sysconf('SC_PAGE_SIZE');"
+        f"m.keep_free({kept}); before = of(); turn = [bytes(4_000) for _ in range(800)]; del turn;"
+        "between = of(); m.give_back(); print(between - before, of() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    between, after = map(int, done.stdout.split())
+    assert (between > 2 * MB) is stays
+    assert after < MB
