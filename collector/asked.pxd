@@ -50,10 +50,7 @@ cdef class Asked:
     cdef public object producer
     cdef public str receiver
     cdef public str place
-    cdef public str request_id
-    cdef public str response_id
-    cdef public str exchange_key
-    cdef public str request_key
+    cdef public bytes keys
     cdef Awaited awaited
     cdef long long teller
     cdef bint exact

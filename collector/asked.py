@@ -83,10 +83,7 @@ class Asked:
         self.producer: End = NOBODY
         self.receiver: str | None = None
         self.place = ""
-        self.request_id: str | None = None  # of the events of both halves
-        self.response_id: str | None = None
-        self.exchange_key = ""
-        self.request_key: str | None = None
+        self.keys = b""  # of the events of both halves (collector.hop)
         self.awaited: Awaited | None = None
         self.teller = 0
         self.exact = False
@@ -103,5 +100,5 @@ def new_asked() -> Asked:
     asked.consumer = NOBODY
     asked.producer = NOBODY
     asked.place = ""
-    asked.exchange_key = ""
+    asked.keys = b""
     return asked

@@ -168,10 +168,7 @@ class Asking:
 
     def name(self, asked: Asked, ends: Ends, stream_id: cython.uint, is_carried: cython.bint) -> None:
         """Set the keys of an exchange and its events; request_key if `carried` was called for it."""
-        keys = self._keys.of(ends.connection, ends.client, stream_id, asked.fields.method, asked.text, is_carried)
-        asked.request_id, asked.response_id, asked.exchange_key = keys[0], keys[1], keys[2]
-        if is_carried:
-            asked.request_key = keys[3]
+        asked.keys = self._keys.of(ends.connection, ends.client, stream_id, asked.fields.method, asked.text, is_carried)
 
     def consumer_named(self, ends: Ends, asked: Asked, named: str | None) -> End:
         """Return the consumer with the instance that the request names, if that one is of the consumer's type."""

@@ -12,7 +12,7 @@ cdef class Hasher:
     cpdef int text(self, str value) except -1
     cpdef int number(self, unsigned long long value) except -1
     cdef inline int _put(self, const char *octets, Py_ssize_t n) except -1
-    cpdef str hex(self)
+    cpdef bytes hex(self)
     cdef void _enter(self, int lane) noexcept
 
-cdef tuple hexes(Hasher first, Hasher second, Hasher third, Hasher fourth)
+cdef bytes hexes(Hasher first, Hasher second, Hasher third, Hasher fourth)

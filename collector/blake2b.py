@@ -7,7 +7,6 @@ is hashlib's.
 
 from hashlib import blake2b
 from struct import pack
-from typing import Any
 
 import cython
 
@@ -15,7 +14,7 @@ if cython.compiled:
     from cython.cimports.collector.compression import (
         sbiscope_compress,
         sbiscope_finish,
-        sbiscope_hex,
+        sbiscope_hexes,
         sbiscope_lanes,
     )
     from cython.cimports.collector.objects import sbiscope_utf8
@@ -99,17 +98,15 @@ class Hasher:
             self._length += n + 1
             self._bytes[self._length - 1] = 0
 
-    def hex(self) -> str:
-        """Return the digest of what was appended, and begin anew."""
-        digest: str
+    def hex(self) -> bytes:
+        """Return the digest of what was appended in hexadecimal digits, and begin anew."""
         if cython.compiled:
             self._enter(0)
             sbiscope_finish(1)
-            digest = sbiscope_hex(0)
-        else:
-            digest = blake2b(self._store[self._front : -1], digest_size=DIGEST_BYTES, key=self._key).hexdigest()
-            del self._store[self._front :]
-        return digest
+            return sbiscope_hexes(1)
+        digest = blake2b(self._store[self._front : -1], digest_size=DIGEST_BYTES, key=self._key).hexdigest()
+        del self._store[self._front :]
+        return digest.encode()
 
     def _enter(self, lane: cython.int) -> None:
         """Take a lane for what was appended, and begin anew."""
@@ -131,16 +128,15 @@ class Hasher:
 
 
 @cython.cfunc
-def hexes(first: Hasher, second: Hasher, third: Hasher, fourth: Hasher | None) -> tuple[Any, ...]:
+def hexes(first: Hasher, second: Hasher, third: Hasher, fourth: Hasher | None) -> bytes:
     """Return the digests of what was appended to three or four, worked out together, and begin each anew."""
     if cython.compiled:
         first._enter(0)
         second._enter(1)
         third._enter(2)
-        if fourth is None:
-            sbiscope_finish(3)
-            return sbiscope_hex(0), sbiscope_hex(1), sbiscope_hex(2)
-        fourth._enter(3)
-        sbiscope_finish(4)
-        return sbiscope_hex(0), sbiscope_hex(1), sbiscope_hex(2), sbiscope_hex(3)
-    return tuple([one.hex() for one in (first, second, third, fourth) if one is not None])
+        if fourth is not None:
+            fourth._enter(3)
+        count: cython.int = 3 if fourth is None else 4
+        sbiscope_finish(count)
+        return sbiscope_hexes(count)
+    return b"".join([one.hex() for one in (first, second, third, fourth) if one is not None])

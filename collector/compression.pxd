@@ -178,12 +178,13 @@ cdef extern from *:
     }
     #endif
 
-    /* The first sixteen octets of a text's digest in hexadecimal digits. */
-    static PyObject *sbiscope_hex(int lane) {
-        PyObject *text = PyUnicode_New(32, 127);
-        if (text != NULL)
-            sbiscope_hex_of(sbiscope_lanes[lane].h, (char *)PyUnicode_DATA(text));
-        return text;
+    /* The first sixteen octets of each digest of the first `count` texts in hexadecimal digits. */
+    static PyObject *sbiscope_hexes(int count) {
+        PyObject *digits = PyBytes_FromStringAndSize(NULL, 32 * count);
+        int lane;
+        for (lane = 0; digits != NULL && lane < count; lane++)
+            sbiscope_hex_of(sbiscope_lanes[lane].h, PyBytes_AS_STRING(digits) + 32 * lane);
+        return digits;
     }
     """
     void sbiscope_compress(
@@ -196,4 +197,4 @@ cdef extern from *:
         Py_ssize_t left
     sbiscope_lane *sbiscope_lanes
     void sbiscope_finish(int count) noexcept
-    str sbiscope_hex(int lane)
+    bytes sbiscope_hexes(int count)

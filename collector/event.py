@@ -17,13 +17,14 @@ from schemas.sbi.causes import list_of
 if cython.compiled:
     from cython.cimports.collector.asked import Asked, Ends
     from cython.cimports.collector.halves import Message
-    from cython.cimports.collector.hop import event_id
     from cython.cimports.collector.octets import (
         begin,
         mark,
         put_again,
+        put_key,
         put_long,
         put_optional_bytes,
+        put_optional_key,
         put_optional_long,
         put_optional_text,
         put_text,
@@ -38,13 +39,14 @@ if cython.compiled:
 else:
     from collector.asked import Asked, Ends
     from collector.halves import Message
-    from collector.hop import event_id
     from collector.octets import (
         begin,
         mark,
         put_again,
+        put_key,
         put_long,
         put_optional_bytes,
+        put_optional_key,
         put_optional_long,
         put_optional_text,
         put_text,
@@ -61,6 +63,10 @@ CLOSED = int(Ended.CLOSED)
 EXACT = cython.declare(object, HeaderState.EXACT)
 RESPONSE = cython.declare(object, Half.RESPONSE)
 NO_OTHERS: dict[str, str] = {}
+REQUEST_ID = cython.declare(cython.int, 0)  # places of the keys of an exchange (collector.hop)
+RESPONSE_ID = cython.declare(cython.int, 1)
+EXCHANGE_KEY = cython.declare(cython.int, 2)
+REQUEST_KEY = cython.declare(cython.int, 3)
 MET = cython.declare(cython.Py_ssize_t, 512)  # NFs known by their object, a power of two
 _MET = cython.declare(list, [None] * MET)
 _MET_OCTETS = cython.declare(list, [None] * MET)
@@ -91,7 +97,7 @@ def event_values(
     producer = cython.cast(tuple, asked.producer)
     exact: cython.bint = message.header_state is EXACT
     return (
-        _id_of(ends, message, asked, is_response),
+        _key_of(asked, RESPONSE_ID if is_response else REQUEST_ID),
         1 if is_response else 0,
         ends.connection_id,
         ends.vantage,
@@ -156,8 +162,8 @@ def event_values(
         fields.target_api_root,
         request.callback,
         fields.others if fields.others is not None else NO_OTHERS,
-        asked.exchange_key,
-        asked.request_key,
+        _key_of(asked, EXCHANGE_KEY),
+        _key_of(asked, REQUEST_KEY) or None,
         request.retransmission,
         ends.process_id,
         ends.process_name,
@@ -224,8 +230,8 @@ def event_octets(
     put_optional_text(fields.target_api_root)
     put_optional_text(asked.fields.callback)
     _write_texts(fields.others)
-    put_text(asked.exchange_key)
-    put_optional_text(asked.request_key)
+    put_key(asked.keys, EXCHANGE_KEY)
+    put_optional_key(asked.keys, REQUEST_KEY)
     put_long(-1 if asked.fields.retransmission else 0)  # a boolean: 1 is the varint of -1
     put_again(ends.octets_behind)
     put_optional_text(fields.authorization_scheme)
@@ -235,11 +241,10 @@ def event_octets(
 
 
 @cython.cfunc
-def _id_of(ends: Ends, message: Message, asked: Asked, is_response: cython.bint) -> str:
-    known = asked.response_id if is_response else asked.request_id
-    if known is not None:
-        return known
-    return event_id(ends.connection, message.stream_id, b"response" if is_response else b"request")
+def _key_of(asked: Asked, which: cython.int) -> str:
+    """Return one of the keys of an exchange, "" if it is not there."""
+    keys: bytes = asked.keys
+    return keys[32 * which : 32 * which + 32].decode()
 
 
 @cython.cfunc
@@ -249,7 +254,7 @@ def _write_exchange(ends: Ends, message: Message, asked: Asked) -> cython.int:
     is_response: cython.bint = message.half is RESPONSE
     exact: cython.bint = message.header_state is EXACT
     ended = message.ended
-    put_text(_id_of(ends, message, asked, is_response))
+    put_key(asked.keys, RESPONSE_ID if is_response else REQUEST_ID)
     put_long(is_response)
     put_again(ends.octets_before)
     put_long(0 if message.http_version == "h2" else 1)

@@ -1,8 +1,5 @@
 from collector.blake2b cimport Hasher
 
-cpdef str exchange_key(bytes client, unsigned int stream_id, str method, str path)
-cpdef str event_id(bytes connection, unsigned int stream_id, bytes half)
-
 cdef class Keys:
     cdef Hasher _asked
     cdef Hasher _answered
@@ -14,4 +11,4 @@ cdef class Keys:
         self, str method, str target, str agent, str correlation, str receiver, bytes stamp, bytes body,
         unsigned long long body_bytes
     ) except -1
-    cpdef tuple of(self, bytes connection, bytes client, unsigned int stream_id, str method, str path, bint is_carried)
+    cpdef bytes of(self, bytes connection, bytes client, unsigned int stream_id, str method, str path, bint is_carried)

@@ -13,15 +13,7 @@ if cython.compiled:
 else:
     from collector.blake2b import Hasher, hexes
 
-_HASHER = cython.declare(Hasher, Hasher())
 LONGEST_BODY = cython.declare(cython.Py_ssize_t, 128)  # octets that are hashed as fast as the hash of more
-
-
-@cython.ccall
-def exchange_key(client: bytes, stream_id: cython.uint, method: str | None, path: str | None) -> str:
-    """Return the key that schemas.identity.exchange_key gives; `client` is its address, NUL, its port."""
-    _share(_HASHER, client, stream_id, method, path)
-    return _HASHER.hex()
 
 
 @cython.cfunc
@@ -30,13 +22,6 @@ def _share(hasher: Hasher, client: bytes, stream_id: cython.uint, method: str | 
     hasher.number(stream_id)
     hasher.text(method)
     hasher.text(path)
-
-
-@cython.ccall
-def event_id(connection: bytes, stream_id: cython.uint, half: bytes) -> str:
-    """Return the id that schemas.identity.event_id gives; `connection` is the connection's id."""
-    _name(_HASHER, connection, stream_id, half)
-    return _HASHER.hex()
 
 
 @cython.cfunc
@@ -63,7 +48,7 @@ class Keys:
         if len(body) <= LONGEST_BODY:
             return body
         self._request.octets(body)
-        return self._request.hex().encode()
+        return self._request.hex()
 
     def carried(
         self,
@@ -100,8 +85,11 @@ class Keys:
         method: str | None,
         path: str | None,
         is_carried: cython.bint,
-    ) -> tuple[str, ...]:
-        """Return event_id of request and response, exchange_key and, if `is_carried`, request_key; all at once."""
+    ) -> bytes:
+        """Return event_id of request and response, exchange_key and, if `is_carried`, request_key: 32 digits each.
+
+        As schemas.identity gives them. `connection`: its id. `client`: its address, NUL, its port.
+        """
         _name(self._asked, connection, stream_id, b"request")
         _name(self._answered, connection, stream_id, b"response")
         _share(self._exchange, client, stream_id, method, path)

@@ -27,7 +27,6 @@ if cython.compiled:
     from cython.cimports.collector.asking import Asking
     from cython.cimports.collector.event import event_octets, event_values
     from cython.cimports.collector.halves import Message
-    from cython.cimports.collector.hop import exchange_key
     from cython.cimports.collector.identifiers import Identifiers
     from cython.cimports.collector.met_bodies import MetBodies
     from cython.cimports.collector.read import Read
@@ -40,7 +39,6 @@ else:
     from collector.asking import Asking
     from collector.event import event_octets, event_values
     from collector.halves import Message
-    from collector.hop import exchange_key
     from collector.identifiers import Identifiers
     from collector.met_bodies import MetBodies
     from collector.read import Read
@@ -177,7 +175,7 @@ class Meaning:
         if request is None:
             asked: Asked = new_asked()
             asked.place = ends.server
-            asked.exchange_key = exchange_key(ends.client, message.stream_id, None, None)
+            self._asking.name(asked, ends, message.stream_id, False)
             return asked
         before: Asked | None = request.about if isinstance(request.about, Asked) else None
         if before is not None and before.teller != self._number:

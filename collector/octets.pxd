@@ -116,7 +116,10 @@ cdef extern from *:
     }
 
     SBISCOPE_APART static int sbiscope_some_long(PyObject *number) {
-        long long value = PyLong_AsLongLong(number);
+        int beyond;
+        long long value = PyLong_AsLongLongAndOverflow(number, &beyond); /* a third of the time of the one below */
+        if (beyond)
+            value = PyLong_AsLongLong(number);
         if ((value == -1 && PyErr_Occurred()) || sbiscope_need(SBISCOPE_WIDEST) < 0)
             return -1;
         sbiscope_at = sbiscope_varint(sbiscope_octet(sbiscope_at, 2), value);
@@ -125,6 +128,26 @@ cdef extern from *:
 
     static CYTHON_INLINE int sbiscope_or_long(PyObject *number) {
         return number == Py_None ? sbiscope_null() : sbiscope_some_long(number);
+    }
+
+    static CYTHON_INLINE int sbiscope_key(PyObject *keys, int which) {
+        if (PyBytes_GET_SIZE(keys) < 32 * which + 32) {
+            PyErr_SetString(PyExc_ValueError, "not so many keys");
+            return -1;
+        }
+        if (sbiscope_need(32 + SBISCOPE_WIDEST) < 0)
+            return -1;
+        sbiscope_at = sbiscope_raw(sbiscope_varint(sbiscope_at, 32), PyBytes_AS_STRING(keys) + 32 * which, 32);
+        return 0;
+    }
+
+    static CYTHON_INLINE int sbiscope_or_key(PyObject *keys, int which) {
+        if (PyBytes_GET_SIZE(keys) <= 32 * which)
+            return sbiscope_null();
+        if (sbiscope_need(1) < 0)
+            return -1;
+        sbiscope_at = sbiscope_octet(sbiscope_at, 2);
+        return sbiscope_key(keys, which);
     }
 
     static CYTHON_INLINE void sbiscope_begin(void) { sbiscope_at = sbiscope_sheet; }
@@ -145,6 +168,8 @@ cdef extern from *:
     int put_long "sbiscope_long" (long long value) except -1
     int put_text "sbiscope_text" (str text) except -1
     int put_again "sbiscope_again" (bytes octets) except -1
+    int put_key "sbiscope_key" (bytes keys, int which) except -1
+    int put_optional_key "sbiscope_or_key" (bytes keys, int which) except -1
     int put_optional_text "sbiscope_or_text" (str text) except -1
     int put_optional_long "sbiscope_or_long" (object number) except -1
     int put_optional_bytes "sbiscope_or_octets" (bytes octets) except -1

@@ -45,6 +45,18 @@ def put_again(octets: bytes) -> None:
     _sheet.extend(octets)
 
 
+def put_key(keys: bytes, which: int) -> None:
+    """Put one of several keys of 32 octets of ASCII as a string."""
+    _put_bytes(keys[32 * which : 32 * which + 32])
+
+
+def put_optional_key(keys: bytes, which: int) -> None:
+    """Put the same in a union with null, null if there are not so many."""
+    _sheet.append(2 if len(keys) > 32 * which else 0)
+    if len(keys) > 32 * which:
+        put_key(keys, which)
+
+
 def put_optional_text(text: str | None) -> None:
     """Put a union of null and string."""
     _sheet.append(0 if text is None else 2)

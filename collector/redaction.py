@@ -88,8 +88,11 @@ class Redaction:
 
         Paths come again with other subscribers, and a look at the rest costs a twentieth of looking for every kind.
         """
-        imsi = self._imsi.search(value)
-        if imsi is None or value.count("imsi-") > 1 or len(value) > LONGEST_CACHED:
+        at = value.find("imsi-")
+        if at < 0 or value.find("imsi-", at + 5) >= 0 or len(value) > LONGEST_CACHED:
+            return self.slowly(value)
+        imsi = self._imsi.match(value, at)
+        if imsi is None:
             return self.slowly(value)
         before, after, of = value[: imsi.start()], value[imsi.end() :], self._pseudonyms.of
         if not after[:1].isalnum() and not may_name(f"{before}imsi~x{after}"):
