@@ -244,7 +244,7 @@ def event_octets(
 def _key_of(asked: Asked, which: cython.int) -> str:
     """Return one of the keys of an exchange, "" if it is not there."""
     keys: bytes = asked.keys
-    return keys[32 * which : 32 * which + 32].decode()
+    return keys[32 * which : 32 * which + 32].decode("ascii")
 
 
 @cython.cfunc
