@@ -2,6 +2,7 @@
 
 import dataclasses
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -42,7 +43,8 @@ if TYPE_CHECKING:
 FLUSH_S = 10.0
 PODS_S = 3.0  # for the API server to tell which pods there are, before the first record is read
 MEGABYTE = 1_048_576
-FREE_BYTES = 2 * MEGABYTE  # of memory between two seconds: what batches on their way take
+FREE_BYTES = MEGABYTE  # of memory between two seconds: what batches on their way take
+GIVEN_BACK_S = 3  # between two times that memory is given back: it costs a millisecond, and as much until it is back
 NICENESS = 5  # the network functions come first
 
 
@@ -86,12 +88,23 @@ def collect_live(config: Config, to: str) -> int:
         c_memory.give_back()
         c_memory.keep_free(FREE_BYTES)
         code = c_memory.let_go_of_code()
-        supervisor.each_second(lambda _: c_memory.let_go(code))
-        supervisor.each_second(lambda _: c_memory.give_back())  # what batches on their way have left
+        supervisor.each_second(seldom(lambda: c_memory.let_go(code)))
+        supervisor.each_second(seldom(c_memory.give_back))  # what batches on their way have left
         Thread(target=announce, args=(config.site.node, probes), daemon=True).start()
         supervisor.run()
     print(f"sbiscope collect: ended; {summary(supervisor.seen.figures.loss | behind.by_reason)}", file=sys.stderr)
     return 0
+
+
+def seldom(act: Callable[[], object]) -> Callable[[float], None]:
+    """Return what acts every GIVEN_BACK_S calls."""
+    calls = itertools.count(1)
+
+    def called(_: float) -> None:
+        if next(calls) % GIVEN_BACK_S == 0:
+            act()
+
+    return called
 
 
 def import_sink(to: str) -> None:

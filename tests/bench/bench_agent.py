@@ -4,9 +4,9 @@ python -m tests.bench.bench_agent [--rounds N] [--seconds S]
 
 The load: ten clients together ask 2,000 times a second for JSON bodies of 4 KB, 997 different ones. Both ends are on
 this node, so each message is seen twice: figures of a message are those of a message seen. CPU time is the
-scheduler's (/proc/PID/schedstat). An agent's first run meets paths, subscribers and bodies that it never met, and is
-told as such; the same load again is what it goes on with. Latency is told as a ratio: other work on the machine moves it, and `spread` says how
-far the rounds lie apart.
+scheduler's (/proc/PID/schedstat). An agent's first run meets paths, subscribers and bodies that it never met; the same
+load again (`met before`) is what it goes on with. Latency is told as a ratio: other work on the machine moves it, and
+`spread` says how far the rounds lie apart.
 """
 
 import argparse
