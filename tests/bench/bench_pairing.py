@@ -1,4 +1,4 @@
-"""Events a second through the pairing fold, beside a loop with fastavro; KPI cells a second; JSON lines.
+"""Events a second through the pairing fold, beside a loop with fastavro, and with many exchanges open; JSON lines.
 
 python -m tests.bench.bench_pairing [EXCHANGES]
 """
@@ -16,12 +16,11 @@ from schemas.config import Streams
 from schemas.fields import document
 from schemas.identity import content_id
 from streams.fold import Facts, batch_body
-from streams.kpi_windows import KPIS, KPIS_JSON, KpiWindows
 from streams.pairing import TRANSACTIONS, Pairing
 from tests.bench.line import show
 from tests.events import batch, request, response
 
-EVENTS, DELTAS = document("sbi_event_batch"), document("kpi_delta_batch")
+EVENTS = document("sbi_event_batch")
 PARSED = fastavro.parse_schema(EVENTS)
 ROW = fastavro.parse_schema(document("sbi_transaction_batch"))["fields"][-1]["type"]["items"]
 T0, MESSAGE, ROUNDS = 1_795_302_000_000_000, 200, 3
@@ -72,16 +71,12 @@ def said(number: int) -> dict[str, Any]:
     }
 
 
-def fold(bodies: list[bytes]) -> list[bytes]:
-    """Run the fold as a worker does; return the messages for the KPI stage."""
+def fold(bodies: list[bytes]) -> None:
+    """Run the fold as a worker does."""
     pairing = Pairing(Facts(0, OUT), Streams())
-    deltas = []
     for number, body in enumerate(bodies):
         for rows in pairing.apply(T0 // 1_000 + number * 20, EVENTS, body):
-            message = batch_body(0, rows.first_number, rows.records)
-            if rows.topic != TRANSACTIONS:
-                deltas.append(message)
-    return deltas
+            batch_body(0, rows.first_number, rows.records)
 
 
 def loop(bodies: list[bytes]) -> None:
@@ -100,14 +95,8 @@ def loop(bodies: list[bytes]) -> None:
                 row |= {"transaction_id": content_id(*map(str, key)), "version": 2, "outcome": "success"}
                 row |= {"site": decoded["site"], "node": decoded["node"], "shard": 0, "deadline_ms": 10_000}
                 row |= {"incarnation": decoded["incarnation"], "request_us": asked["first_byte_us"], "to_proxy": False}
+                row |= {"request_header_facts": asked["header_facts"], "response_header_facts": event["header_facts"]}
                 fastavro.schemaless_writer(out, ROW, row)
-
-
-def windows(deltas: list[bytes]) -> None:
-    """Run the KPI fold."""
-    kpis = KpiWindows(Facts(0, {KPIS: 4, KPIS_JSON: 4}), Streams())
-    for number, message in enumerate(deltas):
-        kpis.apply(T0 // 1_000 + number * 1_000, DELTAS, message)
 
 
 def open_exchanges(count: int) -> float:
@@ -143,20 +132,10 @@ def main() -> None:
         theirs.append(timed(loop, bodies))
     per_s, base = (events / statistics.median(times) * 1e6 for times in (ours, theirs))
     show("pairing fold", per_s, "events/s", "fastavro loop", base)
-    deltas = fold(bodies)
-    cells = sum(len(one) for one in deltas)
-    rows = sum(_cells(message) for message in deltas)
-    took = statistics.median(timed(windows, deltas) for _ in range(ROUNDS))
-    show("KPI fold", rows / took * 1e6, "cells/s", bytes_a_cell=round(cells / max(rows, 1)))
     few = open_exchanges(100)
     for count in (10_000, 1_000_000):
         many = open_exchanges(count)
         show(f"pairing, {count} open", many, "us/event", "100 open", few)
-
-
-def _cells(message: bytes) -> int:
-    parsed: Any = fastavro.schemaless_reader(io.BytesIO(message), fastavro.parse_schema(DELTAS), None)
-    return sum(len(delta["cells"]) for delta in parsed["deltas"])
 
 
 if __name__ == "__main__":
