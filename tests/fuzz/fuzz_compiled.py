@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 CORPUS = HERE / "corpus"
 SANITIZED = ["-O2", "-g1", "-fsanitize=address", "-fsanitize-coverage=trace-pc", "-fno-omit-frame-pointer"]
-LONGEST = 300
+LONGEST = 400
 KEPT = 200  # scripts written back by --keep
 WORDS = (
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",

@@ -1,10 +1,23 @@
-"""What the coverage-guided fuzzer does with an input: the octets are a script of what an observer is given."""
+"""What the coverage-guided fuzzer does with an input: the octets are a script of what an observer is given.
 
+Each message is also told: repair, meaning and Avro read its headers and body. The meaning is one for all scripts, as an
+agent's is: what it met before is in its tables.
+"""
+
+from collector.avro import BatchHeader, encode_batch
 from collector.connection import Connection
+from collector.halves import Message
 from collector.hpack import Decoder
-from collector.message import Limits
+from collector.meaning import Meaning
+from collector.message import Endpoints, Limits, Vantage
+from collector.pseudonym import Pseudonyms
+from collector.repair import Repair
 from collector.selection import EVERYTHING, SBI
 from tests.traffic import PREFACE
+
+ENDS = Endpoints("0" * 32, Vantage.WIRE, False, "127.0.0.5", 40_000, "127.0.0.200", 7777)
+FIRST = BatchHeader("site", "node", 0, "fuzz", 1, 0, 1, final=False, loss={})
+MEANING = Meaning(Pseudonyms(bytes(32)))
 
 NARROW = Limits(max_streams=3, max_header_bytes=300, max_table_bytes=500, body_bytes=40, max_open_bytes=2000)
 WIDE = Limits()
@@ -33,14 +46,23 @@ def run(script: bytes) -> None:
         else:
             connection.feed(what & 1 == 1, script[at : at + size], time_ns)
             at += size
-        for message in connection.take():
-            assert message.ended is not None
+        _tell(connection.take())
     if mode & 16:
         connection.evict(time_ns)
     connection.close(time_ns)
-    keys = [(message.stream_id, message.half) for message in connection.take()]
+    left = connection.take()
+    keys = [(message.stream_id, message.half) for message in left]
     assert len(keys) == len(set(keys))
     assert connection.oldest_open_ns is None
+    _tell(left)
+
+
+def _tell(messages: list[Message]) -> None:
+    """Say what messages mean, as an agent does before it publishes them."""
+    assert all(message.ended is not None for message in messages)
+    told = [(ENDS, message) for message in messages]
+    Repair().mend(told)
+    encode_batch(FIRST, [MEANING.octets(*one) for one in told])
 
 
 def _blocks(script: bytes) -> None:
