@@ -12,8 +12,8 @@ from collector.window import Window
 from collector.workload import Caller, Workload
 
 RECORDS = 512  # before time goes on, however much there is: what they make of bodies is in memory at once
-LONGEST_PAUSES = 10  # of `consume_ms`, between readings while there is little to read: waking costs more than reading
-LITTLE = 8  # a reading of less than this share of the ring
+LONGEST_PAUSES = 5  # of `consume_ms`, between readings while there is little to read: waking costs more than reading
+LITTLE = 32  # a reading of less than this share of the ring
 # A record's time is taken before its place in the ring: what is not in it by then is younger than this.
 UNDERWAY_NS = 20_000_000
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
