@@ -47,7 +47,7 @@ WINDOW_US = cython.declare(cython.longlong, 10_000_000)
 FOREVER = cython.declare(cython.longlong, 1 << 62)
 EDGE_US = cython.declare(cython.longlong, 50_000)  # clocks of nodes differ, and what is sent takes its time
 MAX_CELLS = 500  # in one row, so that a message stays small
-MAX_OPENED = 20_000  # keys of which more is told only at their window's end; beyond that all are told each second
+MAX_HELD = 20_000  # keys told of in windows not over, and cells that wait: beyond that all is told at once
 
 SUCCEEDED = frozenset({int(Outcome.SUCCESS), int(Outcome.REDIRECT), int(Outcome.BUSINESS)})
 UNKNOWN = int(Outcome.UNKNOWN)
@@ -192,18 +192,24 @@ class Deltas:
             return []
         self.second = append_time_ms // 1_000
         out: dict[int, list[bytes]] = {}
+        waits = self._held() <= MAX_HELD
         for collector in dict.fromkeys([*self.cells, *self.blind, *self.over, *collectors.living.values()]):
-            self._tell(collector, out)
+            self._tell(collector, waits, out)
         self.blind, self.over = {}, {}
-        if sum(len(met) for windows in self.opened.values() for met in windows.values()) > MAX_OPENED:
-            self.opened = {}
         return [numbering.rows(DELTAS, partition, rows) for partition, rows in sorted(out.items())]
 
-    def _take(self, collector: Collector) -> Cells:
-        """Take out what is to be told of a collector now."""
+    def _held(self) -> int:
+        """Return how many keys are remembered and cells wait; keys of one number can be made at will."""
+        remembered = sum(len(met) for windows in self.opened.values() for met in windows.values())
+        return remembered + sum(map(len, self.cells.values()))
+
+    def _take(self, collector: Collector, waits: bool) -> Cells:
+        """Take out what is to be told of a collector now; all of it unless the rest of an open window `waits`."""
         cells = self.cells.pop(collector, {})
         opened = self.opened.setdefault(collector, {})
-        first: cython.longlong = FOREVER if collector.over else collector.watermark_us // WINDOW_US  # not passed yet
+        first: cython.longlong = FOREVER  # window that is not passed yet
+        if waits and not collector.over:
+            first = collector.watermark_us // WINDOW_US
         for window in [one for one in opened if one < first]:
             del opened[window]
         taken, waiting = {}, {}
@@ -212,7 +218,7 @@ class Deltas:
             if window < first:
                 taken[place] = cell
                 continue
-            met, number = opened.setdefault(window, {}), crc32(key)  # two keys of one number: both at the window's end
+            met, number = opened.setdefault(window, {}), crc32(key)  # of two keys of one number the second waits too
             if number in met:
                 waiting[place] = cell
             else:
@@ -224,13 +230,13 @@ class Deltas:
             del self.opened[collector]
         return taken
 
-    def _tell(self, collector: Collector, out: dict[int, list[bytes]]) -> None:
+    def _tell(self, collector: Collector, waits: bool, out: dict[int, list[bytes]]) -> None:
         """Append the rows of one collector to those of their partitions."""
         told = self.reached.setdefault(collector, {})
         over = collector.over
         blind = self.blind.get(collector, {})
         records: dict[int, list[bytes]] = {}
-        for (window, key), cell in self._take(collector).items():
+        for (window, key), cell in self._take(collector, waits).items():
             records.setdefault(partition_of(key, self.partitions), []).append(record(window, key, cell))
         mark = collector.watermark_us
         passed = {q for q, before in told.items() if over or before // 10_000_000 < mark // 10_000_000}

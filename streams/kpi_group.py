@@ -66,12 +66,18 @@ class Group:
             sights = [sight for sight in sights if self._requests(sight) >= least]
         return max(sights, key=lambda sight: TRUST[next(iter(sight)).vantage])
 
-    def row_beside(self, view: View, key: Key) -> tuple[Key, Node] | None:
-        """Return the row that the durations of a client's view stand beside: of who answered, where that is one."""
+    def row_beside(self, view: View, key: Key, is_told: bool) -> tuple[Key, Node] | None:
+        """Return the row that the durations of a client's view stand beside: of who answered, where that is one.
+
+        A server that the client asked by its own address and that tells the same key is certain. Behind a Service's
+        address, or of another key, it is the only one there is, once all who see the group have told theirs.
+        """
         servers = [one for one in self.chosen if one.vantage == "server"]
-        answering = [one for one in servers if one[2:] == view[2:]] or servers
-        rows = {(seen, one.node) for one in answering for seen in self.views[one]}
-        rows = {row for row in rows if row[0] == key} or rows
+        asked = [one for one in servers if one[2:] == view[2:]]
+        rows = {(key, one.node) for one in asked if key in self.views[one]}
+        if not rows and is_told:
+            rows = {(seen, one.node) for one in asked or servers for seen in self.views[one]}
+            rows = {row for row in rows if row[0] == key} or rows
         return rows.pop() if len(rows) == 1 else None
 
     def _sights(self) -> Iterator[dict[View, None]]:

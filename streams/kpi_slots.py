@@ -64,7 +64,7 @@ class Slots:
         if view in group.chosen:
             self._sums.add(number, key, view.node, view.vantage, cell.counts, 1)
         else:
-            self._add_beside(number, group, view, key, cell.counts, whole)
+            self._add_beside(number, slot, group, view, key, cell.counts, whole)
         if len(group.views) > 1 and (slot.is_told or view.vantage == "wire"):
             self._changed[number, asked] = None
 
@@ -131,9 +131,9 @@ class Slots:
                 for key, counts in group.views[view].items():
                     self._sums.add(number, key, view.node, view.vantage, counts, 1)
         for view, keys in group.views.items():
-            for key, counts in keys.items():
-                if view not in best and (view, key) not in group.beside:
-                    self._add_beside(number, group, view, key, counts, counts)
+            if view not in best:
+                for key, counts in keys.items():
+                    self._stand_beside(number, slot, group, view, key, counts)
 
     def _take_back(self, number: int, group: Group) -> None:
         for view in group.chosen:
@@ -142,14 +142,26 @@ class Slots:
         for (view, key), row in group.beside.items():
             self._sums.add_beside(number, *row, group.views[view][key], -1)
 
-    def _add_beside(self, number: int, group: Group, view: View, key: Key, more: Counts, whole: Counts) -> None:
+    def _add_beside(
+        self, number: int, slot: Slot, group: Group, view: View, key: Key, more: Counts, whole: Counts
+    ) -> None:
         """Add durations of a client end beside the server end that counts; all there are once their row is known."""
+        row = group.beside.get((view, key))
+        if row is not None:
+            self._sums.add_beside(number, *row, more, 1)
+        else:
+            self._stand_beside(number, slot, group, view, key, whole)
+
+    def _stand_beside(self, number: int, slot: Slot, group: Group, view: View, key: Key, whole: Counts) -> None:
+        """Let the durations of a client end stand beside their row, and beside no other any more."""
         if view.vantage != "client" or not group.chosen:
             return
-        row = group.beside.get((view, key))
-        if row is None:
-            row = group.row_beside(view, key)
-            more = whole
+        row, before = group.row_beside(view, key, slot.is_told), group.beside.get((view, key))
+        if row == before:
+            return
+        if before is not None:
+            self._sums.add_beside(number, *before, whole, -1)
+            del group.beside[view, key]
         if row is not None:
+            self._sums.add_beside(number, *row, whole, 1)
             group.beside[view, key] = row
-            self._sums.add_beside(number, *row, more, 1)

@@ -37,6 +37,7 @@ class PairingState(msgspec.Struct, array_like=True, frozen=True):
     over: list[int]
     reached: list[tuple[int, dict[int, int]]]
     opened: list[tuple[int, int, list[int]]] = []  # none in a state of a release before: told of again, no harm
+    known: int | None = None  # so many of `collectors` are, the others forgotten; of a release before: all are
 
 
 class _Indices:
@@ -83,6 +84,7 @@ def dump(fold: "Pairing") -> bytes:
             for one, windows in deltas.opened.items()
             for window, met in windows.items()
         ],
+        known=len(fold.collectors.known),
         living=[collectors[one] for one in fold.collectors.living.values()],
         newest=[collectors[fold.collectors.known[key]] for key in fold.collectors.newest.values()],
         schemas=list(schemas.of),
@@ -109,7 +111,7 @@ def load(fold: "Pairing", octets: bytes) -> None:
     fold.append_time_ms = state.append_time_ms
     fold.counts.update(state.counts)
     fold.numbering.last = {(topic, partition): number for topic, partition, number in state.numbers}
-    fold.collectors.known.update(zip(keys, collectors, strict=True))
+    fold.collectors.known.update(list(zip(keys, collectors, strict=True))[: state.known])
     fold.collectors.living.update((keys[i], collectors[i]) for i in state.living)
     fold.collectors.newest.update((keys[i][:3], keys[i]) for i in state.newest)
 

@@ -30,9 +30,16 @@ class Collector:
         self.killed = killed
         self.streams = self.sequence = 0
 
-    def append(self, *requests: float, upto: float, answered: bool = True, **said: Any) -> list[Told]:
+    def append(
+        self,
+        *requests: float,
+        upto: float,
+        answered: bool = True,
+        operations: tuple[str, ...] = ("Nudm_SDM_Get",),
+        **said: Any,
+    ) -> list[Told]:
         """Write exchanges begun at these times, and the promise `upto`; return what was told at that."""
-        events = [event for at in requests for event in self._exchange(at, answered)]
+        events = [event for at in requests for name in operations for event in self._exchange(at, name, answered)]
         self.sequence += 1
         return self._give(upto, batch(self.sequence, events, T0 + round(upto * S), **said))
 
@@ -44,10 +51,10 @@ class Collector:
     def tick(self, at: float) -> list[Told]:
         return self._give(at, b"")
 
-    def _exchange(self, at: float, answered: bool) -> Iterator[Any]:
+    def _exchange(self, at: float, operation: str, answered: bool) -> Iterator[Any]:
         self.streams += 2
         at_us = T0 + round(at * S)
-        yield request(self.streams - 1, at_us, operation="Nudm_SDM_Get")
+        yield request(self.streams - 1, at_us, operation=operation)
         if answered:
             yield response(self.streams - 1, at_us)
 
@@ -81,9 +88,21 @@ def test_a_key_is_told_when_it_is_met_and_when_its_window_is_over(killed: bool) 
 
 
 def test_beyond_the_bound_all_are_told_each_second(killed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.kpi_cells.MAX_OPENED", 0)
+    monkeypatch.setattr("streams.kpi_cells.MAX_HELD", 0)
     told = ten_seconds(Collector(killed))
     assert told == [*((second, 0, 7) for second in range(2, 12)), (12, 10, 7)]
+
+
+def test_keys_that_are_taken_for_each_other_do_not_wait_without_bound(
+    killed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streams.kpi_cells.MAX_HELD", 11)
+    monkeypatch.setattr("streams.kpi_cells.crc32", lambda key: 7)
+    collector, told = Collector(killed), []
+    for second in range(5):
+        names = tuple(f"N{second}_{number}" for number in range(5))
+        told += collector.append(second, second + 0.5, upto=second + 1, operations=names)
+    assert told == [(2, 0, 2), *14 * [(4, 0, 2)], (5, 0, 2)]
 
 
 def test_what_comes_behind_the_end_of_its_window_is_told_at_once(killed: bool) -> None:

@@ -234,6 +234,41 @@ def test_both_ends_of_an_exchange_count_once_and_the_server_end_counts() -> None
     assert abs(row["client_p50_us"] - 30_000) <= 300
 
 
+@pytest.mark.parametrize("order", [("client", "one", "two"), ("one", "client", "two"), ("one", "two", "client")])
+@pytest.mark.parametrize("asked_by_name", [False, True], ids=["by their own addresses", "behind a Service's"])
+def test_what_the_client_end_saw_stands_beside_who_answered(order: tuple[str, ...], asked_by_name: bool) -> None:
+    """Two servers answer one consumer, one tells its end before the other does."""
+    nodes = Nodes(pairings=3)
+    ends = {"one": ("10.0.1.1", 2.0), "two": ("10.0.1.2", 3.0)}
+    seen = {
+        name: exchange(number, when, connection=name, took=0.010, vantage="server", server_address=address)
+        for number, (name, (address, when)) in enumerate(ends.items(), 1)
+    }
+    service = {"server_address": "10.96.0.1"} if asked_by_name else {}
+    seen["client"] = [
+        half
+        for number, (name, (address, when)) in enumerate(ends.items(), 1)
+        for half in exchange(
+            number, when, connection=name, took=0.03 * number, vantage="client", **{"server_address": address} | service
+        )
+    ]
+    for second in (5, 12):  # what is told at first, and that the window is over
+        for partition, node in enumerate(sorted(seen)):
+            nodes.append(upto=-1 if second == 5 else second, node=node, partition=partition)
+        for node in order if second == 5 else ():
+            nodes.append(*seen[node], upto=second, node=node, partition=sorted(seen).index(node))
+            nodes.settle()
+        nodes.settle()
+    rows = {row["node"]: row for row in nodes.stages.kpis.values() if row["window_s"] == 10 and row["requests"]}
+    told = {name: (rows[name]["client_durations"], rows[name]["client_p50_us"] or 0) for name in ends}
+    if asked_by_name:  # who answered is not known
+        assert told == {"one": (0, 0), "two": (0, 0)}
+    else:
+        assert [count for count, _ in told.values()] == [1, 1]
+        assert abs(told["one"][1] - 30_000) <= 300
+        assert abs(told["two"][1] - 60_000) <= 600
+
+
 def test_the_client_end_counts_where_the_server_end_was_blind() -> None:
     nodes = Nodes(pairings=2)
     for node, partition in (("server", 0), ("client", 1)):

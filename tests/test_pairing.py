@@ -289,6 +289,23 @@ def test_repeated_batches_are_dropped() -> None:
     assert (log.fold.counts["batches_repeated"], log.fold.counts["batches"]) == (2, 2)
 
 
+def test_a_collector_that_was_forgotten_and_comes_again_is_the_new_one_after_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What was told of the forgotten one may still be corrected, so the state has both."""
+    monkeypatch.setattr("streams.collectors.MAX_INCARNATIONS", 1)
+    log = Log()
+    log.append(request(1, at(0)), who="i1", upto=1)
+    assert outcomes(log.append(who="i2", upto=1, node="n2")) == [(1, "unknown", 0)]
+    log.append(who="i1", upto=2)
+    state = log.fold.dump()
+    log.fold = Pairing(Facts(0, {TRANSACTIONS: 1}), RULES)
+    log.fold.load(state)
+    log.sequences["i1"] -= 1
+    log.append(request(3, at(1.5)), who="i1", upto=2)
+    assert log.fold.counts["batches_repeated"] == 1
+
+
 @pytest.mark.parametrize("order", [(1, 3, 2, 4), (2, 1, 3, 4), (3, 1, 2, 4), (1, 4, 3, 2), (4, 3, 2, 1)])
 def test_batches_out_of_their_order_are_loss_and_make_no_unanswered(order: tuple[int, ...]) -> None:
     """A writer keeps to its order; where the log has another, what comes behind is taken for lost, and said so."""
