@@ -45,6 +45,7 @@ enum counter {
     SHORTENED_BYTES = 20,   /* of calls that were copied in part only: back-off */
     SAMPLED_OUT_BYTES = 21, /* of connections that are left out: back-off */
     FLOWS_FULL = 22,        /* records of kind FLOW that found no room */
+    FATAL_RECORDS = 23,     /* written by the reader: records that ended one, and were not read again */
     COPY_AT_MOST = 24,      /* written by the supervisor: bytes copied of a call, 0 = all */
     ONE_IN = 25,            /* likewise: one connection in so many is copied, a power of two; 0 = each */
     FLOW_MINUTE = 26,       /* likewise: changes each minute, 0 = no records of kind FLOW */

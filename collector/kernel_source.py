@@ -96,7 +96,7 @@ class KernelSource:
         chunks = self._window.chunks
         taken, some = 0, PIECE
         while some == PIECE and (taken < most or not most):
-            some = sockets.take_from(ring, PIECE)
+            some = self._take_inherited(sockets) if ring.is_inherited() else sockets.take_from(ring, PIECE)
             taken += some
             self._turn.offer()
         if some == PIECE:
@@ -106,6 +106,20 @@ class KernelSource:
             reached_ns = self.now_ns if ring.is_busy else began_ns - UNDERWAY_NS
         self.now_ns = max(self.now_ns, reached_ns)
         return some < PIECE
+
+    def _take_inherited(self, sockets: Sockets) -> int:
+        """Take up to PIECE records, each out of the ring before it is looked at; return how many.
+
+        The process before this one may have died of one of them: the next one must not meet that again.
+        """
+        for taken in range(PIECE):
+            self._window.count_fatal(1)
+            records = self._window.ring.read(1)
+            sockets.take(records)
+            self._window.count_fatal(-1)
+            if not records:
+                return taken
+        return PIECE
 
     def _count(self, connections: Connections) -> None:
         """Let the kernel's counters stand beside the observer's."""

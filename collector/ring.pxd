@@ -15,6 +15,7 @@ cdef class Ring:
     cdef const unsigned char[::1] data
     cdef readonly unsigned int length
     cdef unsigned long long _position
+    cdef unsigned long long _inherited_end
     cdef readonly unsigned long long size
     cdef public unsigned long long taken_bytes
     cdef unsigned long long _head_bytes

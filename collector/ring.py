@@ -40,6 +40,7 @@ class Ring:
         self.taken_bytes = 0
         self.length = 0
         self._position: int = self._consumed()
+        self._inherited_end: int = self._produced()
 
     def next(self) -> cython.longlong:
         """Return where in `data` the oldest record stands that was not returned yet, -1 if there is none.
@@ -77,6 +78,10 @@ class Ring:
         else:
             self._consumer[0] = self._position
         return 0
+
+    def is_inherited(self) -> bool:
+        """Tell whether the next record was there when the ring was mapped: who read before may have died of it."""
+        return self._position < self._inherited_end
 
     def read(self, limit: cython.int) -> list[bytes]:
         """Return copies of up to `limit` records, oldest first; their room is free again."""

@@ -109,21 +109,21 @@ class Sockets:
             self._take(p, len(record))
 
     def take_from(self, ring: Ring, limit: cython.int) -> int:
-        """Take up to `limit` records of `ring` where they stand, and return how many; their room is free again."""
+        """Take up to `limit` records of `ring` where they stand, and return how many; their room is free again.
+
+        Where that fails, all of them stay in the ring for the next process.
+        """
         taken: cython.int = 0
-        if not cython.compiled:
-            records = ring.read(limit)
-            self.take(records)
-            return len(records)
-        try:
-            while taken < limit:
-                at: cython.longlong = ring.next()
-                if at < 0:
-                    break
-                taken += 1
+        while taken < limit:
+            at: cython.longlong = ring.next()
+            if at < 0:
+                break
+            taken += 1
+            if cython.compiled:
                 self._take(cython.address(ring.data[at]), ring.length)
-        finally:
-            ring.free()
+            else:
+                self._take(bytes(ring.data[at : at + ring.length]), ring.length)
+        ring.free()
         return taken
 
     def attribute(self, caller: Caller, workload: Workload) -> None:

@@ -3,7 +3,7 @@
 import mmap
 from collections.abc import Mapping
 
-from collector.record import BY_PLACE, CHUNKS, CHUNKS_READ, COUNTER_SLOTS, HEAD, OFFSETS
+from collector.record import BY_PLACE, CHUNKS, CHUNKS_READ, COUNTER_SLOTS, FATAL_RECORDS, HEAD, OFFSETS
 from collector.ring import Ring
 
 SLOTS = 65_536
@@ -31,6 +31,10 @@ class Window:
     def have_read(self, chunks: int) -> None:
         """Tell the kernel side how many of them are out again: it leaves room for what is short."""
         self._counters[CHUNKS_READ] = chunks
+
+    def count_fatal(self, records: int) -> None:
+        """Count records that end the observer; it counts each before it looks at it, and back when it lives on."""
+        self._counters[FATAL_RECORDS] += records
 
 
 class Dials:

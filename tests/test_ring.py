@@ -18,9 +18,10 @@ BUSY, DISCARDED = 1 << 31, 1 << 30
 class Writer:
     """The kernel's side: reserves, writes, submits."""
 
-    def __init__(self, descriptor: int) -> None:
-        os.ftruncate(descriptor, 2 * PAGE + 2 * SIZE)
-        self._map = mmap.mmap(descriptor, 2 * PAGE + 2 * SIZE)
+    def __init__(self, descriptor: int, size: int = SIZE) -> None:
+        os.ftruncate(descriptor, 2 * PAGE + 2 * size)
+        self._size = size
+        self._map = mmap.mmap(descriptor, 2 * PAGE + 2 * size)
         self._words = memoryview(self._map).cast("Q")
 
     @property
@@ -35,7 +36,7 @@ class Writer:
         """Append a record; return where it stands, None if there is no room."""
         whole = (len(payload) + 8 + 7) & ~7
         at = self.produced
-        if at + whole - self.consumed > SIZE - 1:
+        if at + whole - self.consumed > self._size - 1:
             return None
         self._write(at, (len(payload) | flags).to_bytes(4, "little") + bytes(4) + payload)
         self._words[PAGE // 8] = at + whole
@@ -46,8 +47,8 @@ class Writer:
 
     def _write(self, at: int, octets: bytes) -> None:
         for number, octet in enumerate(octets):  # both mappings of a page show the same memory
-            place = (at + number) % SIZE
-            for copy in (0, SIZE):
+            place = (at + number) % self._size
+            for copy in (0, self._size):
                 self._map[2 * PAGE + copy + place] = octet
 
 
@@ -137,6 +138,21 @@ def test_a_record_stays_where_it_stands_until_its_room_is_given_back(ring: tuple
     assert (writer.consumed, reader.taken_bytes) == (0, 0)
     reader.free()
     assert (writer.consumed, reader.taken_bytes) == (writer.produced, 32)
+
+
+def test_what_stood_there_when_the_ring_was_mapped_is_inherited() -> None:
+    descriptor = os.memfd_create("ring")
+    writer = Writer(descriptor)
+    for payload in (b"read", b"left", b"left too"):
+        writer.put(payload)
+    Ring(descriptor, SIZE).read(1)
+    reader = Ring(descriptor, SIZE)
+    os.close(descriptor)
+    writer.put(b"new")
+    found = []
+    while records := reader.read(1):
+        found.append((records[0], reader.is_inherited()))
+    assert found == [(b"left", True), (b"left too", False), (b"new", False)]  # of the next one
 
 
 def test_a_broken_record_stops_the_reading_and_what_stood_before_it_is_free(ring: tuple[Writer, Ring]) -> None:
