@@ -27,7 +27,7 @@ from collector.document_facts import (
 from collector.identifiers import NO_IDENTIFIERS
 from collector.json_prefix import closed
 from collector.nf_profile import NfProfile
-from collector.uri import split_uri
+from collector.uri import LONGEST, split_uri
 
 if cython.compiled:
     from cython.cimports.collector.document_facts import (
@@ -58,6 +58,7 @@ else:
 
 MOST_BYTES = 262_144  # read of a body, also of what it inflates to
 MOST_CALLBACKS = 16
+LONGEST_KEY = 128  # characters of the key of a callback URI
 LONGEST_WORD = 64
 _ENDS = (b"Uri", b"URI", b"Url")
 _VALUE = re.compile(rb'\s*:\s*"([^"\\\x00-\x1f]*(?:\\.[^"\\\x00-\x1f]*)*)"')
@@ -297,9 +298,9 @@ def _called(body: bytes, ends: list[int]) -> tuple[Callback, ...]:
     for at in ends:
         if len(found) < MOST_CALLBACKS and _names_callback(body, at):
             uri: str | None = _value(body, at + 1)
-            if uri and (":" in uri or uri[0] == "/"):
+            if uri and len(uri) <= LONGEST and (":" in uri or uri[0] == "/"):
                 key = body[body.rfind(b'"', 0, at) + 1 : at].decode("ascii", "replace")
-                if key not in _NO_CALLBACKS:
+                if len(key) <= LONGEST_KEY and key not in _NO_CALLBACKS:
                     found.append(Callback(key, uri))
     return tuple(found)
 

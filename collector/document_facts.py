@@ -376,12 +376,14 @@ def _as_profile(m: list[Any]) -> dict[str, Any]:
 
 @cython.ccall
 def patched_of(m: list[Any]) -> Patched:
-    """Return (path, value) of what a JSON Patch (RFC 6902) sets to a text or number."""
+    """Return (path, value) of what a JSON Patch (RFC 6902) sets to a text or number, neither of absurd length."""
     if not isinstance(m[OPERATIONS], list):
         return ()
     found: list[tuple[str, str | int]] = []
     for one in m[OPERATIONS]:
         path, value = (one.get("path"), one.get("value")) if isinstance(one, dict) else (None, None)
-        if isinstance(path, str) and isinstance(value, str | int) and not isinstance(value, bool):
+        if not isinstance(path, str) or len(path) > LONGEST_REFERENCE or isinstance(value, bool):
+            continue
+        if isinstance(value, int) or (isinstance(value, str) and len(value) <= LONGEST_WORD):
             found.append((path, value))
     return tuple(found)

@@ -6,19 +6,26 @@ from dataclasses import replace
 import cython
 import msgspec
 
-from collector.nf_profile import NfProfile
+from collector.nf_profile import NfProfile, authorities_of, profile_weight
+from collector.text_weight import texts_weight
 
 MOST_INSTANCES = 4_096
+MOST_BYTES = 16_777_216  # of all instances, about: 4 KB each where there are so many
+PLACE = 512  # octets of an entry of the index, with the set it holds, beside its text
 PROXIES = frozenset({"SCP", "SEPP"})  # they pass requests on and answer none of others' services
 DEREGISTERED = "DEREGISTERED"  # our word for a profile that its NF took back
 
 
 class Known(msgspec.Struct, frozen=True):  # one is made for each heartbeat
-    """An NF instance as last heard of; `heard_us` = when. told: what it said of itself then, if nothing since."""
+    """An NF instance as last heard of; `heard_us` = when. told: what it said of itself then, if nothing since.
+
+    weight: about how many octets it takes, with its places in the index.
+    """
 
     profile: NfProfile
     heard_us: int
     told: NfProfile | None = None
+    weight: int = 0
 
 
 @cython.final
@@ -26,14 +33,16 @@ class Known(msgspec.Struct, frozen=True):  # one is made for each heartbeat
 class Inventory:
     """NF instances by id and by where they listen; the one heard of longest ago leaves first."""
 
-    def __init__(self, most: int = MOST_INSTANCES) -> None:
-        """Keep at most `most` instances."""
+    def __init__(self, most: int = MOST_INSTANCES, most_bytes: int = MOST_BYTES) -> None:
+        """Keep at most `most` instances that take about `most_bytes` together."""
         self._most = most
+        self._most_bytes = most_bytes
         self._known: dict[str, Known] = {}
         self._authorities: dict[str, set[str]] = {}
         self._hosts: dict[str, set[str]] = {}
         self.version = 0  # rises when what is known of types and places changes
         self.evicted = 0
+        self.held_bytes = 0
 
     def known(self) -> tuple[Known, ...]:
         """Return all instances, the one heard of longest ago first."""
@@ -44,25 +53,24 @@ class Inventory:
         for profile in profiles:
             before = self._known.pop(profile.instance_id, None)
             if before is not None and before.told is profile:  # the same body again, at the other end or the next hop
-                self._known[profile.instance_id] = Known(before.profile, heard_us, profile)
+                self._known[profile.instance_id] = Known(before.profile, heard_us, profile, before.weight)
                 continue
             after = profile if before is None else _completed(profile, before.profile)
-            self._known[profile.instance_id] = Known(after, heard_us, profile)
             if before is None:
                 self._add_places(after)
             elif after is not before.profile and _places(before.profile) != _places(after):
                 self._forget_places(before.profile)
                 self._add_places(after)
-            if len(self._known) > self._most:
-                self._evict()
+            self._keep(Known(after, heard_us, profile, _weight(after, profile)), before)
 
     def heartbeat(self, instance_id: str, status: str | None, heard_us: cython.longlong) -> None:
         """Note that an NF says it lives; `status` None = as before."""
         known = self._known.pop(instance_id, None)
-        if known is not None:
-            same = status is None or status == known.profile.status
-            profile = known.profile if same else replace(known.profile, status=status)
-            self._known[instance_id] = Known(profile, heard_us)
+        if known is not None and (status is None or status == known.profile.status):
+            self._known[instance_id] = Known(known.profile, heard_us, None, known.weight)
+        elif known is not None:
+            profile = replace(known.profile, status=status)
+            self._keep(Known(profile, heard_us, None, _weight(profile, profile)), known)
 
     def type_of(self, instance_id: str) -> str | None:
         """Return the NF type of an instance, None if it was not heard of."""
@@ -104,10 +112,24 @@ class Inventory:
                 if not index[key]:
                     del index[key]
 
-    def _evict(self) -> None:
-        oldest = self._known.pop(next(iter(self._known)))
-        self._forget_places(oldest.profile)
-        self.evicted += 1
+    def _keep(self, known: Known, before: Known | None) -> None:
+        """Take an instance in the place of what was known of it; those heard of longest ago leave for it."""
+        self.held_bytes += known.weight - (0 if before is None else before.weight)
+        self._known[known.profile.instance_id] = known
+        while len(self._known) > self._most or self.held_bytes > self._most_bytes:
+            oldest = self._known.pop(next(iter(self._known)))
+            self._forget_places(oldest.profile)
+            self.held_bytes -= oldest.weight
+            self.evicted += 1
+
+
+def _weight(profile: NfProfile, told: NfProfile) -> int:
+    """Return about how many octets an instance takes: its profile, its places in the index, what it told last."""
+    authorities = authorities_of(profile)
+    hosts = (*profile.addresses, profile.fqdn)
+    weight = profile_weight(profile) + (2 * len(authorities) + len(hosts)) * PLACE
+    weight += 2 * texts_weight(authorities) + texts_weight(hosts)
+    return weight if told is profile else weight + profile_weight(told)
 
 
 def _completed(profile: NfProfile, before: NfProfile) -> NfProfile:

@@ -21,6 +21,7 @@ else:
 LARGEST = cython.declare(cython.Py_ssize_t, MOST_MARKED)  # octets of a body that is remembered
 KEY = cython.declare(bytes, SECRET)
 MOST_BYTES = 1_048_576  # twice
+HEAVIEST = cython.declare(cython.Py_ssize_t, MOST_BYTES // 16)  # of what is remembered: some of it is left for others
 NEAR = cython.declare(cython.Py_ssize_t, 1_024)  # at hand without a dict; a power of two
 HEAVIEST_NEAR = cython.declare(cython.Py_ssize_t, 1_536)  # octets that what is at hand takes
 LONGEST_KIND = cython.declare(cython.Py_ssize_t, 256)  # characters of such a body's content-type, and of its coding
@@ -68,6 +69,8 @@ class MetBodies:
             read.kind = kind
             read.coding = coding
             read.weight = weight_of(read)
+            if read.weight > HEAVIEST:
+                return read
         self._remember(mark, read)
         return read
 

@@ -2,13 +2,13 @@
 """What a body says, fit to leave the node, at hand for every message that brings it again (other end, next hop)."""
 
 from collections.abc import Callable
-from typing import Any
 
 import cython
 
 from collector.asking import status_in
-from collector.document_facts import LONGEST_WORD
 from collector.identifiers import NO_IDENTIFIERS
+from collector.nf_profile import profile_weight
+from collector.text_weight import OBJECT, characters_weight, texts_weight
 
 if cython.compiled:
     from cython.cimports.collector.body import BodyFacts
@@ -16,7 +16,6 @@ else:
     from collector.body import BodyFacts
 
 OVERHEAD = 512  # about what the facts take beside their texts
-OBJECT = 64  # what a text or a small object takes beside characters
 
 
 @cython.no_gc
@@ -35,7 +34,7 @@ class Read:
         self.cause = None if facts.cause is None else redact(facts.cause)
         self.result = None if facts.result is None else redact(facts.result)
         status = status_in(facts) if facts.patched or facts.profiles else None
-        self.nf_status = None if status is None else redact(status[:LONGEST_WORD])
+        self.nf_status = None if status is None else redact(status)
         self.remote_error = facts.remote_error
         self.teaches = bool(facts.callbacks or facts.profiles)
         self.short: bytes | None = None
@@ -50,21 +49,17 @@ class Read:
 def weight_of(read: Read) -> cython.Py_ssize_t:
     """Return about how many octets a remembered body takes: its kind and its facts, not the octets themselves."""
     facts: BodyFacts = read.facts
-    kind: cython.Py_ssize_t = 0 if read.kind is None else len(read.kind)
-    coding: cython.Py_ssize_t = 0 if read.coding is None else len(read.coding)
-    weight: cython.Py_ssize_t = OVERHEAD + kind + coding
+    weight: cython.Py_ssize_t = OVERHEAD + characters_weight(read.kind) + characters_weight(read.coding)
+    if facts.cause is not None or facts.result is not None or read.nf_status is not None:
+        weight += texts_weight((facts.cause, read.cause, facts.result, read.result, read.nf_status))
+    if facts.unreadable is not None:
+        weight += texts_weight((facts.unreadable,))
     if facts.identifiers is not NO_IDENTIFIERS:
-        weight += 2 * OBJECT + _weight(facts.identifiers.said())
+        weight += 2 * OBJECT + texts_weight(facts.identifiers.said())
     for callback in facts.callbacks:
-        weight += 2 * OBJECT + _weight((callback.key, callback.uri, *(callback.place or ())))
+        weight += 2 * OBJECT + texts_weight((callback.key, callback.uri, *(callback.place or ())))
     for pair in (*facts.references, *facts.patched):
-        weight += OBJECT + _weight(pair)
+        weight += OBJECT + texts_weight(pair)
     for profile in facts.profiles:
-        weight += OVERHEAD + _weight((profile.fqdn, *profile.addresses, *profile.snssais))
-        for service in profile.services:
-            weight += 2 * OBJECT + _weight((service.name, *service.authorities))
+        weight += profile_weight(profile)
     return weight
-
-
-def _weight(texts: tuple[Any, ...]) -> int:
-    return sum([OBJECT + len(text) for text in texts if isinstance(text, str)])

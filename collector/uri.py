@@ -9,6 +9,7 @@ _URI = re.compile(r"(?:[a-z][a-z0-9+.-]*:)?//([^/?#]*)([^?#]*)", re.IGNORECASE)
 _HOST_FIRST = re.compile(r"([^/?#\s]+\.[^/?#\s]+(?::[0-9]+)?|\[[0-9a-f:.]+\](?::[0-9]+)?)(/[^?#]*)", re.IGNORECASE)
 LONGEST = 512  # of what is learned
 CACHED = 4_096  # URIs remembered
+LONGEST_CACHED = 256  # of those, and ASCII as URIs are (RFC 3986)
 _split: dict[str, tuple[str, str] | None] = cython.declare(dict, {})
 
 
@@ -21,9 +22,11 @@ def split_uri(uri: str) -> tuple[str, str] | None:
         return None
     if uri in _split:
         return _split[uri]
-    if len(_split) >= CACHED:
-        _split.clear()
-    _split[uri] = split = _split_now(uri)
+    split = _split_now(uri)
+    if len(uri) <= LONGEST_CACHED and uri.isascii():
+        if len(_split) >= CACHED:
+            _split.clear()
+        _split[uri] = split
     return split
 
 

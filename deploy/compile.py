@@ -38,6 +38,7 @@ COMPILED = (
     "collector.target_identifiers",
     "collector.json_members",
     "collector.multipart",
+    "collector.text_weight",
     "collector.nf_profile",
     "collector.document_facts",
     "collector.body",

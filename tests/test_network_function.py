@@ -9,7 +9,7 @@ from collector.inventory import DEREGISTERED, Inventory
 from collector.meaning import Meaning
 from collector.message import Endpoints, Vantage
 from collector.network_function import NF_TYPES, NetworkFunctions, type_of_agent, type_of_process
-from collector.nf_profile import NfProfile, NfService
+from collector.nf_profile import NfProfile, NfService, profile_of
 from collector.workload import Workload
 from tests.meant import ENDS, Headers, plain, request, response, told
 
@@ -125,6 +125,35 @@ def test_the_inventory_is_bounded_and_completes_profiles() -> None:
     assert (known.profile.nf_type, known.profile.status, known.profile.heartbeat_s, known.heard_us) == (
         "AMF", "REGISTERED", 7, 9,
     )  # fmt: skip
+
+
+def test_an_nf_is_at_few_places_however_many_it_names() -> None:
+    named = {"nfInstanceId": SMF, "nfType": "SMF", "ipv4Addresses": ["10.0.0.4"] * 1_400, "fqdn": "S" * 254}
+    services: list[dict[str, Any]] = [{"serviceName": "a"} for _ in range(64)]
+    found = profile_of(named | {"nfServices": services})
+    assert found is not None
+    assert (len(found.addresses), len(found.services), found.fqdn) == (16, 64, None)
+    assert found.services[0].authorities == ("10.0.0.4:80",) * 16
+    assert len({id(one.authorities) for one in found.services}) == 1  # not sixty-four times the same
+    for port, service in enumerate(services):
+        service["ipEndPoints"] = [{"port": 7_000 + port}, {"port": 70_000, "ipv4Address": {"a": "10.0.0.5"}}]
+    found = profile_of(named | {"nfServices": services[:9] + services, "fqdn": "s1"})
+    assert found is not None
+    places = [one.authorities for one in found.services]
+    assert places[0] == places[9] == (*["10.0.0.4:7000"] * 15, "s1:7000")
+    assert [len(one) for one in places[9:]] == [16] * 8 + [0] * 47
+
+
+@pytest.mark.parametrize("key", ["nfType", "nfStatus"])
+@pytest.mark.parametrize(("length", "is_told"), [(128, True), (129, False)])
+def test_a_name_of_absurd_length_is_not_told(key: str, length: int, is_told: bool) -> None:
+    found = profile_of({"nfInstanceId": SMF, "nfStatus": "x", key: "N" * length})
+    assert found is not None
+    assert ("N" * length in (found.nf_type, found.status)) == is_told
+    services = [{"serviceName": "n" * length, "nfServiceStatus": "N" * length}]
+    found = profile_of({"nfInstanceId": SMF, "nfType": "SMF", "nfServices": services})
+    assert found is not None
+    assert found.services == ((NfService("n" * length, (), "N" * length),) if is_told else ())
 
 
 def registration(instance: str, nf_type: str, address: str) -> bytes:

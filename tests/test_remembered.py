@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from collector.body import read_body
 from collector.callbacks import Callbacks
 from collector.catalogue import Catalogue
+from collector.inventory import MOST_BYTES as MOST_NF_BYTES
+from collector.inventory import Inventory
 from collector.met_bodies import MOST_BYTES
 from collector.other_headers import MOST_HELD_BYTES, OtherHeaders
 from collector.pseudonym import Pseudonyms
@@ -20,8 +23,15 @@ from tests.meant import ENDS, plain, request, response
 
 Field = tuple[bytes, bytes]
 JSON = b"application/json"
+SMILE = "😀".encode()
 MB = 1_000_000
 DRAWN = random.Random(7)
+# What services and addresses a hostile NF may register.
+SERVICES = b",".join([b'{"serviceName":"a"}'] * 64)
+MANY = b",".join([b'"a"'] * 1_400)
+LONG = b",".join(b'"%d:%s"' % (host, b"a" * 200) for host in range(16))
+WIDE = b",".join(b'{"serviceName":"%d%s"}' % (service, b"a" * 100 + SMILE) for service in range(64))
+PORTS = [b'{"serviceName":"a","ipEndPoints":[{"port":%d}]}' % (port + 10_000) for port in range(64)]
 
 
 def unhurried() -> Redaction:
@@ -149,6 +159,21 @@ def test_what_remembered_bodies_take_is_counted_with_their_kind_and_once() -> No
         assert meaning._met_bodies.held_bytes <= MOST_BYTES
 
 
+def nf(number: int, more: bytes = b"", nf_type: bytes = b"AMF") -> bytes:
+    """Return the profile of an NF."""
+    told = b'"nfInstanceId":"00000000-0000-4000-8000-%012d","nfType":"%s"' % (number, nf_type)
+    return b"{%s}" % b",".join(filter(None, (told, more)))
+
+
+def listed(form: bytes, text: bytes) -> bytes:
+    """Return thirty of a form, each with the same text."""
+    return b",".join([form % text] * 30)
+
+
+def uri(key: int, number: int, text: bytes) -> bytes:
+    return b'"a%dUri":"http://10.0.0.1/%d/%d/%s"' % (key, number, key, text)
+
+
 @pytest.mark.parametrize(
     "body",
     [
@@ -156,12 +181,40 @@ def test_what_remembered_bodies_take_is_counted_with_their_kind_and_once() -> No
         lambda number: b'{"notificationUri":"http://10.0.0.1/%s/%d"}' % (b"x" * 4_000, number),
         lambda number: b"{%s}" % b",".join(b'"a%dUri":"http://10.0.0.1/%d"' % (key, number) for key in range(16)),
         lambda number: b'{"cause":"%d","subscriptionId":"%s"}' % (number, b"y" * 1_000),
-        lambda number: (
-            b'{"nfInstanceId":"00000000-0000-4000-8000-%012d","nfType":"AMF","nfServices":[%s]}'
-            % (number, b",".join(b'{"serviceName":"namf-comm","fqdn":"%s"}' % (b"a" * 200) for _ in range(30)))
+        lambda number: nf(
+            number, b'"nfServices":[%s]' % listed(b'{"serviceName":"namf-comm","fqdn":"%s"}', b"a" * 200)
         ),
+        lambda number: nf(number, b"", b"A" * 16_000),
+        lambda number: nf(number, b"", b"A" * 16_000 + SMILE),
+        lambda number: nf(number, b"", b"A" * 120 + SMILE),
+        lambda number: nf(number, b'"nfStatus":"%s"' % (b"S" * 15_000 + SMILE)),
+        lambda number: nf(number, b'"nfStatus":"%s"' % (b"S" * 120 + SMILE)),
+        lambda number: nf(number, b'"nfServices":[{"serviceName":"a","nfServiceStatus":"%s"}]' % (b"S" * 15_000)),
+        lambda number: nf(number, b'"nfServices":[%s]' % listed(b'{"serviceName":"%s"}', b"a" * 120 + SMILE)),
+        lambda number: nf(number, b'"nfServices":[%s]' % listed(b'{"serviceName":"%s"}', b"a" * 400)),
+        lambda number: nf(number, b'"fqdn":"%s","ipv4Addresses":["%s"]' % ((b"a" * 240 + SMILE,) * 2)),
+        lambda number: nf(number, b'"sNssais":[%s]' % b",".join([b'{"sst":199}'] * 200)),
+        lambda number: b"{%s}" % b",".join(uri(key, number, b"a" * 400 + SMILE) for key in range(16)),
+        lambda number: b"{%s}" % b",".join(uri(key, number, b"a" * 480) for key in range(16)),
+        lambda number: b"{%s}" % b",".join(b'"%s%dUri":"/%d"' % (b"k" * 900, key, number) for key in range(16)),
+        lambda number: b"[%s]" % listed(b'{"op":"add","path":"/%d","value":"%%s"}' % number, b"v" * 120 + SMILE),
+        lambda number: b"[%s]" % listed(b'{"op":"add","path":"/%d","value":"%%s"}' % number, b"v" * 400 + SMILE),
+        lambda number: b'{"cause":"%d%s"}' % (number, SMILE * 100),
     ],
-    ids=["subscribers", "long URIs", "many URIs", "references", "services"],
+    ids=[
+        *(
+            "subscribers",
+            "long URIs",
+            "many URIs",
+            "references",
+            "services",
+            "long type",
+            "long wide type",
+            "wide type",
+        ),
+        *("long state", "wide state", "long state of a service", "wide services", "long services", "wide hosts"),
+        *("slices", "wide URIs", "URIs", "long keys", "wide patches", "long patches", "wide causes"),
+    ],
 )
 def test_what_is_remembered_of_bodies_is_what_is_counted(body: Callable[[int], bytes]) -> None:
     meaning = plain()
@@ -172,10 +225,74 @@ def test_what_is_remembered_of_bodies_is_what_is_counted(body: Callable[[int], b
     def act() -> object:
         for number in range(3_000):
             octets = body(number)
+            assert len(octets) <= 16_384  # else it is not remembered anyway
             bodies.read("application/json", None, octets, len(octets))
         return meaning
 
     assert held_bytes(act) < 2.2 * MOST_BYTES
+
+
+def test_a_body_that_says_too_much_is_read_each_time_and_leaves_room_for_others() -> None:
+    bodies = plain()._met_bodies
+    usual = nf(1)
+    read = bodies.read("application/json", None, usual, len(usual))
+    hosts = b",".join(b'"%d%s"' % (host, SMILE * 60) for host in range(16))
+    heavy = nf(2, b'"ipv4Addresses":[%s],"nfServices":[%s]' % (hosts, b",".join(PORTS)))
+    assert len(heavy) <= 16_384
+    held = bodies.held_bytes
+    first = bodies.read("application/json", None, heavy, len(heavy))
+    assert bodies.read("application/json", None, heavy, len(heavy)) is not first
+    assert bodies.held_bytes == held < MOST_BYTES // 16
+    assert bodies.read("application/json", None, usual, len(usual)) is read
+
+
+@pytest.mark.parametrize(
+    ("profile", "learnt"),
+    [
+        (lambda number: nf(number, b'"ipv4Addresses":[%s],"nfServices":[%s]' % (MANY, SERVICES)), 800),
+        (lambda number: nf(number, b'"ipv4Addresses":[%s],"nfServices":[%s]' % (MANY, b",".join(PORTS))), 200),
+        (lambda number: nf(number, b'"ipv6Addresses":[%s],"nfServices":[%s]' % (LONG, b",".join(PORTS))), 200),
+        (lambda number: nf(number, b'"nfServices":[%s]' % WIDE), 400),
+        (lambda number: nf(number, b'"nfStatus":"%s"' % (b"S" * 15_000), b"A" * 100 + SMILE), 6_000),
+        (lambda number: nf(number, b'"fqdn":"%s%d"' % (SMILE * 200, number)), 6_000),
+    ],
+    ids=["addresses", "addresses and ports", "long addresses and ports", "wide names", "long states", "wide FQDNs"],
+)
+def test_what_is_known_of_network_functions_stays_within_its_bound(
+    profile: Callable[[int], bytes], learnt: int
+) -> None:
+    meaning = plain()
+    inventory = meaning.inventory
+
+    def act() -> object:
+        for number in range(learnt):
+            instance = "00000000-0000-4000-8000-%012d" % number  # noqa: UP031 (as the body has it)
+            registration = profile(number)
+            assert len(registration) <= 16_384
+            put = request("PUT", f"/nnrf-nfm/v1/nf-instances/{instance}", [(b"content-type", JSON)], registration)
+            meaning.event(ENDS, put)
+            assert inventory.held_bytes <= MOST_NF_BYTES
+        return meaning
+
+    assert held_bytes(act) < MOST_NF_BYTES + 2.2 * MOST_BYTES + 8 * MB  # bodies; targets, redacted texts and such
+    assert meaning.losses()["nf_profiles_evicted"] == inventory.evicted == learnt - len(inventory.known()) > 0
+
+
+def test_what_a_profile_takes_is_given_back() -> None:
+    inventory = Inventory(most_bytes=100_000)
+    for number in range(3_000):
+        text = nf(number % 50, b'"fqdn":"%d.example","nfServices":[%s]' % (number, b",".join(PORTS[: number % 7 + 1])))
+        body = read_body("application/json", None, text, len(text))
+        assert body.profiles
+        inventory.learn(body.profiles, number)
+        if number % 3 == 0:
+            inventory.heartbeat(body.profiles[0].instance_id, f"STATE{number % 4}", number)
+        assert 0 < inventory.held_bytes <= 100_000
+        assert inventory.held_bytes == sum(known.weight for known in inventory.known())
+    assert 5 < len(inventory.known()) < 50
+    names = {known.profile.fqdn for known in inventory.known()}
+    for name in (f"{number}.example" for number in range(3_000)):
+        assert (inventory.at(f"{name}:10000") != (None, None)) == (name in names)
 
 
 @pytest.mark.parametrize(
