@@ -330,6 +330,6 @@ def _text(raw: bytes) -> str | None:
         return raw.decode("utf-8", "replace")
     try:
         decoded: Any = msgspec.json.decode(b'"' + raw + b'"')
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return None
     return decoded if isinstance(decoded, str) else None

@@ -96,7 +96,7 @@ class ContainerNames:
             self._asks_from_s = self._clock_s() + self._quiet_s
             self._quiet_s = min(2 * self._quiet_s, QUIET_S)
             return NOT_YET
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             pass
         self._leave()  # there is no Docker, or who reads its files is gone
         return None

@@ -56,7 +56,7 @@ class Named(msgspec.Struct, frozen=True):
 
 
 def named(container_id: str, octets: bytes) -> Named:
-    """Return what a container's file says. Raises msgspec.DecodeError: it is no such file."""
+    """Return what a container's file says. Raises msgspec.DecodeError or UnicodeDecodeError: it is no such file."""
     kept = msgspec.json.decode(octets, type=Kept)
     name = kept.name.removeprefix("/")
     return Named(container_id, name, kept.config.image[:MOST_TEXT]) if NAME.fullmatch(name) else Named(container_id)
@@ -66,7 +66,7 @@ def containers(roots: Iterable[str]) -> int | None:
     """Return the directory of Docker's containers, open; None where there is none."""
     for root in roots:
         data = DATA
-        with suppress(OSError, msgspec.DecodeError):
+        with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
             data = msgspec.json.decode((Path(root) / SETTINGS).read_bytes(), type=Settings).data
         with suppress(OSError):
             return os.open(f"{root}/{data}/containers", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -78,7 +78,7 @@ def look(directory: int, asked: bytes) -> Named:
     container_id = asked.decode(errors="replace")
     if not ID.fullmatch(asked):
         return Named(container_id)
-    with suppress(OSError, msgspec.DecodeError):
+    with suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
         flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
         file = os.open(f"{container_id}/config.v2.json", flags, dir_fd=directory)
         with os.fdopen(file, "rb") as opened:

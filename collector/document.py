@@ -115,7 +115,7 @@ _ANY = msgspec.json.Decoder()
 def members_of(text: bytes) -> list[Any]:
     """Return the members of a JSON object, or of the one object that an array holds, in the order of FIELDS.
 
-    Raises msgspec.DecodeError for what is no JSON, RecursionError for one nested too deeply.
+    Raises msgspec.DecodeError or UnicodeDecodeError for what is no JSON, RecursionError for one nested too deeply.
     """
     return list(astuple(_object(text)))
 

@@ -228,7 +228,7 @@ def _slices(text: str) -> str | None:
     """Return `sst-sd` of an S-NSSAI in percent-encoded JSON, of several `1 & 2`; None if one of them is none."""
     try:
         told = [snssai_text(msgspec.json.decode(unquote(one))) for one in text.split("&")]
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeEncodeError):
         return None
     named = [one for one in told if one is not None]
     return " & ".join(named) if len(named) == len(told) else None

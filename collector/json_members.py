@@ -122,7 +122,7 @@ class MemberReader:
             return True
         try:
             found[place] = _DECODER.decode(value)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
             return False
         return True
 

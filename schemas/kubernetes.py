@@ -147,7 +147,7 @@ class ObjectWatch(Generic[Told]):
                 if failed.code == GONE:
                     position = ""
                     continue
-            except (OSError, HTTPException, msgspec.DecodeError) as error:
+            except (OSError, HTTPException, msgspec.DecodeError, UnicodeDecodeError) as error:
                 self._note(Failed(0, f"{type(error).__name__}: {error}"))
             else:
                 continue

@@ -249,6 +249,18 @@ def test_callbacks_at_any_depth_however_spelled() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "value", [b"h\\\\\x99", b"http:\\/\\/x\xff", b"\\ud800\x80"], ids=["uri", "escaped uri", "surrogate"]
+)
+@pytest.mark.parametrize("key", [b"smContextStatusUri", b"dnn", b"supi", b"cause"])
+def test_a_value_that_is_no_utf_8_is_none(key: bytes, value: bytes) -> None:
+    """Found by the fuzzer: msgspec raises UnicodeDecodeError, which is no DecodeError, for one that has escapes too."""
+    for body in (b'{"%s":"%s","pduSessionId":5}', b'{"pduSessionId":5,"%s":"%s"}', b'{"a":1,"%s":"%s"', b'["%s","%s"]'):
+        text = body % (key, value)
+        said = read_body("application/json", None, text, len(text))
+        assert (said.callbacks, said.identifiers.dnn, said.identifiers.supi) == ((), None, None)
+
+
 def test_references_and_patches() -> None:
     assert read({"subscriptionId": "7", "smContextRef": 5}).references == (("subscriptionId", "7"),)
     patch = [
