@@ -17,7 +17,6 @@ from urllib.parse import urlencode
 from deploy.stack.layout import Layout
 from deploy.stack.passwords import READER, WRITER, digests, passwords
 from deploy.stack.process import START_S, ended
-from deploy.stack.supervisor import START_DEATHS
 from streams.clickhouse import Account
 from tests.broker import free_ports
 from tests.certificates import Pair
@@ -44,15 +43,8 @@ class Front:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *launcher: str) -> None:
-        """Start it; the engine's library ended a start by a signal twice in thousands: as the stack does, once more."""
-        for _ in range(START_DEATHS):
-            how = self._start(launcher)
-            if not how:
-                return
-            print(f"the front {how}: {self.log()}")  # shown with a failure, and by -rP
-            if "SIG" not in how:
-                break
-        raise AssertionError(f"the front {how}: {self.log()}")
+        how = self._start(launcher)
+        assert not how, f"the front {how}: {self.log()}"
 
     def _start(self, launcher: tuple[str, ...]) -> str:
         """Return how it ended or hung, empty once it answers."""

@@ -4,6 +4,8 @@ import http.server
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
 from base64 import b64encode
 from collections.abc import Iterator
@@ -219,6 +221,31 @@ def test_its_process_has_given_up_its_rights(ch: Front) -> None:
 
 def token(user: str, password: str) -> dict[str, str]:
     return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+
+
+LOADING = """
+import ctypes, sys
+from pathlib import Path
+from deploy.stack.front import sandbox
+
+environ = ctypes.POINTER(ctypes.c_void_p).in_dll(ctypes.CDLL(None), "environ")
+kept = [environ[0]]
+while kept[-1]:
+    kept.append(environ[len(kept)])
+AT_SYSINFO_EHDR = 33
+moved = (ctypes.c_void_p * (len(kept) + 4))(*kept, AT_SYSINFO_EHDR, 0x550006010203)
+ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ").value = ctypes.addressof(moved)
+sandbox.close_in(Path(sys.argv[1]))
+import chdb
+"""
+
+
+def test_the_engine_is_loaded_behind_the_walls_whatever_stands_behind_the_environment(tmp_path: Path) -> None:
+    """As on a heap to which a variable that was set has moved it: words that look like the kernel's own (getauxval)."""
+    command = [sys.executable, "-c", LOADING, str(tmp_path)]
+    place = {"cwd": Path(__file__).parent.parent, "env": {"TMPDIR": str(tmp_path)}}
+    done = subprocess.run(command, **place, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done
 
 
 def test_it_wants_its_password(ch: Front) -> None:

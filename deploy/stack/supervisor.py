@@ -21,7 +21,7 @@ from schemas.config import Config, load
 from schemas.refusal import Refusal
 
 PAUSE_S = 0.1
-START_DEATHS = 6  # of one part while the stack starts; the engine dies at times as it is loaded, thrice in a row too
+START_DEATHS = 3  # of one part while the stack starts: then it is not going to
 SHORTEN_S = 60.0
 
 

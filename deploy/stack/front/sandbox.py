@@ -82,11 +82,15 @@ def give_to_nobody(path: Path) -> None:
 
 
 def _readable() -> Iterator[str]:
-    """Yield what Python and the engine read besides the data: libraries and the machine's size."""
+    """Yield what Python and the engine read besides the data: libraries and the machine's size.
+
+    Without `auxv` the engine's library takes for it what stands behind the environment: the heap, once a variable was
+    set, and where that says there is code it ended by SIGSEGV as it was loaded.
+    """
     yield from {sys.prefix, sys.base_prefix, str(Path(sys.prefix).resolve()), "/usr", "/lib", "/lib64"}
     yield from ("/etc/ld.so.cache", "/etc/localtime", "/dev/null", "/dev/urandom", "/sys/fs/cgroup")
     yield from ("/proc/meminfo", "/proc/cpuinfo", "/proc/stat", "/sys/devices/system/cpu")
-    yield from (f"/proc/self/{name}" for name in ("statm", "status", "stat", "maps", "cgroup", "mountinfo"))
+    yield from (f"/proc/self/{name}" for name in ("auxv", "statm", "status", "stat", "maps", "cgroup", "mountinfo"))
 
 
 def _landlock(data: Path) -> bool:
