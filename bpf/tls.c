@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0 OR GPL-2.0
 /* What programs give to TLS and get from it: uprobes on libraries' functions.
 
-   The reader of ELF files chooses functions and cookies (collector/tls_library.py). A call is noted at its entry
+   The reader of ELF files chooses places and cookies (collector/tls_library.py). A call is noted at its entry
    and copied at its return. Go moves stacks, so return probes would break it: its functions are probed at each
    of their RET instructions, and its calls are told apart by goroutine, whose pointer is in r14. */
 
@@ -13,6 +13,11 @@ enum tls_function {
     TLS_FREES = 6,
 };
 #define FUNCTION(cookie) ((cookie)&7)
+/* Of a cookie, where the arguments are (Form of collector/probe_place.py): TLS_POINTS is of the fifth one; the second
+   is the type of the record, the third the buffer. */
+#define TLS_FIFTH (1ULL << 13)
+#define TLS_TYPED (1ULL << 14)
+#define RECORD_OF_DATA 23 /* application_data (RFC 8446 5.1) */
 #define IS_HANDSHAKE(cookie) (FUNCTION(cookie) == TLS_SHAKES || FUNCTION(cookie) == TLS_SHAKES_0)
 
 BPF_PROG_ARRAY(tls_programs, 2);
@@ -89,6 +94,11 @@ static inline void free_object(u64 object) {
 int tls_enter(struct pt_regs *ctx) {
     u64 cookie = bpf_get_attach_cookie(ctx), thread = bpf_get_current_pid_tgid();
     struct tls_call *call = tls_threads.lookup(&thread);
+    u64 second = ctx->si, third = ctx->dx, fourth = ctx->cx, fifth = ctx->r8;
+    /* Else one read at a chosen place: the verifier refuses that. */
+    asm volatile("" : "+r"(second), "+r"(third), "+r"(fourth), "+r"(fifth));
+    if (cookie & TLS_TYPED && (u32)second != RECORD_OF_DATA)
+        return 0;
     if (FUNCTION(cookie) == TLS_FREES) {
         free_object(ctx->di);
         return 0;
@@ -104,8 +114,8 @@ int tls_enter(struct pt_regs *ctx) {
     if (call->is_inside && call->object == ctx->di && IS_HANDSHAKE(cookie))
         return 0;
     call->object = ctx->di;
-    call->buffer = ctx->si;
-    call->length_at = ctx->cx;
+    call->buffer = cookie & TLS_TYPED ? third : second;
+    call->length_at = cookie & TLS_FIFTH ? fifth : fourth;
     call->cookie = cookie;
     call->socket = call->key = 0;
     call->is_inside = 1;

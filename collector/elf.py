@@ -103,6 +103,16 @@ class Elf:
             return Octets(self._file, 0, 0)
         return Octets(self._file, section.offset, min(section.size, self._end - section.offset))
 
+    def offset(self, address: int) -> int | None:
+        """Return where in the file stands what is loaded to `address`."""
+        segments = (one for one in self.segments if one.address <= address < one.address + one.size)
+        return next((address - one.address + one.offset for one in segments), None)
+
+    def loaded(self, address: int, length: int) -> bytes:
+        """Return `length` octets of what is loaded to `address`, fewer at the file's end. Raises OSError."""
+        offset = self.offset(address)
+        return b"" if offset is None else self._read(offset, length)
+
     def named(self, name: str) -> Section | None:
         """Return the first section of that name."""
         return next((one for one in self.sections if one.name == name), None)

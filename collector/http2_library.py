@@ -10,7 +10,7 @@ from struct import error
 from typing import BinaryIO
 
 from collector.elf import Elf
-from collector.tls_library import Function, Library, Place, Symbol, TlsCode, UnfollowableError, defined, offset_of
+from collector.tls_library import Function, Library, Place, Symbol, TlsCode, UnfollowableError, defined
 from collector.x86_code import UnknownInstructionError, instructions
 
 # nghttp2 1.x; the functions with a 2 came with 1.60, and those before them may be built of them or not.
@@ -61,7 +61,7 @@ def sends_past(file: BinaryIO) -> bool:
 
 def _places(elf: Elf, file: BinaryIO, found: dict[str, Symbol]) -> tuple[tuple[Place, ...], tuple[Place, ...]]:
     """Return where calls begin, and where the callback's have ended."""
-    offsets = {name: offset_of(elf, symbol.address) for name, symbol in found.items()}
+    offsets = {name: elf.offset(symbol.address) for name, symbol in found.items()}
     entries = tuple(
         Place(offset, HTTP2[name]) for name, offset in offsets.items() if offset is not None and name in HTTP2
     )

@@ -11,7 +11,7 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
@@ -20,7 +20,7 @@ from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_UNSUPPORT
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
 from collector.tls_further import FURTHER, Further, further_code, hides_bodies
-from collector.tls_library import Function, Library, TlsCode, tls_code
+from collector.tls_library import Function, Library, Place, TlsCode, tls_code
 from collector.tls_link import attach
 
 LIBRARY = re.compile(r"/lib(?:ssl|gnutls)[^/]*\.so[^/]*$")
@@ -30,7 +30,8 @@ MOST_FILES = 1_024  # TLS_FILES of bpf/tls_sockets.c
 MOST_SEEN = 65_536  # files looked at and not to be looked at again
 PROBED = 3  # of bpf/tls_sockets.c: place of a file beside its verdicts
 PROBED_MASK = 0xFFFF_FFFF
-FILE_SHIFT = 3  # in a cookie: the file's number stands above the function
+FILE_SHIFT = 3  # in a cookie: the file's number stands above the function,
+FORM_SHIFT = 13  # and where the arguments are above it
 LOOK_S = 1.0
 GATHER_S = 0.002  # a program that starts maps its libraries one after another
 IDLE_S = 3_600.0
@@ -189,14 +190,12 @@ class Attacher:
 
     def _links(self, found: TlsCode, file: int, path: str) -> Iterator[int]:
         enter, leave = PROGRAMS[found.library]
-        entries = [(place.offset, file | place.function) for place in found.entries]
-        returns = [(place.offset, file | place.function) for place in found.returns]
+        entries = _cookies(file, found.entries)
+        returns = _cookies(file, found.returns)
         if returns:
             yield attach(self._programs[leave], path, returns)
         unreturning = UNRETURNING[found.library]
-        returning = [
-            (place.offset, file | place.function) for place in found.entries if place.function not in unreturning
-        ]
+        returning = _cookies(file, [place for place in found.entries if place.function not in unreturning])
         if returning:
             yield attach(self._programs[leave], path, returning, at_return=True)
         yield attach(self._programs[enter], path, entries)
@@ -278,6 +277,11 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
             attacher.let_go()
             attacher.obey()
             c_memory.let_go(own_code)
+
+
+def _cookies(file: int, places: Iterable[Place]) -> list[tuple[int, int]]:
+    """Return offset and cookie of each place."""
+    return [(place.offset, file | place.function | place.form << FORM_SHIFT) for place in places]
 
 
 def mounts_of(process_id: int) -> str:

@@ -7,6 +7,7 @@ is found too, as long as its symbols were left in it.
 import enum
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from struct import Struct, error
 from typing import BinaryIO
@@ -14,6 +15,8 @@ from typing import BinaryIO
 from collector.elf import SYMBOL_TABLES, Elf, Octets
 from collector.go_binary import GoFunction, GoTableError, go_functions
 from collector.go_program import go_begin, go_table
+from collector.probe_place import LONGEST, Form, cheap_place, inner_function, typed_functions
+from collector.x86_registers import ARGUMENTS, GO_ARGUMENTS, R8, RCX
 
 SYMBOL = Struct("<IBBHQQ")  # Elf64_Sym (gABI 4): name, info, other, section, value, size
 FUNCTION_TYPES = frozenset({2, 10})  # STT_FUNC, STT_GNU_IFUNC
@@ -33,6 +36,9 @@ class Function(enum.IntEnum):
     SHAKES_ZERO = 5  # handshake; success is 0
     FREES = 6
     BEGINS = 7  # of HTTP/2: puts a new session where the first argument points to
+
+
+POINTING = frozenset({Function.SENDS_POINTING, Function.RECEIVES_POINTING})
 
 
 class Library(enum.Enum):
@@ -75,12 +81,18 @@ NEEDED = {
 }
 
 
+# Of these the second puts the number of bytes where it is told to; both leave the work to one and the same function.
+WRAPPERS = (("SSL_read", "SSL_read_ex"), ("SSL_write", "SSL_write_ex"))
+TYPED = "gnutls_record_recv"
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file offset to probe, and what the function there does."""
+    """A file offset to probe, what the function there does, and where it has its arguments."""
 
     offset: int
     function: Function
+    form: Form = Form.OWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +131,50 @@ def _c_code(elf: Elf) -> Iterator[TlsCode]:
     found = defined(elf, (*OPENSSL, *GNUTLS))
     for library, table in TABLES:
         if NEEDED[library] <= found.keys():
-            offsets = {name: offset_of(elf, symbol.address) for name, symbol in found.items() if name in table}
-            places = (Place(offset, table[name]) for name, offset in offsets.items() if offset is not None)
+            addresses = {name: symbol.address for name, symbol in found.items() if name in table}
+            places = [*_inner_places(elf, addresses, table), *_typed_places(elf, addresses, table)]
+            places += _own_places(elf, addresses, table)
             yield TlsCode(library, tuple(places))
+
+
+def _inner_places(elf: Elf, addresses: dict[str, int], table: dict[str, Function]) -> Iterator[Place]:
+    """Give the functions behind wrappers that would cost more to probe; the wrappers are taken from `addresses`."""
+    read = partial(elf.loaded, length=LONGEST)
+    for pair in WRAPPERS:
+        if not addresses.keys() >= set(pair):
+            continue
+        plain, pointing = (inner_function(read, addresses[name], name == pair[1]) for name in pair)
+        if plain is None or plain != pointing:
+            continue
+        address, form = plain
+        at, offset = cheap_place(read(address), ARGUMENTS | {RCX, R8}), elf.offset(address)
+        if at is not None and offset is not None:
+            yield Place(offset + at, table[pair[1]], form)
+            for name in pair:
+                del addresses[name]
+
+
+def _typed_places(elf: Elf, addresses: dict[str, int], table: dict[str, Function]) -> Iterator[Place]:
+    """Give the functions behind GnuTLS's receiving one, which then is taken from `addresses`."""
+    if TYPED not in addresses:
+        return
+    read = partial(elf.loaded, length=LONGEST)
+    found = [(elf.offset(one), cheap_place(read(one), ARGUMENTS)) for one in typed_functions(read, addresses[TYPED])]
+    places = [
+        Place(start + at, table[TYPED], Form.TYPED) for start, at in found if start is not None and at is not None
+    ]
+    if places and len(places) == len(found):
+        yield from places
+        del addresses[TYPED]
+
+
+def _own_places(elf: Elf, addresses: dict[str, int], table: dict[str, Function]) -> Iterator[Place]:
+    """Give where functions are probed that nothing stands for: at their begin, or behind it where that costs less."""
+    for name, address in addresses.items():
+        offset, function = elf.offset(address), table[name]
+        kept = ARGUMENTS | {RCX} if function in POINTING else ARGUMENTS
+        if offset is not None:
+            yield Place(offset + (cheap_place(elf.loaded(address, LONGEST), kept) or 0), function)
 
 
 def defined(elf: Elf, functions: Collection[str]) -> dict[str, Symbol]:
@@ -132,12 +185,6 @@ def defined(elf: Elf, functions: Collection[str]) -> dict[str, Symbol]:
         names = elf.octets(elf.sections[section.link])
         found |= {**_defined(elf.octets(section), names, functions), **found}
     return found
-
-
-def offset_of(elf: Elf, address: int) -> int | None:
-    """Return where in the file stands what is loaded to `address`."""
-    segments = (one for one in elf.segments if one.address <= address < one.address + one.size)
-    return next((address - one.address + one.offset for one in segments), None)
 
 
 def _defined(symbols: Octets, names: Octets, functions: Collection[str]) -> dict[str, Symbol]:
@@ -168,11 +215,15 @@ def _go_code(elf: Elf) -> tuple[TlsCode, ...]:
         return ()
     if not all(found[name].returns for name in NEEDED[Library.GO]):
         raise UnfollowableError("no RET found in crypto/tls")
-    return (_go_places(found, text.offset),)
+    return (_go_places(found, elf.octets(text), text.offset),)
 
 
-def _go_places(found: dict[str, GoFunction], start: int) -> TlsCode:
-    entries = tuple(Place(start + one.entry, GO[name]) for name, one in found.items())
+def _go_places(found: dict[str, GoFunction], text: Octets, start: int) -> TlsCode:
+    """Go looks first whether the stack has room, and begins again once it has: a handshake would be told twice."""
+    entries = tuple(
+        Place(start + one.entry + (GO[name] is not Function.SHAKES and _behind_look(text, one.entry)), GO[name])
+        for name, one in found.items()
+    )
     returns = tuple(
         Place(start + offset, GO[name])
         for name, one in found.items()
@@ -180,3 +231,7 @@ def _go_places(found: dict[str, GoFunction], start: int) -> TlsCode:
         for offset in one.returns
     )
     return TlsCode(Library.GO, entries, returns)
+
+
+def _behind_look(text: Octets, entry: int) -> int:
+    return cheap_place(text.read(entry, LONGEST), GO_ARGUMENTS) or 0

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -166,9 +166,12 @@ def free_port() -> int:
 
 
 def cpu_s_of(process: int) -> float:
-    """Return the CPU that a process's threads have used, to the nanosecond."""
-    tasks = Path(f"/proc/{process}/task").iterdir()
-    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+    """Return the CPU that a process's threads have used, to the nanosecond; of one that just ended nothing."""
+    used_ns = 0
+    for task in Path(f"/proc/{process}/task").iterdir():
+        with suppress(OSError):
+            used_ns += int((task / "schedstat").read_text().split()[0])
+    return used_ns / 1e9
 
 
 def used_by_children() -> float:
