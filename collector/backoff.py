@@ -40,14 +40,16 @@ STEPS = (
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the agent may cost: `cpu` in CPUs, memory in bytes; 0 = no budget."""
+    """What the agent may cost, in CPUs and bytes; `full_node_cpu`: while the node is full. 0 = no budget."""
 
     cpu: float
     memory_bytes: int
+    full_node_cpu: float = 0.0
 
-    def used(self, cpu: float, memory_bytes: int) -> float:
+    def used(self, cpu: float, memory_bytes: int, is_full: bool = False) -> float:
         """Return the share that is used, of whichever budget is used most."""
-        cpu_share = cpu / self.cpu if self.cpu else 0.0
+        budget = min(self.cpu, self.full_node_cpu) if is_full and self.full_node_cpu else self.cpu
+        cpu_share = cpu / budget if budget else 0.0
         memory_share = memory_bytes / self.memory_bytes if self.memory_bytes else 0.0
         return max(cpu_share, memory_share)
 
@@ -63,13 +65,13 @@ class BackOff:
     _hurried_s: int = 0
     _calm_s: int = 0
 
-    def second(self, cpu: float, memory_bytes: int, is_losing: bool = False) -> Step:
-        """Take note of one second; return the step that is in force from now on.
+    def second(self, cpu: float, memory_bytes: int, is_losing: bool = False, is_full: bool = False) -> Step:
+        """Take note of one second; return the step that is in force from now on. `is_full`: the node had no CPU idle.
 
         `is_losing`: the ring had no room for some of it. On a full machine the agent, being nice, gets too little CPU
         to exceed its budget: then connections left out whole are better than holes in all of them.
         """
-        used = self.budget.used(cpu, memory_bytes)
+        used = self.budget.used(cpu, memory_bytes, is_full)
         is_losing = is_losing and self.budget.cpu > 0
         self._above_s = self._above_s + 1 if used > 1 or is_losing else 0
         self._hurried_s = self._hurried_s + 1 if used > HURRY or is_losing else 0

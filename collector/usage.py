@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
+FULL = 0.2  # of its CPU time idle, or less: a process that is held up makes those wait, and idle, that it would answer
 TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 NAME_ENDS = ")"  # a process's name may hold spaces, and brackets
@@ -30,3 +31,24 @@ def usage_of(process_id: int, mapped_bytes: int = 0, proc: Path = PROC) -> Usage
         return None
     user, system, pages = int(fields[11]), int(fields[12]), int(fields[21])
     return Usage((user + system) * TICK_US, max(0, pages * PAGE_BYTES - mapped_bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeTime:
+    """CPU time of all CPUs since the node's start, in ticks."""
+
+    idle: int = 0
+    total: int = 0
+
+    def is_full_since(self, before: "NodeTime") -> bool:
+        """Tell whether little of the time in between was idle; not where there was none."""
+        return self.total > before.total and self.idle - before.idle < FULL * (self.total - before.total)
+
+
+def node_time(proc: Path = PROC) -> NodeTime:
+    """Return the node's time by its first line of stat: user, nice, system, idle, iowait, irq, softirq, steal."""
+    try:
+        ticks = [int(word) for word in (proc / "stat").read_text().split("\n", 1)[0].split()[1:9]]
+        return NodeTime(ticks[3] + ticks[4], sum(ticks))
+    except (OSError, ValueError, IndexError):
+        return NodeTime()

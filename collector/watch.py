@@ -16,7 +16,7 @@ from collector.delivery import Delivery
 from collector.message import Counters
 from collector.record import COPY_AT_MOST, FLOW_MINUTE, ONE_IN, TLS_OFF
 from collector.supervisor import Supervisor
-from collector.usage import Usage, usage_of
+from collector.usage import Usage, node_time, usage_of
 from collector.window import Dials
 
 TOLD_S = 10.0
@@ -78,6 +78,8 @@ class Watch:
         self._is_losing = False
         self._with_flows = with_flows and tell is not None
         self._cpu_us: dict[int, int] = {}  # by process
+        self._node_time = node_time()
+        self._is_full = False
         self._looked_s = time.monotonic()
         self._told_s = self._looked_s - TOLD_S
         self._usage: dict[str, Usage] = {}
@@ -86,6 +88,8 @@ class Watch:
         """Do what is due."""
         before = self._cpu_us
         self._cpu_us = self._look()
+        node = node_time()
+        self._is_full, self._node_time = node.is_full_since(self._node_time), node
         if self._cpu_us.keys() == before.keys() and now_s > self._looked_s:  # else an observer was replaced
             cpu = (sum(self._cpu_us.values()) - sum(before.values())) / 1e6 / (now_s - self._looked_s)
             self._back_off(cpu, sum(usage.rss_bytes for usage in self._usage.values()))
@@ -155,7 +159,7 @@ class Watch:
 
     def _back_off(self, cpu: float, memory_bytes: int) -> None:
         taken = self._backoff.taken
-        step = self._backoff.second(cpu, memory_bytes, self._losing())
+        step = self._backoff.second(cpu, memory_bytes, self._losing(), self._is_full)
         self._dials.control(COPY_AT_MOST, step.copied_bytes)
         self._dials.control(ONE_IN, step.one_in)
         self._dials.control(TLS_OFF, step.is_tls_off)

@@ -146,7 +146,8 @@ def watching(
 ) -> Watch:
     """Return what is done each second; `runs`: this program's release."""
     collector = config.collector
-    budget = Budget(collector.cpu_percent / 100, collector.memory_mb * MEGABYTE)
+    full_node_cpu = (os.cpu_count() or 1) * collector.full_node_percent / 100
+    budget = Budget(collector.cpu_percent / 100, collector.memory_mb * MEGABYTE, full_node_cpu)
     about = About(config.site.name, config.site.node, probes.hook, probes.mapped_bytes, time.time_ns() // 1_000, runs)
     tell = sink.deliver if sink is not None else None
 

@@ -6,13 +6,14 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import fields
 from http.client import HTTPConnection
+from pathlib import Path
 
 import fastavro
 import pytest
 
 from collector.agent_status import AgentStatus, delivery_of, exposition
 from collector.health import HealthServer
-from collector.usage import usage_of
+from collector.usage import NodeTime, node_time, usage_of
 from schemas.fields import document, fields_of
 from schemas.refusal import Refusal
 
@@ -93,3 +94,14 @@ def test_of_a_process_that_has_ended_nothing_is_told() -> None:
     init = usage_of(1)
     assert init is not None
     assert init.rss_bytes > 0
+
+
+def test_a_node_is_full_where_little_time_was_idle(tmp_path: Path) -> None:
+    (tmp_path / "stat").write_text("cpu  10 20 30 400 40 5 6 7 8 9\ncpu0 1 2 3 4\n")
+    assert node_time(tmp_path) == NodeTime(440, 518)
+    assert not NodeTime(440, 518).is_full_since(NodeTime(440, 518))
+    assert NodeTime(459, 618).is_full_since(NodeTime(440, 518))
+    assert not NodeTime(460, 618).is_full_since(NodeTime(440, 518))
+    assert node_time(tmp_path / "none") == NodeTime()
+    now = node_time()
+    assert 0 < now.idle < now.total

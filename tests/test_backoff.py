@@ -52,6 +52,18 @@ def test_a_full_ring_is_a_reason_however_little_cpu_there_was() -> None:
     assert seconds(backoff, 0.01, 1) == 0
 
 
+def test_on_a_full_node_less_is_enough_to_go_up() -> None:
+    backoff = BackOff(Budget(0.5, 100, full_node_cpu=0.1))
+    for _ in range(PATIENCE_S):
+        backoff.second(0.15, 0)
+    assert backoff.step == 0
+    for _ in range(PATIENCE_S):
+        backoff.second(0.15, 0, is_full=True)
+    assert backoff.step == 1
+    assert BackOff(Budget(0.1, 0, full_node_cpu=0.5)).budget.used(0.15, 0, is_full=True) == pytest.approx(1.5)
+    assert BackOff(Budget(0, 0, full_node_cpu=0.5)).budget.used(64.0, 0, is_full=True) == 0
+
+
 @pytest.mark.parametrize("memory_bytes", [0, 100])
 def test_without_a_budget_nothing_is_left_out(memory_bytes: int) -> None:
     assert seconds(BackOff(Budget(0, 0)), 64.0, 100, memory=1 << 40) == 0
