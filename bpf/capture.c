@@ -8,6 +8,7 @@
 #define MSG_PEEK 0x2
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
+#define LEFT_OUT_BYTES 65536
 
 /* Tell what a socket has moved. */
 static inline void say_moved(struct socket *s, u64 sk, u8 state, u8 before) {
@@ -54,9 +55,19 @@ static inline int is_left_out(struct socket *s) {
     return one_in && ports * 0x9E3779B1U >> 24 & (one_in - 1);
 }
 
-/* Return what is known of the socket of a call, if its bytes are wanted. */
-static inline struct socket *wanted(u64 sk, int result, int direction) {
-    struct socket *s = known(sk);
+/* Count bytes that are left out, many calls at a time: the counter is all processors'. */
+static inline void leave_out(struct socket *s, u32 bytes, int direction) {
+    bytes += s->left_out[direction];
+    if (bytes < LEFT_OUT_BYTES) {
+        s->left_out[direction] = bytes;
+        return;
+    }
+    s->left_out[direction] = 0;
+    count(SAMPLED_OUT_BYTES, bytes);
+}
+
+/* Return what is known of the socket of a call, or is by now, if its bytes are wanted. */
+static inline struct socket *wanted(struct socket *s, u64 sk, int result, int direction) {
     if (s) {
         if (ONLY_OWN && !s->caller) /* whatever is thought of its bytes: flows are told of this node's alone */
             remember_process(s);
@@ -84,7 +95,7 @@ static inline struct socket *wanted(u64 sk, int result, int direction) {
     if (s->head.verdict == IGNORED)
         return 0;
     if (is_left_out(s)) {
-        count(SAMPLED_OUT_BYTES, result);
+        leave_out(s, result, direction);
         return 0;
     }
     return s;
@@ -112,15 +123,16 @@ static inline u64 allowed(struct socket *s, u64 bytes) {
    there is more to copy. */
 static inline int handle(u64 sk, int result, int flags, int direction, u64 registers, int is_in_progress) {
     struct tls_call *thread = tls_thread();
-    if ((!thread && result <= 0) || !is_tcp(sk) || (thread && is_under_tls(thread, sk, result, direction)))
+    if (!thread && result <= 0)
         return 0;
-    if (result <= 0)
+    struct socket *s = known(sk);
+    if ((!s && !is_tcp(sk)) || (thread && is_under_tls(thread, sk, result, direction)) || result <= 0)
         return 0;
     if (direction == RECEIVED && flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)) {
         count(PEEKED, 1);
         return 0;
     }
-    struct socket *s = wanted(sk, result, direction);
+    s = wanted(s, sk, result, direction);
     struct work *w = work();
     if (!s || !w)
         return 0;
@@ -189,6 +201,7 @@ int set_state(struct bpf_raw_tracepoint_args *ctx) {
         if (!s || s->is_closed)
             break;
         s->is_closed = 1;
+        count(SAMPLED_OUT_BYTES, s->left_out[SENT] + s->left_out[RECEIVED]);
         if (control(FLOW_MINUTE))
             say_moved(s, sk, after, before);
         say_tls_closed(s);

@@ -196,8 +196,7 @@ def overload(rounds: int, place: Path) -> None:
             rates["without"].append(saturate(port, 3.0))
             with agent(bootstrap, both.ports, cpu_percent=TIGHT_PERCENT) as running:
                 rates["at first"].append(saturate(port, 3.0))
-                saturate(port, CLIMB_S)
-                rates["backed off"].append(saturate(port, 3.0))
+                rates["backed off"].append(saturate(port, 3.0, after_s=CLIMB_S))
                 running.end()
     median = {name: statistics.median(values) for name, values in rates.items()}
     for name in ("at first", "backed off"):

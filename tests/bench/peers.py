@@ -91,11 +91,16 @@ def mean_and_count(said: str) -> tuple[float, int]:
     return float(number) * UNITS[unit], int(answered[1])
 
 
-def saturate(port: int, seconds: float, at_most: float = 0.0) -> float:
-    """Ask for the small file as fast as it is answered, 8 at a time, or `at_most` a second; return requests/s."""
+def saturate(port: int, seconds: float, at_most: float = 0.0, after_s: float = 0.0) -> float:
+    """Ask for the small file as fast as it is answered, 8 at a time, or `at_most` a second; return requests/s.
+
+    `after_s`: counted once the same connections have asked for so long.
+    """
     pace = ["--rps", str(round(at_most / 8))] if at_most else []
     url = f"http://127.0.0.1:{port}/small.json"
     command = ["h2load", "-D", str(max(1, round(seconds))), "-c", "8", "-m", "1", *pace, url]
+    if after_s:
+        command[1:1] = ["--warm-up-time", str(round(after_s))]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return mean_and_count(said)[1] / seconds
 
