@@ -37,6 +37,7 @@ class Batcher:
     def __init__(self, first: BatchHeader, rules: BatchRules) -> None:
         """`first` is the header of the first batch: its numbering, identity and watermark are carried on from."""
         self._header = first
+        self._sequence = first.sequence
         self._rules = rules
         self._events: list[Event] = []
         self._left_ms: int | None = None
@@ -85,10 +86,12 @@ class Batcher:
     ) -> Batch:
         header = replace(
             self._header,
+            sequence=self._sequence,
             watermark_us=max(watermark_us, self._header.watermark_us),
             final=final,
             loss={reason: count for reason, count in sorted(loss.items()) if count},
             clock_us=max(clock_us, watermark_us, self._header.clock_us),
         )
-        self._header = replace(header, sequence=header.sequence + 1)
+        self._header = header
+        self._sequence += 1
         return Batch(header, events)

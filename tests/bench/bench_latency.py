@@ -1,11 +1,12 @@
 """What a request waits longer beside an agent, by many short pairs of runs; JSON lines. As root.
 
-python -m tests.bench.bench_latency [PAIRS]         20: two to three minutes
+python -m tests.bench.bench_latency [PAIRS]         20: four to five minutes
 
 The load is bench_agent's: 2,000 requests a second together for 4 KB, both ends on this node. Other work on the machine
 moves a run's mean latency by half, which no median of three rounds undoes: here each run of a second with an agent is
 set against its neighbour without, the order changes from pair to pair, and the median of the pairs' ratios is told with
-the interval that holds it in 95 of 100 cases (order statistics: nothing is assumed of how they are distributed).
+the interval that holds it in 95 of 100 cases (order statistics: nothing is assumed of how they are distributed). An
+agent's first second, in which it meets everything for the first time, is told apart from the next one.
 What the network functions' own CPU of a request rises by is told beside it: others' work hardly touches that.
 """
 
@@ -23,25 +24,27 @@ from tests.bench.peers import Peers, peers
 from tests.mock_broker import mock_broker
 
 PAIRS, SECONDS = 20, 1.0
+SECOND = ("an agent's first second", "the next one")
 WORDS = {False: "h2c", True: "tls"}
 
 
 def pair(both: Peers, bootstrap: str, is_agent_first: bool) -> dict[str, float]:
-    """Run both loads with an agent and without, in this order; return latency's and CPU's ratios."""
-    runs: dict[bool, dict[bool, Run]] = {}
+    """Run both loads twice with an agent and twice without, in this order; return latency's and CPU's ratios."""
+    runs: dict[bool, list[dict[bool, Run]]] = {}
     for with_agent in (is_agent_first, not is_agent_first):
         if with_agent:
             with agent(bootstrap, both.ports) as running:
-                runs[True] = {tls: Run(both, tls, SECONDS, running) for tls in WORDS}
+                runs[True] = [{tls: Run(both, tls, SECONDS, running) for tls in WORDS} for _ in SECOND]
                 running.end()
         else:
-            runs[False] = {tls: Run(both, tls, SECONDS) for tls in WORDS}
+            runs[False] = [{tls: Run(both, tls, SECONDS) for tls in WORDS} for _ in SECOND]
     found = {}
-    for tls, word in WORDS.items():
-        beside, alone = runs[True][tls], runs[False][tls]
-        found[f"{word}: mean latency"] = beside.mean_us / alone.mean_us
-        found[f"{word}: CPU of the network functions"] = beside.peers_us / alone.peers_us
-        found[f"{word}: CPU of an exchange, alone"] = SEEN_TWICE * alone.peers_us
+    for number, when in enumerate(SECOND):
+        for tls, word in WORDS.items():
+            beside, alone = runs[True][number][tls], runs[False][number][tls]
+            found[f"{word}, {when}: mean latency"] = beside.mean_us / alone.mean_us
+            found[f"{word}, {when}: CPU of the network functions"] = beside.peers_us / alone.peers_us
+            found[f"{word}, {when}: CPU of an exchange, alone"] = SEEN_TWICE * alone.peers_us
     return found
 
 
