@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.bench.agent_process import Agent, agent, reader_of_events
+from tests.bench.agent_process import SETTLED_S, Agent, agent, reader_of_events
 from tests.bench.bpf_statistics import counted
 from tests.bench.line import show
 from tests.bench.peers import Peers, cpu_s_of, peers, saturate, used_by_children
@@ -42,6 +42,8 @@ class Run:
         played = peers.steady(tls, seconds)
         if beside:
             beside.settle()
+        else:
+            time.sleep(2 * SETTLED_S)  # as long: what begins on cores that slept long is slower
         self.mean_us = played.mean_us
         messages = SEEN_TWICE * played.requests
         self.peers_us = (peers.cpu_s() - own_s + played.client_cpu_s) * 1e6 / messages
