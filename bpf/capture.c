@@ -8,7 +8,6 @@
 #define MSG_PEEK 0x2
 #define MSG_TRUNC 0x20
 #define MSG_ERRQUEUE 0x2000
-#define LEFT_OUT_BYTES 65536
 
 /* Tell what a socket has moved. */
 static inline void say_moved(struct socket *s, u64 sk, u8 state, u8 before) {
@@ -55,17 +54,6 @@ static inline int is_left_out(struct socket *s) {
     return one_in && ports * 0x9E3779B1U >> 24 & (one_in - 1);
 }
 
-/* Count bytes that are left out, many calls at a time: the counter is all processors'. */
-static inline void leave_out(struct socket *s, u32 bytes, int direction) {
-    bytes += s->left_out[direction];
-    if (bytes < LEFT_OUT_BYTES) {
-        s->left_out[direction] = bytes;
-        return;
-    }
-    s->left_out[direction] = 0;
-    count(SAMPLED_OUT_BYTES, bytes);
-}
-
 /* Return what is known of the socket of a call, or is by now, if its bytes are wanted. */
 static inline struct socket *wanted(struct socket *s, u64 sk, int result, int direction) {
     if (s) {
@@ -95,7 +83,7 @@ static inline struct socket *wanted(struct socket *s, u64 sk, int result, int di
     if (s->head.verdict == IGNORED)
         return 0;
     if (is_left_out(s)) {
-        leave_out(s, result, direction);
+        count(LEFT_OUT + LEFT_OUT_STEP * (bpf_get_smp_processor_id() % LEFT_OUT_PLACES), result);
         return 0;
     }
     return s;
@@ -201,7 +189,6 @@ int set_state(struct bpf_raw_tracepoint_args *ctx) {
         if (!s || s->is_closed)
             break;
         s->is_closed = 1;
-        count(SAMPLED_OUT_BYTES, s->left_out[SENT] + s->left_out[RECEIVED]);
         if (control(FLOW_MINUTE))
             say_moved(s, sk, after, before);
         say_tls_closed(s);

@@ -29,30 +29,34 @@ enum counter {
     RING_FULL_MEDIUM = 1,
     RING_FULL_LARGE = 2,
     RING_FULL_CHUNK = 3,
-    RING_FULL_BYTES = 4,    /* payload of those records */
-    FAULTS = 5,             /* user memory that could not be read */
-    UNSUPPORTED = 6,        /* calls whose buffer is not known: sendfile, splice, io_uring, sendmmsg, 32-bit */
-    BOUNDED = 7,            /* calls with more pieces than are copied, cut */
-    PEEKED = 8,             /* MSG_PEEK, skipped: the bytes come again */
-    UNJUDGED_BYTES = 9,     /* not copied: the socket spent what an unjudged one may */
-    SOCKETS_FULL = 10,      /* sockets that found no room */
-    CHUNKS = 11,            /* records of the largest class put into the ring */
-    CHUNKS_READ = 12,       /* written by the reader: how many of them it has taken out */
-    TLS_UNTIED = 13,        /* TLS streams whose socket is not known */
-    TLS_UNREADABLE = 14,    /* TLS calls whose number of bytes could not be read */
-    TLS_UNSUPPORTED = 15,   /* files whose TLS cannot be followed; written by the attacher */
-    TLS_DEATHS = 16,        /* of attachers; written by the process that begins another */
-    SHORTENED_BYTES = 20,   /* of calls that were copied in part only: back-off */
-    SAMPLED_OUT_BYTES = 21, /* of connections that are left out: back-off */
-    FLOWS_FULL = 22,        /* records of kind FLOW that found no room */
-    FATAL_RECORDS = 23,     /* written by the reader: records that ended one, and were not read again */
-    COPY_AT_MOST = 24,      /* written by the supervisor: bytes copied of a call, 0 = all */
-    ONE_IN = 25,            /* likewise: one connection in so many is copied, a power of two; 0 = each */
-    FLOW_MINUTE = 26,       /* likewise: changes each minute, 0 = no records of kind FLOW */
-    TLS_OFF = 27,           /* likewise, for the attacher: 1 = no library is probed */
-    HTTP2_FOLLOWED = 28,    /* written by the attacher: 1 = a libnghttp2 is probed */
-    COUNTERS = 32,
+    RING_FULL_BYTES = 4,  /* payload of those records */
+    FAULTS = 5,           /* user memory that could not be read */
+    UNSUPPORTED = 6,      /* calls whose buffer is not known: sendfile, splice, io_uring, sendmmsg, 32-bit */
+    BOUNDED = 7,          /* calls with more pieces than are copied, cut */
+    PEEKED = 8,           /* MSG_PEEK, skipped: the bytes come again */
+    UNJUDGED_BYTES = 9,   /* not copied: the socket spent what an unjudged one may */
+    SOCKETS_FULL = 10,    /* sockets that found no room */
+    CHUNKS = 11,          /* records of the largest class put into the ring */
+    CHUNKS_READ = 12,     /* written by the reader: how many of them it has taken out */
+    TLS_UNTIED = 13,      /* TLS streams whose socket is not known */
+    TLS_UNREADABLE = 14,  /* TLS calls whose number of bytes could not be read */
+    TLS_UNSUPPORTED = 15, /* files whose TLS cannot be followed; written by the attacher */
+    TLS_DEATHS = 16,      /* of attachers; written by the process that begins another */
+    SHORTENED_BYTES = 20, /* of calls that were copied in part only: back-off */
+    FLOWS_FULL = 22,      /* records of kind FLOW that found no room */
+    FATAL_RECORDS = 23,   /* written by the reader: records that ended one, and were not read again */
+    COPY_AT_MOST = 24,    /* written by the supervisor: bytes copied of a call, 0 = all */
+    ONE_IN = 25,          /* likewise: one connection in so many is copied, a power of two; 0 = each */
+    FLOW_MINUTE = 26,     /* likewise: changes each minute, 0 = no records of kind FLOW */
+    TLS_OFF = 27,         /* likewise, for the attacher: 1 = no library is probed */
+    HTTP2_FOLLOWED = 28,  /* written by the attacher: 1 = a libnghttp2 is probed */
+    /* Bytes of connections that are left out by back-off, each processor in a line of cache of its own, or one it
+       shares with few: where each call counts, one counter for all makes them wait for each other. */
+    LEFT_OUT = 32,
+    COUNTERS = 160,
 };
+#define LEFT_OUT_STEP 8
+#define LEFT_OUT_PLACES 16
 
 struct record {
     u64 time_ns;    /* CLOCK_MONOTONIC, when the call had its result */

@@ -43,12 +43,11 @@ struct socket {
     u64 other;  /* of a socket: where in `sockets` its TLS stream stands; of that: the socket's key */
     u8 is_used; /* the reader knows of it */
     u8 is_closed;
-    u8 shown;        /* what its first octets are: bits of shown.c */
-    u8 is_certain;   /* of a session of libnghttp2: its tie is no guess */
-    u32 minute;      /* FLOW_MINUTE when it was last told of */
-    u32 caller;      /* process that used it last, in the root pid namespace */
-    u32 probed;      /* of a TLS stream: when the probes of its library were attached, by the attacher's word */
-    u32 left_out[2]; /* bytes sent and received, to be counted as SAMPLED_OUT_BYTES */
+    u8 shown;      /* what its first octets are: bits of shown.c */
+    u8 is_certain; /* of a session of libnghttp2: its tie is no guess */
+    u32 minute;    /* FLOW_MINUTE when it was last told of */
+    u32 caller;    /* process that used it last, in the root pid namespace */
+    u32 probed;    /* of a TLS stream: when the probes of its library were attached, by the attacher's word */
 };
 
 BPF_F_TABLE("array", u32, u64, counters, COUNTERS, MMAPABLE);

@@ -37,10 +37,8 @@ static inline u32 probed_since(u64 cookie) {
 }
 
 /* A thread is known by its calls. While a libnghttp2 is probed, each is known from its first socket on: TLS of which
-   nobody sees a call comes before a session. Where no library is probed none is known: a call saves the search. */
+   nobody sees a call comes before a session. */
 static inline struct tls_call *tls_thread(void) {
-    if (control(TLS_OFF))
-        return 0;
     u64 thread = bpf_get_current_pid_tgid();
     struct tls_call *call = tls_threads.lookup(&thread);
     if (call || !control(HTTP2_FOLLOWED))

@@ -12,6 +12,7 @@ HURRY_S = 2  # likewise above HURRY budgets, or losing records for want of room 
 HURRY = 2.0
 CALM_S = 60  # below CALM of the budget in a row, then one step down
 CALM = 0.6
+MOST_CALM_S = 960  # twice as long each time that a step down was one too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +65,14 @@ class BackOff:
     _above_s: int = 0
     _hurried_s: int = 0
     _calm_s: int = 0
+    _calm_wait_s: int = CALM_S
+    _since_down_s: int = CALM_S
+    _was_full: bool = False
 
     def second(self, cpu: float, memory_bytes: int, is_losing: bool = False, is_full: bool = False) -> Step:
-        """Take note of one second; return the step that is in force from now on. `is_full`: the node had no CPU idle.
+        """Take note of one second; return the step that is in force from now on.
+
+        `is_full`: little of the node's CPU time was idle.
 
         `is_losing`: the ring had no room for some of it. On a full machine the agent, being nice, gets too little CPU
         to exceed its budget: then connections left out whole are better than holes in all of them.
@@ -75,12 +81,23 @@ class BackOff:
         is_losing = is_losing and self.budget.cpu > 0
         self._above_s = self._above_s + 1 if used > 1 or is_losing else 0
         self._hurried_s = self._hurried_s + 1 if used > HURRY or is_losing else 0
-        self._calm_s = self._calm_s + 1 if used < CALM and not is_losing else 0
+        # What a full node does not bear is no calm either: capturing less may be what made room on it.
+        is_calm = self.budget.used(cpu, memory_bytes, is_full or self._was_full) < CALM and not is_losing
+        self._calm_s = self._calm_s + 1 if is_calm else 0
+        self._since_down_s += 1
+        if self._since_down_s == CALM_S:  # it was right
+            self._calm_wait_s = CALM_S
         is_due = self._above_s >= PATIENCE_S or self._hurried_s >= HURRY_S
         if is_due and self.step < len(STEPS) - 1:
+            self._was_full = self._was_full or is_full
+            if self._since_down_s < CALM_S:
+                self._calm_wait_s = min(2 * self._calm_wait_s, MOST_CALM_S)
+            self._since_down_s = CALM_S
             self._move(1)
-        elif self._calm_s >= CALM_S and self.step:
+        elif self._calm_s >= self._calm_wait_s and self.step:
             self._move(-1)
+            self._since_down_s = 0
+            self._was_full = self._was_full and self.step > 0
         return STEPS[self.step]
 
     def _move(self, by: int) -> None:

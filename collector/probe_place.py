@@ -20,6 +20,7 @@ from collector.x86_registers import (
     DATA,
     FRAME,
     GIVEN_UP,
+    GO_ARGUMENTS,
     JUMP,
     NOTHING,
     R8,
@@ -36,11 +37,13 @@ from collector.x86_registers import (
 )
 
 EMULATED = re.compile(rb"\x41?[\x50-\x57]|\x90|[\x70-\x7f\xeb].|[\xe8\xe9].{4}|\x0f[\x80-\x8f].{4}", re.DOTALL)
+FORKS = re.compile(rb"[\x70-\x7f]|\x0f[\x80-\x8f]")
 # What is looked at before the work is given on, by the octets of comparison and jump: a negative size, no connection.
 CHECKS = re.compile(rb"\x85\xd2(?:\x78.|\x0f\x88.{4})|\x48\x85\xff(?:\x74.|\x0f\x84.{4})", re.DOTALL)
 LONGEST = 96  # octets of a function that are looked at
 HOPS = 3  # jumps from one function into another
 WAYS = 32  # through a function that forks
+MOST_FUNCTIONS = 4  # that one gives its arguments to: two of GnuTLS 3.7
 RET = b"\xc3"
 
 Read = Callable[[int], bytes]  # the code that is loaded to an address: LONGEST octets, fewer at its end
@@ -69,6 +72,19 @@ def cheap_place(code: bytes, kept: frozenset[int] = ARGUMENTS) -> int | None:
     except UnknownInstructionError:
         pass
     return None
+
+
+def go_place(code: bytes) -> int | None:
+    """Return where a function of Go is probed: a PUSH behind its look for stack, else the look; None: neither is known.
+
+    Where there is no stack for it, it gets some and begins again: the look is passed twice.
+    """
+    look = cheap_place(code, GO_ARGUMENTS)
+    if look is None or not FORKS.match(code, look):
+        return look
+    _, behind = next(instructions(code[look:]))
+    further = cheap_place(code[look + behind :], GO_ARGUMENTS)
+    return look if further is None else look + behind + further
 
 
 def inner_function(read: Read, address: int, is_pointing: bool) -> tuple[int, Form] | None:
@@ -140,16 +156,17 @@ def typed_functions(read: Read, address: int) -> frozenset[int]:
 
     No function if a way does something else with the session, or is not understood.
     """
-    ways, seen, found = [Way(address, [*AT_BEGIN], 0)], {address}, set()
+    ways, seen, found = [Way(address, [*AT_BEGIN], 0)], set(), set()
     try:
         while ways:
             for way in _ways_on(ways.pop(), read):
+                state = way.address, tuple(way.holds), way.frame_bytes
                 if way.is_handed_on and not way.frame_bytes:
                     found.add(way.address)
-                elif way.address not in seen:
+                elif state not in seen:
                     ways.append(way)
-                    seen.add(way.address)
-            if len(seen) > WAYS:
+                    seen.add(state)
+            if len(seen) > WAYS or len(found) > MOST_FUNCTIONS:
                 return frozenset()
     except UnknownInstructionError:
         return frozenset()
@@ -176,12 +193,12 @@ def _ways_on(way: Way, read: Read) -> Iterator[Way]:
         onward = Way(way.address + end + distance(one), [*holds], frame_bytes)
         if one[0] != CALL:
             yield onward
-        elif holds[RDI] != RDI:
-            holds = [UNKNOWN if number in GIVEN_UP else value for number, value in enumerate(holds)]
         elif onward.is_handed_on:
             yield replace(onward, frame_bytes=0)
-        else:
+        elif holds[RDI] == RDI:
             raise UnknownInstructionError("the session is given elsewhere")
+        if one[0] == CALL:
+            holds = [UNKNOWN if number in GIVEN_UP else value for number, value in enumerate(holds)]
         if one[0] in (JUMP, SHORT_JUMP):
             return
     raise UnknownInstructionError("a way without an end")

@@ -83,7 +83,6 @@ FURTHER = {
     15: ("tls_files_unsupported", False),
     16: ("tls_attacher_deaths", True),
     20: ("shortened_bytes", True),
-    21: ("sampled_out_bytes", True),
     22: ("flow_records_full", False),
     23: ("fatal_records", True),
 }
@@ -91,7 +90,9 @@ FATAL_RECORDS = 23  # its place, the observer's to write
 COPY_AT_MOST, ONE_IN, FLOW_MINUTE = 24, 25, 26  # written by the supervisor: what the kernel side shall do
 TLS_OFF = 27  # likewise, for the attacher
 HTTP2_FOLLOWED = 28  # written by the attacher: a libnghttp2 is probed
-COUNTER_SLOTS = 32
+SAMPLED_OUT_BYTES = "sampled_out_bytes"  # loss, in several places
+LEFT_OUT = range(32, 160, 8)
+COUNTER_SLOTS = 160
 BY_PLACE = {**dict(enumerate(COUNTERS)), **FURTHER}
 
 

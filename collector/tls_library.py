@@ -15,8 +15,8 @@ from typing import BinaryIO
 from collector.elf import SYMBOL_TABLES, Elf, Octets
 from collector.go_binary import GoFunction, GoTableError, go_functions
 from collector.go_program import go_begin, go_table
-from collector.probe_place import LONGEST, Form, cheap_place, inner_function, typed_functions
-from collector.x86_registers import ARGUMENTS, GO_ARGUMENTS, R8, RCX
+from collector.probe_place import LONGEST, Form, cheap_place, go_place, inner_function, typed_functions
+from collector.x86_registers import ARGUMENTS, R8, RCX
 
 SYMBOL = Struct("<IBBHQQ")  # Elf64_Sym (gABI 4): name, info, other, section, value, size
 FUNCTION_TYPES = frozenset({2, 10})  # STT_FUNC, STT_GNU_IFUNC
@@ -219,9 +219,8 @@ def _go_code(elf: Elf) -> tuple[TlsCode, ...]:
 
 
 def _go_places(found: dict[str, GoFunction], text: Octets, start: int) -> TlsCode:
-    """Go looks first whether the stack has room, and begins again once it has: a handshake would be told twice."""
     entries = tuple(
-        Place(start + one.entry + (GO[name] is not Function.SHAKES and _behind_look(text, one.entry)), GO[name])
+        Place(start + one.entry + (go_place(text.read(one.entry, LONGEST)) or 0), GO[name])
         for name, one in found.items()
     )
     returns = tuple(
@@ -231,7 +230,3 @@ def _go_places(found: dict[str, GoFunction], text: Octets, start: int) -> TlsCod
         for offset in one.returns
     )
     return TlsCode(Library.GO, entries, returns)
-
-
-def _behind_look(text: Octets, entry: int) -> int:
-    return cheap_place(text.read(entry, LONGEST), GO_ARGUMENTS) or 0

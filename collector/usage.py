@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-FULL = 0.2  # of its CPU time idle, or less: a process that is held up makes those wait, and idle, that it would answer
+FULL = 0.2  # less of its CPU time is idle: who is held up makes those wait, and idle, that he would answer
 TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 NAME_ENDS = ")"  # a process's name may hold spaces, and brackets

@@ -3,7 +3,17 @@
 import mmap
 from collections.abc import Mapping
 
-from collector.record import BY_PLACE, CHUNKS, CHUNKS_READ, COUNTER_SLOTS, FATAL_RECORDS, HEAD, OFFSETS
+from collector.record import (
+    BY_PLACE,
+    CHUNKS,
+    CHUNKS_READ,
+    COUNTER_SLOTS,
+    FATAL_RECORDS,
+    HEAD,
+    LEFT_OUT,
+    OFFSETS,
+    SAMPLED_OUT_BYTES,
+)
 from collector.ring import Ring
 
 SLOTS = 65_536
@@ -21,7 +31,9 @@ class Window:
 
     def counts(self) -> dict[str, int]:
         """Return the kernel's counters by name."""
-        return {name: self._counters[place] for place, (name, _) in BY_PLACE.items()}
+        counts = {name: self._counters[place] for place, (name, _) in BY_PLACE.items()}
+        counts[SAMPLED_OUT_BYTES] = sum(self._counters[place] for place in LEFT_OUT)
+        return counts
 
     @property
     def chunks(self) -> int:

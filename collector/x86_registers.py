@@ -34,7 +34,7 @@ def change(one: bytes, holds: list[int]) -> tuple[int, int]:
     one = one.removeprefix(FS)
     rex = one[0] if one[0] & 0xF0 == 0x40 else 0
     opcode, *rest = one[1:] if rex else one
-    if 0xB8 <= opcode <= 0xBF:  # MOV of a number
+    if 0xB8 <= opcode <= 0xBF and (opcode & 7) + 8 * (rex & 1) != RSP:  # MOV of a number
         number = int.from_bytes(rest, "little")
         return (opcode & 7) + 8 * (rex & 1), DATA if number == RECORD_OF_DATA else UNKNOWN
     if opcode == 0x98:  # CDQE
@@ -44,22 +44,24 @@ def change(one: bytes, holds: list[int]) -> tuple[int, int]:
     first, is_wide = rest[0] >> 3 & 7, bool(rex & 8)
     register, other = first + 8 * (rex >> 2 & 1), (rest[0] & 7) + 8 * (rex & 1)
     is_memory = rest[0] < 0xC0
+    if opcode == 0x89 and is_memory and holds[register] in (RDI, RSI, RDX):
+        raise UnknownInstructionError("an argument is kept in memory, where it is not followed")
     if _changes_none(opcode, first, is_memory):
         return NOTHING, UNKNOWN
     match opcode:
         case 0x81 | 0x83 if first in (0, 5) and other == RSP and not is_memory:  # ADD to the stack pointer, SUB from it
             return RSP, int.from_bytes(rest[1:], "little", signed=True) * (1 if first else -1)
-        case 0xC7 if first == 0 and not is_memory:  # MOV of a number
+        case 0xC7 if first == 0 and other != RSP and not is_memory:  # MOV of a number
             return other, UNKNOWN
-        case 0x31 | 0x33 if register == other and not is_memory:  # XOR with itself
+        case 0x31 | 0x33 if register == other != RSP and not is_memory:  # XOR with itself
             return register, UNKNOWN
-        case 0x89:
+        case 0x89 if other != RSP:
             return other, holds[register] if is_wide else UNKNOWN
-        case 0x8B:
+        case 0x8B if register != RSP:
             return register, holds[other] if is_wide and not is_memory else UNKNOWN
-        case 0x63 if is_wide:  # MOVSXD: a size that is not negative stays
+        case 0x63 if is_wide and register != RSP:  # MOVSXD: a size that is not negative stays
             return register, holds[other] if not is_memory else UNKNOWN
-        case 0x8D:  # LEA
+        case 0x8D if register != RSP:  # LEA
             return register, FRAME if is_memory and other == RSP and rest[1] == 0x24 else UNKNOWN
     raise UnknownInstructionError(f"opcode {opcode:#x}")
 

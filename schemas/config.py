@@ -98,7 +98,7 @@ class Collector:
     # Of one CPU, all processes of the agent together; more for a while = back-off; 0 = no budget.
     cpu_percent: int = number(100, 0, 100_000)
     # Likewise of all CPUs, while the node has none to spare: what the agent takes then, the network functions lack.
-    full_node_percent: int = number(5, 0, 100)  # 0 = cpu_percent alone
+    full_node_percent: int = number(5, 0, 100)  # 0 = cpu_percent alone; without cpu_percent of no effect
     memory_mb: int = number(512, 0, 1_048_576)  # of memory, the ring not counted
     metrics_address: str = "127.0.0.1"
     metrics_port: int = number(0, 0, 65_535)  # Prometheus metrics and /healthz; 0 = none

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.backoff import CALM_S, HURRY, HURRY_S, PATIENCE_S, STEPS, BackOff, Budget
+from collector.backoff import CALM_S, HURRY, HURRY_S, MOST_CALM_S, PATIENCE_S, STEPS, BackOff, Budget
 
 BUDGET = Budget(0.5, 100)
 
@@ -62,6 +62,33 @@ def test_on_a_full_node_less_is_enough_to_go_up() -> None:
     assert backoff.step == 1
     assert BackOff(Budget(0.1, 0, full_node_cpu=0.5)).budget.used(0.15, 0, is_full=True) == pytest.approx(1.5)
     assert BackOff(Budget(0, 0, full_node_cpu=0.5)).budget.used(64.0, 0, is_full=True) == 0
+
+
+def test_what_made_room_on_a_full_node_is_no_reason_to_go_down() -> None:
+    backoff = BackOff(Budget(1.0, 0, full_node_cpu=0.1))
+    for _ in range(PATIENCE_S):
+        backoff.second(0.15, 0, is_full=True)
+    assert backoff.step == 1
+    assert seconds(backoff, 0.09, 10 * CALM_S) == 1  # little of the whole budget, much of a full node's
+    assert seconds(backoff, 0.05, CALM_S) == 0
+    assert seconds(backoff, 0.5, 10 * CALM_S) == 0
+
+
+def test_a_step_down_that_was_one_too_many_comes_later_each_time() -> None:
+    backoff = BackOff(BUDGET)
+    seconds(backoff, 0.6, PATIENCE_S)
+    waited = []
+    for _ in range(7):
+        count = 0
+        while backoff.step:
+            seconds(backoff, 0.1, 1)
+            count += 1
+        waited.append(count)
+        seconds(backoff, 0.6, PATIENCE_S)
+    assert waited == [CALM_S << number if number < 5 else MOST_CALM_S for number in range(7)]
+    seconds(backoff, 0.6, PATIENCE_S)
+    assert seconds(backoff, 0.1, MOST_CALM_S) == 1
+    assert seconds(backoff, 0.1, CALM_S) == 0  # the step before was right
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 100])

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.elf import Elf
-from collector.probe_place import EMULATED, Form, cheap_place, inner_function, typed_functions
+from collector.probe_place import EMULATED, Form, cheap_place, go_place, inner_function, typed_functions
 from collector.tls_library import OPENSSL, Function, Library, tls_code
 from collector.x86_code import instructions
-from collector.x86_registers import GO_ARGUMENTS
 from tests.foreign_tls import brought_by
 from tests.test_tls_library import library
 
@@ -33,8 +32,9 @@ BEGINS = {
     "nothing": ("", None),
 }
 GO_BEGINS = {
-    "little stack": ("493b6610 762c", 4),
-    "much stack": ("4c8da42458ffffff 4d3b6610 0f86a1020000", 12),
+    "little stack": ("493b6610 762c 55 4889e5", 6),
+    "much stack": ("4c8da42458ffffff 4d3b6610 0f86a1020000 55", 18),
+    "Go before 1.21: no PUSH behind the look": ("493b6610 762c 4883ec18", 4),
     "no look: a leaf": ("4883ec18", None),
     "its receiver moved": ("4889c8 762c", None),
 }
@@ -82,7 +82,7 @@ def test_a_function_is_probed_at_the_first_instruction_that_the_kernel_emulates(
 
 @pytest.mark.parametrize(("code", "wanted"), GO_BEGINS.values(), ids=GO_BEGINS)
 def test_a_function_of_go_is_probed_where_it_has_looked_for_stack(code: str, wanted: int | None) -> None:
-    assert cheap_place(bytes.fromhex(code), GO_ARGUMENTS) == wanted
+    assert go_place(bytes.fromhex(code)) == wanted
 
 
 def at(code: str) -> "dict[int, bytes]":
@@ -110,6 +110,11 @@ NOT_TYPED = {
     "a record of another type": "4889d1 4889f2 be16000000 e8d7ffffff c3",
     "the stack not given back before the jump": "4883ec08 4889d1 4889f2 be17000000 ebfe",
     "a way without an end": "4889d1",
+    "the session kept in memory": "4883ec18 48897c2408 4889d1 4889f2 be17000000 e800000000 4883c418 c3",
+    "the stack pointer from elsewhere": "4889c4 4889d1 4889f2 be17000000 e900000000",
+    "more functions than any real one": "4889d1 4889f2 be17000000"
+    + "".join(f"74{n:02x}" for n in range(64, 70))
+    + "c3",
 }
 
 
@@ -127,6 +132,11 @@ def test_gnutls_receiving_leads_to_its_inner_functions() -> None:
 @pytest.mark.parametrize("code", NOT_TYPED.values(), ids=NOT_TYPED)
 def test_a_receiving_function_that_is_not_understood_is_left_alone(code: str) -> None:
     assert typed_functions(lambda address: bytes.fromhex(code)[address:] if address >= 0 else b"", 0) == frozenset()
+
+
+def test_behind_a_call_nothing_is_an_argument_any_more() -> None:
+    code = bytes.fromhex("4883ec08 4889d1 4889f2 be17000000 e800010000 e800020000 4883c408 c3")
+    assert typed_functions(lambda address: code[address:], 0) == {20 + 0x100}
 
 
 @given(st.binary(max_size=96), st.booleans())

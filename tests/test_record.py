@@ -30,7 +30,7 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, int]:
     asked |= {f"ending {name}": f"offsetof(struct ending, {name})" for name in ("position", "unread", "unused")}
     asked |= {"record": "sizeof(struct record)", "ending": "sizeof(struct ending)"}
     asked |= {"largest": "sizeof(struct chunk_record)"}
-    asked |= {name: name for name in (*ENUMERATORS, *counters())}
+    asked |= {name: name for name in (*ENUMERATORS, *counters(), "LEFT_OUT_STEP", "LEFT_OUT_PLACES")}
     prints = "\n".join(f'printf("{label}:%d\\n", (int)({what}));' for label, what in asked.items())
     place = tmp_path_factory.mktemp("record")
     head = f'#include <stddef.h>\n#include <stdio.h>\n{TYPES}\n#include "record.h"\n'
@@ -66,11 +66,14 @@ def test_the_enumerators_have_the_same_numbers(said: dict[str, int]) -> None:
 
 def test_every_counter_has_a_name(said: dict[str, int]) -> None:
     controls = {"COPY_AT_MOST", "ONE_IN", "FLOW_MINUTE", "TLS_OFF"}
-    known = [name for name in counters() if name not in {"COUNTERS", "CHUNKS", "CHUNKS_READ", *controls}]
+    several = {"COUNTERS", "CHUNKS", "CHUNKS_READ", "LEFT_OUT"}
+    known = [name for name in counters() if name not in several | controls]
     assert [said[name] for name in known] == list(record.BY_PLACE)
     assert {said[name]: getattr(record, name) for name in controls} == {said[name]: said[name] for name in controls}
     assert (said["CHUNKS"], said["CHUNKS_READ"]) == (record.CHUNKS, record.CHUNKS_READ)
     assert said["COUNTERS"] == record.COUNTER_SLOTS
+    places = (said["LEFT_OUT"] + said["LEFT_OUT_STEP"] * place for place in range(said["LEFT_OUT_PLACES"]))
+    assert [*places] == [*record.LEFT_OUT]
 
 
 def test_a_record_is_read_field_by_field() -> None:
