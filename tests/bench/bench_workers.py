@@ -20,11 +20,14 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deploy.topics import bring_topics, publish_schemas
 from schemas.config import Kafka
+from schemas.config import Streams as StreamsConfig
 from schemas.framing import frame, unframe
 from schemas.kafka import client_settings
+from streams.fold import Facts, batch_body
 from streams.kpi_windows import KPIS_JSON
-from streams.pairing import TRANSACTIONS
-from tests.bench.bench_pairing import fold, messages
+from streams.pairing import TRANSACTIONS, Pairing
+from tests.bench.bench_pairing import EVENTS as EVENT_BATCH
+from tests.bench.bench_pairing import OUT, T0, messages
 from tests.bench.line import show
 from tests.bench.loops import BATCH, DELTA, DELTAS, EVENT, EVENTS, encoded
 from tests.broker import Broker, broker
@@ -62,7 +65,7 @@ def kpis(kafka: Broker, cells: int) -> None:
 
 def many_deltas(count: int) -> Iterator[bytes]:
     """Yield batches of CELLS different cells each, as a real one has them, a tenth of a second after one another."""
-    batch: Any = fastavro.schemaless_reader(io.BytesIO(fold(messages(10_000))[-1]), DELTA, None)
+    batch: Any = fastavro.schemaless_reader(io.BytesIO(last_deltas(messages(10_000))), DELTA, None)
     (delta,) = batch["deltas"][-1:]
     cell = delta["cells"][0]
     for number in range(count):
@@ -74,6 +77,16 @@ def many_deltas(count: int) -> Iterator[bytes]:
         ]
         told = delta | {"watermark_us": now_us - 1_000_000, "cells": cells}
         yield encoded(DELTA, batch | {"first_number": number + 1, "deltas": [told]})
+
+
+def last_deltas(bodies: list[bytes]) -> bytes:
+    """Return the last batch of cells that pairing makes of these events."""
+    pairing_fold, told = Pairing(Facts(0, OUT), StreamsConfig()), b""
+    for number, body in enumerate(bodies):
+        for rows in pairing_fold.apply(T0 // 1_000 + number * 20, EVENT_BATCH, body):
+            if rows.topic == DELTAS:
+                told = batch_body(0, rows.first_number, rows.records)
+    return told
 
 
 def single_events() -> Iterator[bytes]:
