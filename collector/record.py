@@ -85,13 +85,13 @@ FURTHER = {
     20: ("shortened_bytes", True),
     22: ("flow_records_full", False),
     23: ("fatal_records", True),
+    32: ("sampled_out_bytes", True),
 }
 FATAL_RECORDS = 23  # its place, the observer's to write
 COPY_AT_MOST, ONE_IN, FLOW_MINUTE = 24, 25, 26  # written by the supervisor: what the kernel side shall do
 TLS_OFF = 27  # likewise, for the attacher
 HTTP2_FOLLOWED = 28  # written by the attacher: a libnghttp2 is probed
-SAMPLED_OUT_BYTES = "sampled_out_bytes"  # loss, in several places
-LEFT_OUT = range(32, 160, 8)
+LEFT_OUT = range(32, 160, 8)  # the places of sampled_out_bytes, whose sum it is
 COUNTER_SLOTS = 160
 BY_PLACE = {**dict(enumerate(COUNTERS)), **FURTHER}
 

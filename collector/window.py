@@ -12,7 +12,6 @@ from collector.record import (
     HEAD,
     LEFT_OUT,
     OFFSETS,
-    SAMPLED_OUT_BYTES,
 )
 from collector.ring import Ring
 
@@ -32,8 +31,8 @@ class Window:
     def counts(self) -> dict[str, int]:
         """Return the kernel's counters by name."""
         counts = {name: self._counters[place] for place, (name, _) in BY_PLACE.items()}
-        counts[SAMPLED_OUT_BYTES] = sum(self._counters[place] for place in LEFT_OUT)
-        return counts
+        name, _ = BY_PLACE[LEFT_OUT.start]
+        return counts | {name: sum(self._counters[place] for place in LEFT_OUT)}
 
     @property
     def chunks(self) -> int:
