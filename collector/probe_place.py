@@ -17,12 +17,12 @@ from collector.x86_registers import (
     ARGUMENTS,
     AT_BEGIN,
     CALL,
-    DATA,
     FRAME,
     GIVEN_UP,
     GO_ARGUMENTS,
     JUMP,
     NOTHING,
+    NUMBER,
     R8,
     RCX,
     RDI,
@@ -43,6 +43,7 @@ CHECKS = re.compile(rb"\x85\xd2(?:\x78.|\x0f\x88.{4})|\x48\x85\xff(?:\x74.|\x0f\
 LONGEST = 96  # octets of a function that are looked at
 HOPS = 3  # jumps from one function into another
 WAYS = 32  # through a function that forks
+RECORD_OF_DATA = 23  # application_data (RFC 8446 5.1)
 MOST_FUNCTIONS = 4  # that one gives its arguments to: two of GnuTLS 3.7
 RET = b"\xc3"
 
@@ -148,7 +149,7 @@ class Way:
     @property
     def is_handed_on(self) -> bool:
         """Whether GnuTLS's session, the type of data's records, buffer and size are arguments here."""
-        return [self.holds[one] for one in (RDI, RSI, RDX, RCX)] == [RDI, DATA, RSI, RDX]
+        return [self.holds[one] for one in (RDI, RSI, RDX, RCX)] == [RDI, NUMBER + RECORD_OF_DATA, RSI, RDX]
 
 
 def typed_functions(read: Read, address: int) -> frozenset[int]:

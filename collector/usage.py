@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PROC = Path("/proc")
-FULL = 0.2  # less of its CPU time is idle: who is held up makes those wait, and idle, that he would answer
+FULL = 0.2  # of the node's CPU time: less of it is idle. Processes that wait for one held up idle on a full node too
 TICK_US = 1_000_000 // os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 NAME_ENDS = ")"  # a process's name may hold spaces, and brackets

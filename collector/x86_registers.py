@@ -14,9 +14,9 @@ GIVEN_UP = frozenset({RAX, RCX, RDX, RSI, RDI, R8, 9, 10, 11})  # by who calls a
 GO_ARGUMENTS = frozenset({RAX, RBX, R14})  # Go's own ABI: receiver, buffer; goroutine
 REGISTERS = 16
 # What a register holds: what another one held at the function's begin, by that one's number, or
-UNKNOWN, FRAME, DATA = -1, -2, -3  # anything; an address in the function's frame; RECORD_OF_DATA
+UNKNOWN, FRAME = -1, -2  # anything; an address in the function's frame
+NUMBER = 1 << 8  # from here on: a number, counted from here
 AT_BEGIN = (*range(RSP), FRAME, *range(RSP + 1, REGISTERS))
-RECORD_OF_DATA = 23  # application_data (RFC 8446 5.1)
 NOTHING = -1  # a register that no instruction changes
 COMPARISONS = frozenset({0x38, 0x39, 0x3A, 0x3B, 0x84, 0x85})  # CMP, TEST
 CALL, JUMP, SHORT_JUMP = 0xE8, 0xE9, 0xEB
@@ -35,8 +35,7 @@ def change(one: bytes, holds: list[int]) -> tuple[int, int]:
     rex = one[0] if one[0] & 0xF0 == 0x40 else 0
     opcode, *rest = one[1:] if rex else one
     if 0xB8 <= opcode <= 0xBF and (opcode & 7) + 8 * (rex & 1) != RSP:  # MOV of a number
-        number = int.from_bytes(rest, "little")
-        return (opcode & 7) + 8 * (rex & 1), DATA if number == RECORD_OF_DATA else UNKNOWN
+        return (opcode & 7) + 8 * (rex & 1), NUMBER + int.from_bytes(rest, "little")
     if opcode == 0x98:  # CDQE
         return RAX, UNKNOWN
     if not rest:

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -22,19 +24,14 @@ RATE, SECONDS = 401, 23  # up to the second step, and told of
 LARGE = Exchange("POST", "/npcf-smpolicycontrol/v1/sm-policies", 201, 12_007, 12_007)  # more than a step copies
 
 
-@pytest.fixture(scope="module")
-def told() -> list[dict[str, Any]]:
-    """Return what an agent with a hundredth of a core tells of itself under load."""
+def under_load(budget: dict[str, str]) -> list[dict[str, Any]]:
+    """Return what an agent with this budget tells of itself under load."""
     try:
         program()
     except NoGo as missing:
         pytest.skip(str(missing))
     with mock_broker() as bootstrap, serving([LARGE]) as server:
-        kept = {
-            "SBISCOPE_KAFKA_BOOTSTRAP": bootstrap,
-            "SBISCOPE_COLLECTOR_PORTS": str(server.port),
-            "SBISCOPE_COLLECTOR_CPU_PERCENT": "1",
-        }
+        kept = {"SBISCOPE_KAFKA_BOOTSTRAP": bootstrap, "SBISCOPE_COLLECTOR_PORTS": str(server.port), **budget}
         command = [sys.executable, "-m", "deploy.cli", "collect"]
         agent = subprocess.Popen(command, cwd=ROOT, env=os.environ | kept, stderr=subprocess.PIPE, text=True)
         assert agent.stderr is not None
@@ -46,6 +43,29 @@ def told() -> list[dict[str, Any]]:
         assert "backoff_steps" in said
         assert {one.status for one in played} == {LARGE.status}  # whatever the agent does
         return published(bootstrap, "sbi.agents", "agent")
+
+
+@pytest.fixture(scope="module")
+def told() -> list[dict[str, Any]]:
+    """Return what an agent with a hundredth of a core tells of itself under load."""
+    return under_load({"SBISCOPE_COLLECTOR_CPU_PERCENT": "1"})
+
+
+@contextmanager
+def no_processor_idle() -> Iterator[None]:
+    """Keep all of them busy as long as the block lasts."""
+    with ExitStack() as ending:
+        for _ in range(os.cpu_count() or 1):
+            busy = ending.enter_context(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
+            ending.callback(busy.kill)
+        yield
+
+
+def test_on_a_full_node_a_share_of_it_is_the_budget() -> None:
+    with no_processor_idle():
+        told = under_load({"SBISCOPE_COLLECTOR_FULL_NODE_PERCENT": "1"})
+    assert told[-1]["loss"]["backoff_steps"] >= 1
+    assert max(one["cpu_us"]["observer"] for one in told) < SECONDS * 1_000_000  # within the whole budget, a core
 
 
 def test_each_step_is_told_with_what_it_leaves_out(told: list[dict[str, Any]]) -> None:

@@ -17,9 +17,10 @@ from collector.go_binary import GoTableError, go_functions
 from collector.tls_events import MAPPED, Mapped, mapped
 from collector.tls_files import Code, code_of, codes, file_id, is_program, open_code
 from collector.tls_library import GNUTLS, OPENSSL, Function, Library, TlsCode, tls_code
+from tests.disassembly import cheap_address
 from tests.foreign_tls import brought_by
 
-RETURN = re.compile(r"\t0x([0-9a-f]+)\t.*\tRET\t", re.MULTILINE)
+GO_METHODS = ("Read", "Write", "clientHandshake")  # of a client
 GO_SOURCE = """package main
 
 import (
@@ -39,7 +40,6 @@ func main() {
 # For OpenSSL's reads and writes and GnuTLS's reads stand their inner functions (tests/test_probe_place.py).
 WRAPPED = {"SSL_read", "SSL_write", "SSL_read_ex", "SSL_write_ex", "gnutls_record_recv"}
 INNER = {Function.RECEIVES_POINTING, Function.SENDS_POINTING}
-LONGEST_LOOK = 5  # octets of comparisons before a function's first push or jump
 # How a Go program may be built: with C code or without, by whose linker, to be loaded anywhere (pie) or not.
 GO_BUILDS = {
     "pure": (0, []),
@@ -63,12 +63,10 @@ def library(name: str) -> Path:
     return found[0]
 
 
-def stand_at_their_symbols(code: TlsCode, symbols: dict[str, int], functions: dict[str, Function]) -> None:
-    """Hold each of the functions to be probed at its begin, or a few comparisons behind it."""
-    places = {one.function: one.offset for one in code.entries if one.function not in INNER and not one.form}
-    assert places.keys() == set(functions.values())
-    for name, does in functions.items():
-        assert 0 <= places[does] - symbols[name] <= LONGEST_LOOK
+def stand_at_their_symbols(path: Path, code: TlsCode, symbols: dict[str, int], functions: dict[str, Function]) -> None:
+    """Hold each of these to be probed once, and exactly at its begin or at the push or jump behind a comparison."""
+    places = [(one.offset, one.function) for one in code.entries if one.function not in INNER and not one.form]
+    assert sorted(places) == sorted((cheap_address(path, symbols[name]), does) for name, does in functions.items())
 
 
 def dynamic_symbols(path: Path) -> dict[str, int]:
@@ -93,7 +91,7 @@ def test_functions_stand_where_readelf_has_them(name: str, kind: Library, table:
         (found,) = tls_code(file)
     symbols = dynamic_symbols(path)
     assert found.library is kind
-    stand_at_their_symbols(found, symbols, {name: does for name, does in table.items() if name not in WRAPPED})
+    stand_at_their_symbols(path, found, symbols, {name: does for name, does in table.items() if name not in WRAPPED})
 
 
 @pytest.mark.parametrize(
@@ -112,14 +110,14 @@ def test_functions_of_wheels_stand_where_readelf_has_them_stripped_only_those_th
     with path.open("rb") as file:
         (found,) = tls_code(file)
     assert found.library is Library.OPENSSL
-    stand_at_their_symbols(found, symbols, {name: does for name, does in OPENSSL.items() if name not in others})
+    stand_at_their_symbols(path, found, symbols, {name: does for name, does in OPENSSL.items() if name not in others})
     subprocess.run(["strip", "-o", tmp_path / "stripped", path], check=True)
     with (tmp_path / "stripped").open("rb") as file:
         assert bool(tls_code(file)) == (package == "psycopg2")
 
 
 @pytest.mark.parametrize(("cgo", "options"), GO_BUILDS.values(), ids=GO_BUILDS)
-def test_a_stripped_go_programs_returns_are_those_of_gos_own_disassembler(
+def test_a_stripped_go_programs_places_are_those_of_gos_own_disassembler(
     tmp_path: Path, cgo: int, options: list[str]
 ) -> None:
     if not shutil.which("go") or not shutil.which("strip") or (cgo and not shutil.which("gcc")):
@@ -134,19 +132,22 @@ def test_a_stripped_go_programs_returns_are_those_of_gos_own_disassembler(
             (found,) = tls_code(file)
         assert found.library is Library.GO
         for method, does in (("Read", Function.RECEIVES), ("Write", Function.SENDS)):
-            wanted = go_returns(tmp_path / "whole", method)
+            wanted = go_places(tmp_path / "whole", method, "RET")
             assert wanted
-            assert {one.offset for one in found.returns if one.function is does} == wanted
+            assert {one.offset for one in found.returns if one.function is does} == set(wanted)
+        begins = [min(go_places(tmp_path / "whole", method, "PUSHQ BP")) for method in GO_METHODS]
+        assert sorted(one.offset for one in found.entries) == sorted(begins)
 
 
-def go_returns(program: Path, method: str) -> set[int]:
-    """Return the file offsets of the RET instructions of a method of tls.Conn."""
+def go_places(program: Path, method: str, instruction: str) -> list[int]:
+    """Return the file offsets of an instruction of a method of tls.Conn."""
     command = ["go", "tool", "objdump", "-s", rf"^crypto/tls.\(\*Conn\).{method}$", program]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     sections = subprocess.run(["readelf", "-SW", program], capture_output=True, text=True, check=True).stdout
     code = re.search(r" \.text +PROGBITS +(\w+) (\w+)", sections)
     assert code is not None
-    return {int(address, 16) - int(code[1], 16) + int(code[2], 16) for address in RETURN.findall(text)}
+    found = re.findall(rf"\t0x([0-9a-f]+)\t.*\t{instruction}\t", text)
+    return [int(address, 16) - int(code[1], 16) + int(code[2], 16) for address in found]
 
 
 def test_static_openssl_is_found_by_its_symbols(tmp_path: Path) -> None:
