@@ -13,10 +13,10 @@ enum tls_function {
     TLS_FREES = 6,
 };
 #define FUNCTION(cookie) ((cookie)&7)
-/* Of a cookie, where the arguments are (Form of collector/probe_place.py): TLS_POINTS is of the fifth one; the second
-   is the type of the record, the third the buffer. */
-#define TLS_FIFTH (1ULL << 13)
-#define TLS_TYPED (1ULL << 14)
+/* Of a cookie, above the file's number: where the arguments are (Form of collector/probe_place.py). TLS_POINTS is of
+   the fifth one; the second is the type of the record, the third the buffer. */
+#define TLS_FIFTH (8ULL * TLS_FILES)
+#define TLS_TYPED (16ULL * TLS_FILES)
 #define RECORD_OF_DATA 23 /* application_data (RFC 8446 5.1) */
 #define IS_HANDSHAKE(cookie) (FUNCTION(cookie) == TLS_SHAKES || FUNCTION(cookie) == TLS_SHAKES_0)
 

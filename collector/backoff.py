@@ -89,18 +89,24 @@ class BackOff:
             self._calm_wait_s = CALM_S
         is_due = self._above_s >= PATIENCE_S or self._hurried_s >= HURRY_S
         if is_due and self.step < len(STEPS) - 1:
-            self._was_full = self._was_full or is_full
-            if self._since_down_s < CALM_S:
-                self._calm_wait_s = min(2 * self._calm_wait_s, MOST_CALM_S)
-            self._since_down_s = CALM_S
-            self._move(1)
+            self._up(is_full)
         elif self._calm_s >= self._calm_wait_s and self.step:
-            self._move(-1)
-            self._since_down_s = 0
-            self._was_full = self._was_full and self.step > 0
+            self._down()
         return STEPS[self.step]
+
+    def _up(self, is_full: bool) -> None:
+        if self._since_down_s < CALM_S:
+            self._calm_wait_s = min(2 * self._calm_wait_s, MOST_CALM_S)
+        self._since_down_s = CALM_S
+        self._was_full = self._was_full or is_full
+        self.taken += 1
+        self._move(1)
+
+    def _down(self) -> None:
+        self._move(-1)
+        self._since_down_s = 0
+        self._was_full = self._was_full and self.step > 0
 
     def _move(self, by: int) -> None:
         self.step += by
-        self.taken += max(by, 0)
         self._above_s = self._hurried_s = self._calm_s = 0
