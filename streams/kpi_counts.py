@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """Counts that add up: of one key in one window, or of many together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import cython
 import msgspec
@@ -30,7 +30,7 @@ MAX_FAILURES = 64  # different failures kept apart; the rest counts as other
 OTHER = "other"
 
 
-class Counts(msgspec.Struct, array_like=True):
+class Counts(msgspec.Struct, array_like=True, gc=False):
     """Counters in the order of KpiCell's fields, and what is counted by bin, or by name."""
 
     counters: list[int] = msgspec.field(default_factory=lambda: [0] * COUNTERS)
@@ -57,30 +57,45 @@ class Counts(msgspec.Struct, array_like=True):
 
     def add(self, other: "Counts", sign: int = 1) -> None:
         """Add `other`, or take it away; a maximum stays: no correction of a transaction takes a duration away."""
-        counters: list[int] = self.counters
-        more: list[int] = other.counters
-        place: cython.Py_ssize_t
-        for place in range(COUNTERS):
-            if more[place]:
-                counters[place] += sign * more[place]
-        if other.maximum_us > self.maximum_us:
-            self.maximum_us = other.maximum_us
-        if other.latencies:
-            add_bins(self.latencies, other.latencies, sign)
-        for name, count in other.failures.items():
-            add_named(self.failures, name, sign * count)
-        for name, count in other.response_failures.items():
-            add_named(self.response_failures, name, sign * count)
+        add_to((self,), other, sign)
 
 
-def add_bins(bins: dict[int, int], more: Mapping[int, int], sign: int) -> None:
+def add_to(sums: Iterable[Counts], other: Counts, sign: cython.int) -> None:
+    """Add `other` to each of `sums`, or take it away."""
+    more: list[int] = other.counters
+    place: cython.Py_ssize_t
+    told = [place for place in range(COUNTERS) if more[place]]
+    maximum_us, latencies = other.maximum_us, other.latencies
+    failures, response_failures = other.failures, other.response_failures
+    for one in sums:
+        counters: list[int] = one.counters
+        for place in told:
+            counters[place] += more[place] if sign == 1 else -more[place]
+        if maximum_us > one.maximum_us:
+            one.maximum_us = maximum_us
+        if latencies:
+            add_bins(one.latencies, latencies, sign)
+        if failures:
+            _add_names(one.failures, failures, sign)
+        if response_failures:
+            _add_names(one.response_failures, response_failures, sign)
+
+
+@cython.ccall
+def add_bins(bins: dict[int, int], more: dict[int, int], sign: cython.int) -> None:
     """Add counts by bin; what becomes nothing is left out."""
     for index, count in more.items():
-        left = bins.get(index, 0) + sign * count
+        before = bins.get(index)
+        left = (0 if before is None else before) + (count if sign == 1 else -count)
         if left:
             bins[index] = left
-        else:
-            bins.pop(index, None)
+        elif before is not None:
+            del bins[index]
+
+
+def _add_names(counts: dict[str, int], more: dict[str, int], sign: int) -> None:
+    for name, count in more.items():
+        add_named(counts, name, sign * count)
 
 
 def add_named(counts: dict[str, int], name: str, count: int) -> None:

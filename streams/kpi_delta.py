@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from schemas.fields import document
 from streams.batch_reader import BatchReader
 from streams.kpi_counts import NO_MAXIMUM, Counts
@@ -48,8 +50,7 @@ MAX_KEYS = 50_000  # at hand, before the next batch
 FAILURES, RESPONSE_FAILURES = PLACES["failures"], PLACES["response_failures"]
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
+class Cell(msgspec.Struct, frozen=True, gc=False):
     """What is to be added for one key in 10 s."""
 
     window_start_us: int

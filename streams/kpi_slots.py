@@ -11,6 +11,8 @@ from streams.kpi_sight import SLOT_US
 
 MAX_CELLS = 20_000  # kept apart in 10 s, the first to come; the others are one, its operation (other)
 
+Seen = tuple[Asker, View]
+
 
 class Sums(Protocol):
     """Where it counts (streams.kpi_windows); `sign` is -1 where what counted counts no more."""
@@ -40,6 +42,7 @@ class Slots:
         self.folded = 0  # cells beyond MAX_CELLS
         self.slots: dict[int, Slot] = {}
         self._sums = sums
+        self._seen: dict[tuple[object, ...], Seen] = {}  # not part of the state: what was looked up
         self._changed: dict[tuple[int, Asker], None] = {}  # groups to decide about when the message is over
 
     def add(self, number: int, node: Node, cell: Cell, ready_us: int) -> None:
@@ -49,17 +52,16 @@ class Slots:
             slot = self.slots[number] = Slot()
         if ready_us < (number + 1) * SLOT_US:
             slot.waiting[node] = None
-        asked, view, key = self._place(slot, node, cell)
-        group = slot.groups.get(asked)
-        if group is None:
-            group = slot.groups[asked] = Group()
-        keys = group.views.get(view)
-        if keys is None:
-            keys = group.views[view] = {}
-            self._meet(number, slot, group, view)
-        whole = keys.get(key)
-        if whole is None:
-            whole = keys[key] = Counts()
+        key = cell.key
+        asked, view = self._as_seen(node, cell)
+        found = slot.groups.get(asked)
+        keys = None if found is None else found.views.get(view)
+        whole = None if keys is None else keys.get(key)
+        if found is None or whole is None:
+            asked, view, key = self._place(slot, asked, view, key)
+            group, whole = self._begin(number, slot, asked, view, key)
+        else:
+            group = found
         whole.add(cell.counts)
         if view in group.chosen:
             self._sums.add(number, key, view.node, view.vantage, cell.counts, 1)
@@ -100,18 +102,35 @@ class Slots:
         told = (one for group in slot.groups.values() for one in group.views.items())
         return {key for view, keys in told if view.node == node for key in keys}
 
-    def _place(self, slot: Slot, node: Node, cell: Cell) -> tuple[Asker, View, Key]:
-        """Return where a cell is kept."""
-        key = cell.key
-        asked = asker(key.operation, cell.client_address, cell.server_address, node)
-        view = View(node, cell.vantage, cell.server_address, cell.server_port)
-        group = slot.groups.get(asked)
-        if group is None or key not in group.views.get(view, ()):
-            if slot.cells >= MAX_CELLS:
-                self.folded += 1
-                return Asker(other(key).operation, "", node), View(node, cell.vantage, "", 0), other(key)
-            slot.cells += 1
+    def _as_seen(self, node: Node, cell: Cell) -> Seen:
+        """Return who asks and who sees it, the same objects each time."""
+        said = cell.key.operation, cell.vantage, cell.client_address, cell.server_address, cell.server_port, node
+        seen = self._seen.get(said)
+        if seen is None:
+            if len(self._seen) >= MAX_CELLS:
+                self._seen.clear()
+            asked = asker(cell.key.operation, cell.client_address, cell.server_address, node)
+            seen = self._seen[said] = asked, View(node, cell.vantage, cell.server_address, cell.server_port)
+        return seen
+
+    def _place(self, slot: Slot, asked: Asker, view: View, key: Key) -> tuple[Asker, View, Key]:
+        """Return where a cell of something new is kept."""
+        if slot.cells >= MAX_CELLS:
+            self.folded += 1
+            return Asker(other(key).operation, "", view.node), View(view.node, view.vantage, "", 0), other(key)
+        slot.cells += 1
         return asked, view, key
+
+    def _begin(self, number: int, slot: Slot, asked: Asker, view: View, key: Key) -> tuple[Group, Counts]:
+        """Return where something new is counted, its view decided about."""
+        group = slot.groups.get(asked)
+        if group is None:
+            group = slot.groups[asked] = Group()
+        keys = group.views.get(view)
+        if keys is None:
+            keys = group.views[view] = {}
+            self._meet(number, slot, group, view)
+        return group, keys.setdefault(key, Counts())
 
     def _meet(self, number: int, slot: Slot, group: Group, view: View) -> None:
         """Decide whether a view without counts yet will count."""

@@ -14,7 +14,7 @@ import msgspec
 from schemas.config import Streams
 from streams import kpi_state
 from streams.fold import Facts, Held, Numbering, Rows, Taken
-from streams.kpi_counts import IN_FLIGHT, Counts, add_bins
+from streams.kpi_counts import IN_FLIGHT, Counts, add_bins, add_to
 from streams.kpi_delta import Cell, Delta, DeltaReader
 from streams.kpi_elsewhere import Elsewhere
 from streams.kpi_quiet import MINUTE_S, MINUTE_US, Quiet
@@ -154,8 +154,9 @@ class KpiWindows:
     def add(self, slot: int, key: Key, node: Node, vantage: str, counts: Counts, sign: int) -> None:
         """Add the counts of a sight to the windows around a slot (streams.kpi_slots.Sums)."""
         requests, in_flight = sign * counts.requests, sign * counts.counters[IN_FLIGHT]
-        for place, window, row in self._rows_around(slot, key, node):
-            row.counts.add(counts, sign)
+        around = self._rows_around(slot, key, node)
+        add_to([row.counts for _, _, row in around], counts, sign)
+        for place, window, row in around:
             if in_flight and (slot + 1) * 10 % place[0]:  # in flight at its end are those of its last slot
                 row.counts.counters[IN_FLIGHT] -= in_flight
             row.vantages[vantage] = row.vantages.get(vantage, 0) + requests

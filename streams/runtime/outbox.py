@@ -1,7 +1,9 @@
 """How rows become Kafka messages: gathered per output partition, cut to size, framed, in the order they came."""
 
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 from schemas.topics import JSON_SUFFIX
 from streams.fold import Rows, batch_body
@@ -66,13 +68,12 @@ class Outbox:
         return messages
 
     def _batches(self, topic: str, partition: int, gathered: _Gathered) -> list[Outgoing]:
-        messages = []
-        begin = size = 0
-        for end, record in enumerate(gathered.records, 1):
-            size += len(record)
-            if size >= MESSAGE_BYTES or end - begin >= MESSAGE_ROWS or end == len(gathered.records):
-                first = gathered.first_number + begin
-                body = batch_body(self._input_partition, first, gathered.records[begin:end])
-                messages.append(Outgoing(topic, partition, None, self._marks[topic] + body))
-                begin, size = end, 0
+        records, messages, begin = gathered.records, [], 0
+        sizes = [0, *accumulate(map(len, records))]
+        while begin < len(records):
+            full = bisect_left(sizes, sizes[begin] + MESSAGE_BYTES, begin + 1)
+            end = min(full, begin + MESSAGE_ROWS, len(records))
+            body = batch_body(self._input_partition, gathered.first_number + begin, records[begin:end])
+            messages.append(Outgoing(topic, partition, None, self._marks[topic] + body))
+            begin = end
         return messages

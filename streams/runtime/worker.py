@@ -21,12 +21,10 @@ from faust.types import TP
 from schemas.config import Kafka
 from schemas.kafka import has_sasl, tls_context
 from schemas.topics import MESSAGE_BYTES
+from streams.runtime.fetched import POLLED, READ_AHEAD, AsItIs, WholePolls
 from streams.runtime.link import Broken, Commit, Message, Stage
 from streams.runtime.sender import Sender
 
-RAW = {"value_serializer": "raw", "value_type": bytes, "key_type": bytes, "key_serializer": "raw"}
-READ_AHEAD = 32  # messages of all partitions together that wait for the agent
-POLLED = 32  # messages unpacked at once before these: of a fetch the others stay compressed
 REQUEST_S = 120.0
 SESSION_S = 10.0
 HEARTBEAT_S = 1.0
@@ -68,7 +66,8 @@ class Worker:
         self._input = self._prefix + membership.topic
         self._app = _app(kafka, bootstrap, self._prefix + membership.group, membership.instance)
         self._app.on_partitions_revoked.connect(self._revoked)
-        self._app.agent(self._app.topic(self._input, **RAW), name="take")(self._take)
+        self._app.transport.Consumer = WholePolls
+        self._app.agent(self._app.topic(self._input, schema=AsItIs(), acks=False), name="take")(self._take)
         self._running: asyncio.Future[None] | None = None
 
     async def start(self) -> None:
@@ -130,13 +129,18 @@ class Worker:
         return None if end is None else int(end)
 
     async def _take(self, stream: Any) -> None:
-        """Hand over message by message; an exception ends the process, since Faust would go on behind the message."""
+        """Hand over message by message, while the group leaves them to us.
+
+        An exception ends the process, since Faust would go on behind the message.
+        """
         try:
-            async for event in stream.noack().events():
-                message = event.message
-                append_ms = int(message.timestamp * 1_000)
-                await self._stage.take(Message(message.partition, message.offset, append_ms, event.value or b""))
-                message.value = event.value = None  # Faust keeps what is not acknowledged
+            async for event in stream.events():
+                generation, polled = event.message.generation_id, event.value
+                for one in polled:
+                    if not self._is_held(generation):
+                        break
+                    await self._stage.take(Message(one.partition, one.offset, one.timestamp, one.value or b""))
+                polled.clear()  # Faust holds the last event until the next one
         except Exception as error:  # noqa: BLE001 (whatever it is)
             self._fail(error)
 
@@ -154,6 +158,10 @@ class Worker:
     def _ended(self, task: "asyncio.Future[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
+
+    def _is_held(self, generation: int) -> bool:
+        """Tell whether what was polled in this generation of the group is still ours."""
+        return bool(self._app.flow_control.is_active() and generation == self._app.consumer_generation_id)
 
     def _place(self, partition: int) -> Any:
         return ensure_aiokafka_TP(TP(self._input, partition))

@@ -33,7 +33,7 @@ from tests.bench.loops import BATCH, DELTA, DELTAS, EVENT, EVENTS, encoded
 from tests.broker import Broker, broker
 from tests.stages import longs
 
-EXCHANGES, ROUNDS, SINGLES = 40_000, 3, 4_000
+EXCHANGES, ROUNDS, SINGLES = 120_000, 3, 4_000
 CELLS = 47
 WITHIN_S = 180
 
@@ -218,7 +218,7 @@ def main() -> None:
     exchanges = int(sys.argv[1]) if len(sys.argv) > 1 else EXCHANGES
     with broker() as kafka:
         pairing(kafka, exchanges)
-        kpis(kafka, exchanges)
+        kpis(kafka, 3 * exchanges)
 
 
 if __name__ == "__main__":
