@@ -84,15 +84,18 @@ class Timeline(msgspec.Struct):
         """Look at all that waits, in the order it began; return what is over by that.
 
         `told`: the answerless beginnings (Ended.answerless) of procedures told before. A late answer to one of them is
-        a correction of what is over: it begins nothing.
+        a correction of what is over: it begins nothing and is no step of what is open.
         """
         ended: list[Ended] = []
+        told_now: set[str] = set()  # where much came late, what is over and its late answer are looked at together
         for seen in _once(sorted(self.waiting.values(), key=lambda one: (one.request_us, one.logical))):
-            ended += self.close_due(seen.request_us, Closed.OVER)
-            ended += self._close_ended_by(seen)
+            over = [*self.close_due(seen.request_us, Closed.OVER), *self._close_ended_by(seen)]
             for kind, step in steps_by_operation().get(seen.operation, ()):
                 if step.is_met(seen):
-                    ended += self._meet(kind, step, seen, told)
+                    name = beginning(kind.name, seen)
+                    over += self._meet(kind, step, seen, name in told or name in told_now)
+            told_now.update(name for one in over for name in one.answerless)
+            ended += over
             self.recent = [*self.recent[1 - MAX_RECENT :], seen]
         self.waiting = {}
         return ended
@@ -130,9 +133,8 @@ class Timeline(msgspec.Struct):
         (self.open if instance in self.open else self.given_up).remove(instance)
         return [Ended(instance, instance.outcome(closed))]
 
-    def _meet(self, kind: Kind, step: Step, seen: Seen, told: Container[str]) -> Iterator[Ended]:
-        """Let a request be a step of what is open, or begin a procedure."""
-        is_told = beginning(kind.name, seen) in told
+    def _meet(self, kind: Kind, step: Step, seen: Seen, is_told: bool) -> Iterator[Ended]:
+        """Let a request be a step of what is open, or begin a procedure; `is_told`: of a procedure that is over."""
         if kind.key is Key.REQUEST:
             is_known = is_told or any(one.logical == seen.logical for one in self.recent)
             if step.name in kind.begins and not is_known:
@@ -140,7 +142,7 @@ class Timeline(msgspec.Struct):
                 instance.take(step.name, seen)
                 yield Ended(instance, instance.outcome(Closed.OVER))
             return
-        if seen.whose is None:
+        if seen.whose is None or (is_told and not self._has(kind, seen)):
             return
         if (late := self._given_up(kind, seen)) is not None:
             late.take(step.name, seen)
@@ -155,6 +157,10 @@ class Timeline(msgspec.Struct):
             instance_or_none = self._begin(kind, step, seen)
         if instance_or_none is not None and not (step.is_failure and instance_or_none.is_complete):
             instance_or_none.take(step.name, seen)
+
+    def _has(self, kind: Kind, seen: Seen) -> bool:
+        """Tell whether a request is one of what is not over."""
+        return any(one.kind == kind.name and seen.logical in one.steps for one in (*self.open, *self.given_up))
 
     def _given_up(self, kind: Kind, seen: Seen) -> Instance | None:
         """Return the procedure given up that a request belongs to which began in its time and was told after it."""

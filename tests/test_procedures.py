@@ -345,6 +345,20 @@ def test_an_answer_that_comes_when_all_is_told_begins_nothing() -> None:
     assert not stage.fold._subscribers
 
 
+def test_an_answer_that_comes_with_what_ends_its_procedure_begins_nothing() -> None:
+    """Found by chaos: two earlier attempts came late, in one message with the answer, and the second one began anew."""
+    stage = Stage()
+    stage.give([row("20:create=none", 2, version=1)], 0)
+    for second in range(1, 13):
+        stage.tick(second * 1_000)
+    late = row("20:create", 2, outcome="late", version=2)
+    stage.give([row("0:create", 0), row("10:create", 1), late], 12_500)
+    for second in range(13, 400):
+        stage.tick(second * 1_000)
+    assert [(one["outcome"], one["requests"]) for one in stage.rows] == [("superseded", 2), ("abandoned", 1)]
+    assert len({one["procedure_id"] for one in stage.rows}) == 2
+
+
 def test_what_was_told_without_an_answer_is_remembered_as_long_as_one_may_come() -> None:
     stage = Stage()
     stage.give([row("create=none", 0, version=1)], 0)
