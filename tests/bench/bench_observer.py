@@ -15,6 +15,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import hpack
 import hyperframe.frame
@@ -23,6 +24,8 @@ from collector.connection import Connection
 from collector.hpack import Decoder
 from collector.message import Limits
 from collector.selection import EVERYTHING
+from tests.bench import around
+from tests.bench.compiled import compiled
 from tests.recorded import SUITE, Chunk, recorded
 from tests.traffic import HEADERS, PREFACE, frame, settings
 
@@ -69,12 +72,11 @@ def blocks_of(connections: list[list[Chunk]]) -> list[Block]:
     return found
 
 
-def read_blocks(blocks: list[Block]) -> float:
+def read_blocks(loops: ModuleType, blocks: list[Block]) -> float:
     """Decode the blocks; return the seconds it took."""
     decoders = [Decoder(EVERYTHING, True) for _ in range(1 + max(direction for direction, _ in blocks))]
     began = time.process_time()
-    for direction, block in blocks:
-        decoders[direction].decode(block, 0, len(block), [])
+    loops.read_blocks(decoders, blocks)
     return time.process_time() - began
 
 
@@ -92,14 +94,14 @@ def inflater(folder: str, blocks: list[Block]) -> Callable[[], float] | None:
     return lambda: float(subprocess.run([program, file, "5"], capture_output=True, check=True).stdout)
 
 
-def bench_blocks(connections: list[list[Chunk]]) -> None:
+def bench_blocks(loops: ModuleType, connections: list[list[Chunk]]) -> None:
     """Header blocks a second, every field made."""
     blocks = blocks_of(connections)
     with tempfile.TemporaryDirectory() as folder:
         inflate = inflater(folder, blocks)
         ours, theirs = [], []
         for _ in range(ROUNDS):
-            ours.append(read_blocks(blocks))
+            ours.append(read_blocks(loops, blocks))
             if inflate is not None:
                 theirs.append(inflate())
     baseline = len(blocks) / statistics.median(theirs) if theirs else None
@@ -116,18 +118,12 @@ def in_order(connections: list[list[Chunk]]) -> Stream:
     return [(number, side, data, time_ns) for time_ns, number, side, data in sorted(chunks, key=lambda one: one[0])]
 
 
-def observe(stream: Stream, connections: int) -> tuple[int, float]:
+def observe(loops: ModuleType, stream: Stream, connections: int) -> tuple[int, float]:
     """Decode to messages; return how many, and the seconds it took."""
     limits = Limits()
     observers = [Connection(limits, True) for _ in range(connections)]
-    count = 0
     began = time.process_time()
-    for number, from_client, data, time_ns in stream:
-        observer = observers[number]
-        observer.feed(from_client, data, time_ns)
-        messages = observer.take()
-        if messages:
-            count += len(messages)
+    count = loops.observe(observers, stream)
     return count, time.process_time() - began
 
 
@@ -174,12 +170,12 @@ def plain(stream: Stream, connections: int) -> tuple[int, float]:
     return count, time.process_time() - began
 
 
-def bench_messages(connections: list[list[Chunk]]) -> None:
+def bench_messages(loops: ModuleType, connections: list[list[Chunk]]) -> None:
     """Chunks to messages."""
     stream = in_order(connections)
     ours, theirs, count = [], [], 0
     for number in range(ROUNDS):
-        count, seconds = observe(stream, len(connections))
+        count, seconds = observe(loops, stream, len(connections))
         ours.append(seconds)
         if number % 3 == 0:
             same, seconds = plain(stream, len(connections))
@@ -189,7 +185,7 @@ def bench_messages(connections: list[list[Chunk]]) -> None:
     report("chunks to messages", value, "messages/s", "hpack + hyperframe", baseline)
     report("chunks to messages", value, "messages/s", "the bar", 500_000)
     blocks = blocks_of(connections)
-    header_s = statistics.median(read_blocks(blocks) for _ in range(ROUNDS))
+    header_s = statistics.median(read_blocks(loops, blocks) for _ in range(ROUNDS))
     share = header_s / len(blocks) * value  # every message here has one block; with free framing the ratio is this high
     report(
         "chunks to messages, framing thought away", len(blocks) / header_s, "messages/s", "hpack + hyperframe", baseline
@@ -341,8 +337,10 @@ def bench_memory() -> None:
 def main() -> None:
     """Measure and print."""
     connections = recorded(SUITE)
-    bench_blocks(connections)
-    bench_messages(connections)
+    with tempfile.TemporaryDirectory() as folder:
+        loops = compiled(around, folder)
+        bench_blocks(loops, connections)
+        bench_messages(loops, connections)
     bench_memory()
     for burst in (1, 4, 16):
         bench_connections(burst)
