@@ -62,9 +62,10 @@ def forget(client: Client, directory: str) -> None:
     """Drop what the engine and the system hold of the engine's files."""
     for cache in CACHES:
         client.command(f"SYSTEM DROP {cache}")
-    for path in Path(directory).rglob("*"):
-        with suppress(FileNotFoundError, IsADirectoryError), path.open("rb") as file:  # one that was merged is gone
-            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    for folder, _, files in os.walk(directory):
+        for name in files:
+            with suppress(FileNotFoundError), Path(folder, name).open("rb") as file:  # one that was merged is gone
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def ask(client: Client, recipe: Recipe, supi: str, directory: str) -> None:
