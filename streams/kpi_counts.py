@@ -93,7 +93,7 @@ def add_bins(bins: dict[int, int], more: dict[int, int], sign: cython.int) -> No
             del bins[index]
 
 
-def _add_names(counts: dict[str, int], more: dict[str, int], sign: int) -> None:
+def _add_names(counts: dict[str, int], more: dict[str, int], sign: cython.int) -> None:
     for name, count in more.items():
         add_named(counts, name, sign * count)
 

@@ -62,7 +62,8 @@ class Group:
         sights = list(self._sights())
         if is_told and len(sights) > 1:
             richest = max(sights, key=self._requests)
-            least = self._requests(richest) - sum(counts.counters[AT_EDGE] for counts in self._counts(richest))
+            at_edge = sum(counts.counters[AT_EDGE] for counts in self._counts(richest))
+            least = self._requests(richest) - max(at_edge, 0)  # less than none where what was corrected is lost
             sights = [sight for sight in sights if self._requests(sight) >= least]
         return max(sights, key=lambda sight: TRUST[next(iter(sight)).vantage])
 

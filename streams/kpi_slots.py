@@ -42,7 +42,7 @@ class Slots:
         self.folded = 0  # cells beyond MAX_CELLS
         self.slots: dict[int, Slot] = {}
         self._sums = sums
-        self._seen: dict[tuple[object, ...], Seen] = {}  # not part of the state: what was looked up
+        self._met: dict[tuple[object, ...], Seen] = {}  # not part of the state: what was looked up
         self._changed: dict[tuple[int, Asker], None] = {}  # groups to decide about when the message is over
 
     def add(self, number: int, node: Node, cell: Cell, ready_us: int) -> None:
@@ -105,12 +105,12 @@ class Slots:
     def _as_seen(self, node: Node, cell: Cell) -> Seen:
         """Return who asks and who sees it, the same objects each time."""
         said = cell.key.operation, cell.vantage, cell.client_address, cell.server_address, cell.server_port, node
-        seen = self._seen.get(said)
+        seen = self._met.get(said)
         if seen is None:
-            if len(self._seen) >= MAX_CELLS:
-                self._seen.clear()
+            if len(self._met) >= MAX_CELLS:
+                self._met.clear()
             asked = asker(cell.key.operation, cell.client_address, cell.server_address, node)
-            seen = self._seen[said] = asked, View(node, cell.vantage, cell.server_address, cell.server_port)
+            seen = self._met[said] = asked, View(node, cell.vantage, cell.server_address, cell.server_port)
         return seen
 
     def _place(self, slot: Slot, asked: Asker, view: View, key: Key) -> tuple[Asker, View, Key]:

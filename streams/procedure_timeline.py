@@ -1,6 +1,6 @@
 """The requests of one subscriber in the order they began, and the procedures that they make."""
 
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 
 import msgspec
 
@@ -19,10 +19,15 @@ class Ended(msgspec.Struct, frozen=True):
     outcome: Outcome
 
     @property
+    def is_told(self) -> bool:
+        """Whether it is published; else the end that knows the subscriber tells it."""
+        return not self.instance.is_unnamed or self.outcome is Outcome.FAILED
+
+    @property
     def answerless(self) -> list[str]:
         """What names its requests that have no answer and may begin a procedure of its kind (`beginning`)."""
         one = self.instance
-        begins = one.definition.begins
+        begins = one.definition.begins if self.is_told else {}
         return [
             beginning(one.kind, seen) for step, seen in one.steps.values() if seen.status is None and step in begins
         ]
@@ -90,11 +95,12 @@ class Timeline(msgspec.Struct):
         told_now: set[str] = set()  # where much came late, what is over and its late answer are looked at together
         for seen in _once(sorted(self.waiting.values(), key=lambda one: (one.request_us, one.logical))):
             over = [*self.close_due(seen.request_us, Closed.OVER), *self._close_ended_by(seen)]
+            told_now.update(_answerless(over))
             for kind, step in steps_by_operation().get(seen.operation, ()):
                 if step.is_met(seen):
                     name = beginning(kind.name, seen)
                     over += self._meet(kind, step, seen, name in told or name in told_now)
-            told_now.update(name for one in over for name in one.answerless)
+            told_now.update(_answerless(over))
             ended += over
             self.recent = [*self.recent[1 - MAX_RECENT :], seen]
         self.waiting = {}
@@ -194,6 +200,10 @@ class Timeline(msgspec.Struct):
             return False
         found = self._before(kind, seen.pdu_session_id, seen) if step.after else iter(())
         return step.after is None or any(one.name == step.after for one, _ in found)
+
+
+def _answerless(ended: Iterable[Ended]) -> Iterator[str]:
+    return (name for one in ended for name in one.answerless)
 
 
 def _own(instances: list[Instance], kind: Kind, seen: Seen) -> Instance | None:

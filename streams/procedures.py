@@ -17,7 +17,7 @@ import msgspec
 
 from schemas.config import Streams
 from streams.fold import Facts, Held, Numbering, Rows, Taken
-from streams.procedure_instance import Closed, Outcome
+from streams.procedure_instance import Closed
 from streams.procedure_kinds import steps_by_operation
 from streams.procedure_row import encode, record
 from streams.procedure_rows import NAMES as FIELDS
@@ -255,8 +255,8 @@ class Procedures:
     def _rows(self, ended: list[Ended]) -> list[Rows]:
         found: dict[tuple[str, int], tuple[list[bytes], list[bytes]]] = {}
         for one in ended:
-            if one.instance.is_unnamed and one.outcome is not Outcome.FAILED:
-                self.counts["procedures_unnamed"] += 1  # the end that knows the subscriber tells it
+            if not one.is_told:
+                self.counts["procedures_unnamed"] += 1
                 continue
             row = record(one)
             self.counts["procedures"] += 1

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.kpi_counts import AT_EDGE, Counts
+from streams.kpi_counts import AT_EDGE, Counts, add_to
 from streams.kpi_delta import Cell
 from streams.kpi_group import Group, View, asker
 from streams.kpi_row import Key, Node
@@ -99,3 +99,27 @@ def test_no_sight_that_shows_less_is_preferred_but_for_its_edges(
         shown = sum(one.requests for keys in views for one in keys.values())
         edges = sum(one.counters[AT_EDGE] for keys in views for one in keys.values())
         assert by_vantage.total() >= shown - edges
+
+
+def counted(requests: int, at_edge: int) -> Counts:
+    counts = Counts()
+    counts.counters[0], counts.counters[AT_EDGE] = requests, at_edge
+    return counts
+
+
+def test_a_sight_counts_also_where_more_was_taken_from_its_edge_than_was_told_of_it() -> None:
+    """As where the first part of a correction is lost."""
+    node, key = Node("", "n1"), Key("Nudm_SDM_Get", None, None, None, None, None, None, False)
+    server, client = (View(node, vantage, "10.0.0.1", 80) for vantage in ("server", "client"))
+    group = Group({server: {key: counted(7, -3)}, client: {key: counted(5, -2)}})
+    assert list(group.most_trusted(True)) == [server]
+
+
+def test_what_is_taken_away_again_leaves_nothing_but_the_maximum() -> None:
+    more = counted(7, 2)
+    more.maximum_us, more.latencies, more.failures = 41, {3: 5, 9: 2}, {"404": 3}
+    sums = [Counts(), counted(11, 0)]
+    add_to(sums, more, 1)
+    assert (sums[1].requests, sums[1].latencies, sums[1].failures) == (18, {3: 5, 9: 2}, {"404": 3})
+    add_to(sums, more, -1)
+    assert (sums[0].is_nothing, sums[0].maximum_us, sums[1].requests) == (True, 41, 11)

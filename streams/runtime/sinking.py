@@ -102,13 +102,12 @@ class Sinking:
 
     async def take(self, message: Message) -> None:
         """Gather one message, waiting while there is enough for the next block. Raises Broken: the process must end."""
+        epoch, partition = self._epoch, message.partition
         while self._full(AHEAD) and not self._ending:
             self._gone.clear()
             await self._gone.wait()
-        partition = message.partition
-        if partition not in self._next and not await self._load(partition):
+        if self._epoch != epoch or (partition not in self._next and not await self._load(partition)):
             return
-        epoch = self._epoch
         lost = await admitted(self._next[partition], message, self._plan.target.topic, self._link, self._reader)
         if lost is None:
             self.figures.repeats += 1

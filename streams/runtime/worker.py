@@ -135,12 +135,12 @@ class Worker:
         """
         try:
             async for event in stream.events():
-                generation, polled = event.message.generation_id, event.value
-                for one in polled:
-                    if not self._is_held(generation):
-                        break
+                polled = event.value
+                while polled.records and self._app.consumer.is_held(polled):
+                    one = polled.records.popleft()  # what was taken is let go of; Faust holds the last event
                     await self._stage.take(Message(one.partition, one.offset, one.timestamp, one.value or b""))
-                polled.clear()  # Faust holds the last event until the next one
+                    await asyncio.sleep(0)  # a stage may wait for nothing, and others want their turn
+                polled.records.clear()
         except Exception as error:  # noqa: BLE001 (whatever it is)
             self._fail(error)
 
@@ -158,10 +158,6 @@ class Worker:
     def _ended(self, task: "asyncio.Future[None]") -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
-
-    def _is_held(self, generation: int) -> bool:
-        """Tell whether what was polled in this generation of the group is still ours."""
-        return bool(self._app.flow_control.is_active() and generation == self._app.consumer_generation_id)
 
     def _place(self, partition: int) -> Any:
         return ensure_aiokafka_TP(TP(self._input, partition))
