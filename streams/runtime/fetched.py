@@ -18,7 +18,7 @@ READ_AHEAD = 1  # polls that wait for the agent; one more waits to be put there,
 
 @dataclass(frozen=True, slots=True)
 class Polled:
-    """The records of one poll, of any partitions, and how often partitions had been revoked when it began."""
+    """The records of one poll, of any partitions, and how often partitions had been revoked when it was handed over."""
 
     records: deque[Any]
     revocations: int
@@ -34,19 +34,22 @@ class WholePolls(Consumer):  # type: ignore[misc]
         return bool(self.flow_active) and polled.revocations == self.revocations
 
     async def on_partitions_revoked(self, revoked: Any) -> None:
-        """Let nothing of earlier polls be taken any more."""
-        self.revocations += 1
-        await super().on_partitions_revoked(revoked)
+        """Let nothing of earlier polls be taken any more; while this lasts no flow is active."""
+        try:
+            await super().on_partitions_revoked(revoked)
+        finally:
+            self.revocations += 1
 
-    async def _getmany(self, active_partitions: Any, timeout: float) -> Mapping[Any, list[Polled]]:
-        revocations = self.revocations
+    async def _getmany(self, active_partitions: Any, timeout: float) -> Mapping[Any, list[deque[Any]]]:
         found = await super()._getmany(active_partitions, timeout)
         records = deque(record for some in found.values() for record in some)
-        return {next(iter(found)): [Polled(records, revocations)]} if records else {}
+        return {next(iter(found)): [records]} if records else {}
 
-    def _to_message(self, place: Any, polled: Polled) -> Any:
-        message = super()._to_message(place, polled.records[0])
-        message.value = polled
+    def _to_message(self, place: Any, records: deque[Any]) -> Any:
+        message = super()._to_message(place, records[0])
+        message.value = Polled(
+            records, self.revocations
+        )  # as of now: a fetch may outlast a rebalance and bring the new
         self._read_offset[place] = None  # Faust would drop a poll that begins below: other partitions' records with it
         return message
 
