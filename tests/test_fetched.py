@@ -148,6 +148,7 @@ def test_what_a_fetch_brings_that_outlasted_a_rebalance_is_held(monkeypatch: pyt
 
 
 def test_others_have_their_turn_between_two_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streams.runtime.worker.TURN_S", 0)
     seen: list[int] = []
 
     async def both() -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import faust
 from faust.transport.drivers.aiokafka import Consumer
 
-POLLED = 8  # messages unpacked at once: of a fetch the others stay compressed
+POLLED = 16  # messages unpacked at once: of a fetch the others stay compressed
+POLLED_LARGE = {"sbi.events": 8}  # of topics whose messages are ten times as large
 READ_AHEAD = 1  # polls that wait for the agent; one more waits to be put there, one is in hand
 
 

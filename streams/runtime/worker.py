@@ -7,6 +7,7 @@ is no barrier, so the stage loads a partition's state when the partition's first
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,7 +22,7 @@ from faust.types import TP
 from schemas.config import Kafka
 from schemas.kafka import has_sasl, tls_context
 from schemas.topics import MESSAGE_BYTES
-from streams.runtime.fetched import POLLED, READ_AHEAD, AsItIs, WholePolls
+from streams.runtime.fetched import POLLED, POLLED_LARGE, READ_AHEAD, AsItIs, WholePolls
 from streams.runtime.link import Broken, Commit, Message, Stage
 from streams.runtime.sender import Sender
 
@@ -30,6 +31,7 @@ SESSION_S = 10.0
 HEARTBEAT_S = 1.0
 FINISH_S = 15.0
 NEVER_S = 1e9
+TURN_S = 0.005  # then others have theirs; one takes 20 us
 PATIENCE_S = 2e6  # the sink may hold a message for as long as ClickHouse is away; in milliseconds it must fit 31 bits
 
 
@@ -64,7 +66,7 @@ class Worker:
         self._sender = sender
         self._fail = fail
         self._input = self._prefix + membership.topic
-        self._app = _app(kafka, bootstrap, self._prefix + membership.group, membership.instance)
+        self._app = _app(kafka, bootstrap, self._prefix, membership)
         self._app.on_partitions_revoked.connect(self._revoked)
         self._app.transport.Consumer = WholePolls
         self._app.agent(self._app.topic(self._input, schema=AsItIs(), acks=False), name="take")(self._take)
@@ -135,11 +137,13 @@ class Worker:
         """
         try:
             async for event in stream.events():
-                polled = event.value
+                polled, turn_s = event.value, time.monotonic()
                 while polled.records and self._app.consumer.is_held(polled):
                     one = polled.records.popleft()  # what was taken is let go of; Faust holds the last event
                     await self._stage.take(Message(one.partition, one.offset, one.timestamp, one.value or b""))
-                    await asyncio.sleep(0)  # a stage may wait for nothing, and others want their turn
+                    if time.monotonic() - turn_s >= TURN_S:  # a stage may wait for nothing
+                        await asyncio.sleep(0)
+                        turn_s = time.monotonic()
                 polled.records.clear()
         except Exception as error:  # noqa: BLE001 (whatever it is)
             self._fail(error)
@@ -177,9 +181,9 @@ def _go_on(_: object) -> None:
     """
 
 
-def _app(kafka: Kafka, bootstrap: str, group: str, instance: str) -> Any:
+def _app(kafka: Kafka, bootstrap: str, prefix: str, membership: Membership) -> Any:
     return faust.App(
-        group,
+        prefix + membership.group,
         broker=[f"kafka://{server.strip()}" for server in bootstrap.split(",")],
         broker_credentials=_credentials(kafka),
         broker_session_timeout=SESSION_S,
@@ -187,12 +191,12 @@ def _app(kafka: Kafka, bootstrap: str, group: str, instance: str) -> Any:
         broker_heartbeat_interval=HEARTBEAT_S,
         broker_request_timeout=REQUEST_S,
         broker_max_poll_interval=PATIENCE_S,
-        broker_max_poll_records=POLLED,
+        broker_max_poll_records=POLLED_LARGE.get(membership.topic, POLLED),
         broker_commit_interval=NEVER_S,
         broker_commit_livelock_soft_timeout=NEVER_S,
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=MESSAGE_BYTES,
-        consumer_group_instance_id=instance or None,
+        consumer_group_instance_id=membership.instance or None,
         stream_wait_empty=False,  # True stops the group for ever at the first rebalance
         stream_buffer_maxsize=READ_AHEAD,
         stream_processing_timeout=NEVER_S,
