@@ -81,6 +81,8 @@ COMPILED = (
     "streams.kpi_counts",
     "streams.records",
     "streams.kpi_delta",
+    "streams.kpi_sight",
+    "streams.kpi_tokens",
     "streams.kpi_slots",
     "streams.kpi_windows",
     "collector.ring",

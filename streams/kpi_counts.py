@@ -61,7 +61,7 @@ class Counts(msgspec.Struct, array_like=True, gc=False):
 
 
 def add_to(sums: Iterable[Counts], other: Counts, sign: cython.int) -> None:
-    """Add `other` to each of `sums`, or take it away."""
+    """Add `other` to each of `sums`; a `sign` of -1 takes it away."""
     more: list[int] = other.counters
     place: cython.Py_ssize_t
     told = [place for place in range(COUNTERS) if more[place]]
@@ -85,12 +85,11 @@ def add_to(sums: Iterable[Counts], other: Counts, sign: cython.int) -> None:
 def add_bins(bins: dict[int, int], more: dict[int, int], sign: cython.int) -> None:
     """Add counts by bin; what becomes nothing is left out."""
     for index, count in more.items():
-        before = bins.get(index)
-        left = (0 if before is None else before) + (count if sign == 1 else -count)
+        left = bins.get(index, 0) + (count if sign == 1 else -count)
         if left:
             bins[index] = left
-        elif before is not None:
-            del bins[index]
+        else:
+            bins.pop(index, None)
 
 
 def _add_names(counts: dict[str, int], more: dict[str, int], sign: cython.int) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import cython
 import msgspec
 
 from schemas.fields import document
@@ -114,27 +115,27 @@ def _cell(record: list[Any], keys: dict[tuple[Any, ...], Key]) -> Cell:
     key = keys.get(fields)
     if key is None:
         key = keys[fields] = Key(*fields)
-    counts = Counts(
-        [record[place] for place in COUNTER_PLACES],
-        max(record[MAXIMUM], NO_MAXIMUM),
-        dict(record[LATENCIES]),
-        record[FAILURES],
-        record[RESPONSE_FAILURES],
-    )
-    _prove(counts)
-    if not 0 <= record[WINDOW_START_US] <= MOST:
-        raise Malformed("a cell of no time")
-    server = record[SERVER_ADDRESS], record[SERVER_PORT]
-    return Cell(record[WINDOW_START_US], key, record[VANTAGE], *server, record[CLIENT_ADDRESS], counts)
-
-
-def _prove(counts: Counts) -> None:
-    """Raise Malformed where there is more than there can be: added up, it would leave 64 bits."""
-    most: int = max(counts.counters)
-    least: int = min(counts.counters)
-    for named in (counts.latencies, counts.failures, counts.response_failures):
+    counters = [record[place] for place in COUNTER_PLACES]
+    latencies, failures, response_failures = dict(record[LATENCIES]), record[FAILURES], record[RESPONSE_FAILURES]
+    _prove(counters)
+    for named in (latencies, failures, response_failures):
         if named:
-            most = max(most, *named.values())
-            least = min(least, *named.values())
-    if most > MOST or least < -MOST or not counts.latencies.keys() <= BINS:
-        raise Malformed("a cell counts more than there can be")
+            _prove(list(named.values()))
+    if latencies and not BINS.issuperset(latencies):
+        raise Malformed("a cell counts durations of no bin")
+    window_start_us = record[WINDOW_START_US]
+    if not 0 <= window_start_us <= MOST:
+        raise Malformed("a cell of no time")
+    counts = Counts(counters, max(record[MAXIMUM], NO_MAXIMUM), latencies, failures, response_failures)
+    server_address, server_port, client_address = record[SERVER_ADDRESS], record[SERVER_PORT], record[CLIENT_ADDRESS]
+    return Cell(window_start_us, key, record[VANTAGE], server_address, server_port, client_address, counts)
+
+
+@cython.cfunc
+def _prove(counted: list[int]) -> None:
+    """Raise Malformed where there is more than there can be: added up, it would leave 64 bits."""
+    most: cython.longlong = MOST
+    one: cython.longlong
+    for one in counted:
+        if one > most or one < -most:
+            raise Malformed("a cell counts more than there can be")

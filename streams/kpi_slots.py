@@ -11,6 +11,7 @@ from streams.kpi_sight import SLOT_US
 
 MAX_CELLS = 20_000  # kept apart in 10 s, the first to come; the others are one, its operation (other)
 
+NONE: dict[Key, Counts] = {}
 Seen = tuple[Asker, View]
 
 
@@ -54,14 +55,11 @@ class Slots:
             slot.waiting[node] = None
         key = cell.key
         asked, view = self._as_seen(node, cell)
-        found = slot.groups.get(asked)
-        keys = None if found is None else found.views.get(view)
-        whole = None if keys is None else keys.get(key)
-        if found is None or whole is None:
+        group = slot.groups.get(asked)
+        if group is None or key not in group.views.get(view, NONE):
             asked, view, key = self._place(slot, asked, view, key)
-            group, whole = self._begin(number, slot, asked, view, key)
-        else:
-            group = found
+            group = self._begin(number, slot, asked, view, key)
+        whole = group.views[view][key]
         whole.add(cell.counts)
         if view in group.chosen:
             self._sums.add(number, key, view.node, view.vantage, cell.counts, 1)
@@ -121,8 +119,8 @@ class Slots:
         slot.cells += 1
         return asked, view, key
 
-    def _begin(self, number: int, slot: Slot, asked: Asker, view: View, key: Key) -> tuple[Group, Counts]:
-        """Return where something new is counted, its view decided about."""
+    def _begin(self, number: int, slot: Slot, asked: Asker, view: View, key: Key) -> Group:
+        """Return the group in which something new is counted, its view decided about."""
         group = slot.groups.get(asked)
         if group is None:
             group = slot.groups[asked] = Group()
@@ -130,7 +128,8 @@ class Slots:
         if keys is None:
             keys = group.views[view] = {}
             self._meet(number, slot, group, view)
-        return group, keys.setdefault(key, Counts())
+        keys.setdefault(key, Counts())
+        return group
 
     def _meet(self, number: int, slot: Slot, group: Group, view: View) -> None:
         """Decide whether a view without counts yet will count."""

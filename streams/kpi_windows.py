@@ -160,7 +160,7 @@ class KpiWindows:
             if in_flight and (slot + 1) * 10 % place[0]:  # in flight at its end are those of its last slot
                 row.counts.counters[IN_FLIGHT] -= in_flight
             row.vantages[vantage] = row.vantages.get(vantage, 0) + requests
-            if node in window.published:
+            if window.published and node in window.published:
                 self._dirty[place] = None
 
     def add_beside(self, slot: int, key: Key, node: Node, counts: Counts, sign: int) -> None:

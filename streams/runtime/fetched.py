@@ -1,4 +1,4 @@
-"""How Faust hands over what was fetched: all messages of one poll as one of its events.
+"""What Faust is given to hand over: all messages of one poll as one of its events (streams.runtime.worker runs it).
 
 A message of its own costs Faust some 230 us (four tasks and their cancelling, a queue, decoding, two sensors): a sixth
 of what pairing 200 events does.
@@ -48,10 +48,10 @@ class WholePolls(Consumer):  # type: ignore[misc]
 
     def _to_message(self, place: Any, records: deque[Any]) -> Any:
         message = super()._to_message(place, records[0])
-        message.value = Polled(
-            records, self.revocations
-        )  # as of now: a fetch may outlast a rebalance and bring the new
-        self._read_offset[place] = None  # Faust would drop a poll that begins below: other partitions' records with it
+        # As of now: a fetch may outlast a rebalance and bring the first records of what was assigned anew.
+        message.value = Polled(records, self.revocations)
+        # Faust would drop what begins below, and with it the other partitions' records; admission looks at each.
+        self._read_offset[place] = None
         return message
 
 

@@ -1,4 +1,4 @@
-"""The one place that knows Faust: an app whose only agent hands messages to a stage.
+"""The place that knows Faust (streams.runtime.fetched is its consumer): an app whose only agent hands over messages.
 
 Faust 0.15.3 is used for membership and fetching; what a stage sends leaves through the process's sender. Faust
 acknowledges nothing: its own acknowledgements commit past messages that are still held, and `on_partitions_assigned`
@@ -68,7 +68,6 @@ class Worker:
         self._input = self._prefix + membership.topic
         self._app = _app(kafka, bootstrap, self._prefix, membership)
         self._app.on_partitions_revoked.connect(self._revoked)
-        self._app.transport.Consumer = WholePolls
         self._app.agent(self._app.topic(self._input, schema=AsItIs(), acks=False), name="take")(self._take)
         self._running: asyncio.Future[None] | None = None
 
@@ -182,7 +181,7 @@ def _go_on(_: object) -> None:
 
 
 def _app(kafka: Kafka, bootstrap: str, prefix: str, membership: Membership) -> Any:
-    return faust.App(
+    app = faust.App(
         prefix + membership.group,
         broker=[f"kafka://{server.strip()}" for server in bootstrap.split(",")],
         broker_credentials=_credentials(kafka),
@@ -206,6 +205,8 @@ def _app(kafka: Kafka, bootstrap: str, prefix: str, membership: Membership) -> A
         store="memory://",
         datadir=tempfile.gettempdir(),
     )
+    app.transport.Consumer = WholePolls
+    return app
 
 
 def _credentials(kafka: Kafka) -> Any:

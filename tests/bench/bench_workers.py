@@ -35,6 +35,7 @@ from tests.stages import longs
 
 EXCHANGES, ROUNDS, SINGLES = 120_000, 3, 4_000
 CELLS = 47
+SINGLE_DELTAS = 710  # seven windows
 WITHIN_S = 180
 
 Measure = Callable[[Broker, str], float]
@@ -61,6 +62,10 @@ def kpis(kafka: Broker, cells: int) -> None:
     ours, loop, avro = in_turn(kafka, DELTAS, bodies, rate, (worker("kpis"), looping("kpis"), looping("kpis_avro")))
     show("KPI worker (Faust), one partition", ours, "cells/s", "confluent-kafka loop around the same fold", loop)
     show("KPI worker (Faust), one partition", ours, "cells/s", "confluent-kafka and fastavro loop", avro)
+    cellwise = [*single_cells(deltas[:SINGLE_DELTAS])]
+    rate = partial(cells_a_second, deltas=cellwise)
+    (alone,) = in_turn(kafka, DELTAS, cellwise, rate, (looping("single_kpis"),))
+    show("KPI worker (Faust), one partition", ours, "cells/s", "Faust agent, a cell a message", alone)
 
 
 def many_deltas(count: int) -> Iterator[bytes]:
@@ -77,6 +82,14 @@ def many_deltas(count: int) -> Iterator[bytes]:
         ]
         told = delta | {"watermark_us": now_us - 1_000_000, "cells": cells}
         yield encoded(DELTA, batch | {"first_number": number + 1, "deltas": [told]})
+
+
+def single_cells(deltas: list[bytes]) -> Iterator[bytes]:
+    """Yield the cells of some batches, each a message."""
+    for body in deltas:
+        batch: Any = fastavro.schemaless_reader(io.BytesIO(body), DELTA, None)
+        (delta,) = batch["deltas"]
+        yield from (encoded(DELTA, batch | {"deltas": [delta | {"cells": [cell]}]}) for cell in delta["cells"])
 
 
 def last_deltas(bodies: list[bytes]) -> bytes:

@@ -4,7 +4,7 @@ python -m tests.bench.loops NAME BOOTSTRAP PREFIX
 
 `pairing` and `kpis` run our folds with nothing kept: no numbering checked, no checkpoint, no commit. `pairing_avro` and
 `kpis_avro` are what one would write first: fastavro and dictionaries; no deadlines, no loss, no both ends, no state.
-`single` is a Faust agent that is given event by event.
+`single` and `single_kpis` are Faust agents that are given event by event, cell by cell.
 """
 
 import io
@@ -127,13 +127,18 @@ def kpis_avro(loop: Loop) -> None:
     for message in loop.messages(DELTAS):
         batch: Any = fastavro.schemaless_reader(io.BytesIO(unframe(message.value() or b"")[1]), DELTA, None)
         for delta in batch["deltas"]:
-            for cell in delta["cells"]:
-                add(windows, delta, cell)
-            for start_us in [one for one in windows if one + 10_000_000 <= delta["watermark_us"]]:
-                for key, counts in windows.pop(start_us).items():
-                    kpi = summed(start_us, key, counts)
-                    loop.produce(KPIS, frame("kpi", encoded(KPI, kpi)), kpi["kpi_id"])
-                    loop.produce(KPIS_JSON, msgspec.json.encode(kpi), kpi["kpi_id"])
+            for kpi in added(windows, delta):
+                loop.produce(KPIS, frame("kpi", encoded(KPI, kpi)), kpi["kpi_id"])
+                loop.produce(KPIS_JSON, msgspec.json.encode(kpi), kpi["kpi_id"])
+
+
+def added(windows: dict[int, dict[tuple[Any, ...], Counter[str]]], delta: Record) -> Iterator[Record]:
+    """Add a delta's cells; yield the KPIs of windows that are over by it."""
+    for cell in delta["cells"]:
+        add(windows, delta, cell)
+    for start_us in [one for one in windows if one + 10_000_000 <= delta["watermark_us"]]:
+        for key, counts in windows.pop(start_us).items():
+            yield summed(start_us, key, counts)
 
 
 def add(windows: dict[int, dict[tuple[Any, ...], Counter[str]]], delta: Record, cell: Record) -> None:
@@ -169,6 +174,34 @@ def nothing(kind: Any) -> Any:
 
 def single(bootstrap: str, prefix: str) -> None:
     """Run a Faust agent: fastavro decodes one event, a dictionary pairs, a message a row leaves."""
+    waiting: Waiting = {}
+    batch = {"site": "", "node": "bench", "incarnation": "bench"}
+
+    def pair(value: bytes) -> Iterator[tuple[str, bytes]]:
+        event: Any = fastavro.schemaless_reader(io.BytesIO(value), EVENT, None)
+        row = paired(waiting, event, batch)
+        if row is not None:
+            yield TRANSACTIONS, frame("sbi_transaction_batch", batch_body(0, 1, [encoded(ROW, row)]))
+
+    agent(bootstrap, prefix, EVENTS, pair)
+
+
+def single_kpis(bootstrap: str, prefix: str) -> None:
+    """Run a Faust agent: fastavro decodes a cell, dictionaries add up, two messages a KPI leave."""
+    windows: dict[int, dict[tuple[Any, ...], Counter[str]]] = {}
+
+    def count(value: bytes) -> Iterator[tuple[str, bytes]]:
+        batch: Any = fastavro.schemaless_reader(io.BytesIO(value), DELTA, None)
+        for delta in batch["deltas"]:
+            for kpi in added(windows, delta):
+                yield KPIS, frame("kpi", encoded(KPI, kpi))
+                yield KPIS_JSON, msgspec.json.encode(kpi)
+
+    agent(bootstrap, prefix, DELTAS, count)
+
+
+def agent(bootstrap: str, prefix: str, topic: str, made: Callable[[bytes], Iterator[tuple[str, bytes]]]) -> None:
+    """Run Faust with an agent that sends what is made of each message."""
     logging.disable(logging.ERROR)
     app = faust.App(
         f"{prefix}single",
@@ -181,23 +214,19 @@ def single(bootstrap: str, prefix: str) -> None:
         datadir=tempfile.mkdtemp(prefix="sbiscope-bench-"),
     )
     raw = {"value_serializer": "raw", "value_type": bytes, "key_serializer": "raw", "key_type": bytes}
-    given, told = app.topic(prefix + EVENTS, **raw), app.topic(prefix + TRANSACTIONS, **raw)
-    waiting: Waiting = {}
-    batch = {"site": "", "node": "bench", "incarnation": "bench"}
+    outputs = {name: app.topic(prefix + name, **raw) for name in (TRANSACTIONS, KPIS, KPIS_JSON)}
 
-    async def pair(events: Any) -> None:
-        async for value in events:
-            event: Any = fastavro.schemaless_reader(io.BytesIO(value), EVENT, None)
-            row = paired(waiting, event, batch)
-            if row is not None:
-                made = batch_body(0, 1, [encoded(ROW, row)])
-                await told.send(value=frame("sbi_transaction_batch", made), partition=0, force=True)
+    async def take(values: Any) -> None:
+        async for value in values:
+            for name, told in made(value):
+                await outputs[name].send(value=told, partition=0, force=True)
 
-    app.agent(given)(pair)
+    app.agent(app.topic(prefix + topic, **raw))(take)
     app.finalize()
     faust.Worker(app, loglevel="ERROR", quiet=True, redirect_stdouts=False).execute_from_commandline()
 
 
+SINGLES = {"single": single, "single_kpis": single_kpis}
 LOOPS: dict[str, Callable[[Loop], None]] = {
     "pairing": pairing,
     "kpis": kpis,
@@ -207,7 +236,7 @@ LOOPS: dict[str, Callable[[Loop], None]] = {
 
 if __name__ == "__main__":
     name, *place = sys.argv[1:]
-    if name == "single":
-        single(*place)
+    if name in SINGLES:
+        SINGLES[name](*place)
     else:
         LOOPS[name](Loop(*place))
