@@ -76,7 +76,7 @@ def test_the_demo_prints_what_the_readme_shows_and_counts_nothing_twice(place: P
     first = [shape(line) for line in run("deploy.demo")]
     wanted = shown()
     assert wanted
-    assert [line for line in first if line in wanted] == wanted
+    assert [line for line in first if line in wanted] == wanted, "\n".join(first)
     assert (place / "report.html").stat().st_size > 10_000
     with others_talk():
         again = [shape(line) for line in run("deploy.demo")]
