@@ -21,12 +21,12 @@ cdef class Asking:
     cpdef int carried(self, Asked asked, bytes body, Py_ssize_t body_bytes) except -1
     cpdef int name(self, Asked asked, Ends ends, unsigned int stream_id, bint is_carried) except -1
     cdef object consumer_named(self, Ends ends, Asked asked, str named)
-    cpdef void producer_told(self, Asked asked, Fields fields)
-    cdef void _find_callback(self, Asked asked, RequestTarget target, long long now_us)
-    cdef void _find_ends(self, Asked asked, Ends ends)
+    cpdef int producer_told(self, Asked asked, Fields fields) except -1
+    cdef int _find_callback(self, Asked asked, RequestTarget target, long long now_us) except -1
+    cdef int _find_ends(self, Asked asked, Ends ends) except -1
     cdef object _producer(self, Asked asked, str target_nf, str process, long long version)
     cdef object _with_instance(self, object consumer, str named)
     cdef str _place(self, Fields fields, Ends ends)
-    cpdef void learn(self, Asked asked, BodyFacts body, long long now_us)
-    cpdef void learn_answer(self, Asked asked, BodyFacts body, long long now_us)
-    cdef void _hear(self, Asked asked, str status, long long now_us)
+    cpdef int learn(self, Asked asked, BodyFacts body, long long now_us) except -1
+    cpdef int learn_answer(self, Asked asked, BodyFacts body, long long now_us) except -1
+    cdef int _hear(self, Asked asked, str status, long long now_us) except -1

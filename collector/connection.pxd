@@ -15,6 +15,6 @@ cdef class Connection:
     cdef object _limits
     cdef object _selection
 
-    cpdef void feed(self, bint from_client, bytes data, long long time_ns)
+    cpdef int feed(self, bint from_client, bytes data, long long time_ns) except -1
     cpdef list take(self)
     cdef long long open_ns(self)

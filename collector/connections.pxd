@@ -32,9 +32,9 @@ cdef class Connections:
 
     cpdef object chunk(self, object key, bint from_client, long long position, bytes data, long long time_ns)
     cpdef list take(self)
-    cdef void _touch(self, Entry entry)
-    cdef void _count_loss(self, Entry entry)
+    cdef int _touch(self, Entry entry) except -1
+    cdef int _count_loss(self, Entry entry) except -1
     cdef bint _is_busy(self, Entry entry) except -1
-    cdef void _judge(self, Entry entry)
+    cdef int _judge(self, Entry entry) except -1
     cdef object _ends(self, Entry entry)
-    cdef void _bound(self, Entry entry, ByteStream stream, long long more)
+    cdef int _bound(self, Entry entry, ByteStream stream, long long more) except -1

@@ -282,19 +282,20 @@ class Connections:
                     mark = min(mark, stream.oldest_held_ns())
         return mark
 
-    def _count_loss(self, entry: Entry) -> None:
+    def _count_loss(self, entry: Entry) -> cython.int:
         """Count what a connection lost once it is known to be SBI; of another one it is none."""
         if not entry.loss.by_reason:
-            return
+            return 0
         if entry.verdict is SBI:
             total = self._loss
         elif entry.verdict is FOREIGN or self._entries.get(entry.key) is not entry:
             total = self._traffic
         else:
-            return
+            return 0
         for reason, amount in entry.loss.by_reason.items():
             total.add(reason, amount)
         entry.loss.by_reason.clear()
+        return 0
 
     def _is_busy(self, entry: Entry) -> bool:
         if cython.cast(dict, self._entries).get(entry.key) is not entry:

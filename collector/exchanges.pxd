@@ -22,12 +22,13 @@ cdef class Exchanges:
 
     cdef Side other(self, Side side)
     cdef Stream stream(self, unsigned int stream_id)
+    cdef Stream open(self, unsigned int stream_id)
     cdef int make_room(self) except -1
     cdef bint _is_open(self, Message message) noexcept
     cdef int _end_begun(self, Stream stream, object ended) except -1
     cdef Message begin(self, Side side, Stream stream, long long time_ns, list headers, bint stays_open)
     cdef Message begin_unseen(self, Side side, Stream stream, long long time_ns)
-    cdef int hold(self, Stream stream, Py_ssize_t octets) except -1
+    cdef int relieve(self) except -1
     cdef int finish(self, Side side, Stream stream, Message message, object ended) except -1
     cdef int settle(self, Side side, Stream stream) except -1
     cdef int end_half(self, Side side, Stream stream, object ended) except -1

@@ -87,11 +87,13 @@ class Exchanges:
     def stream(self, stream_id: cython.uint) -> Stream:
         """Return the open stream of that id, opened now if need be."""
         stream: Stream | None = self.streams.get(stream_id)
-        if stream is None:
-            while self.streams.count() >= self._max_streams:
-                self.make_room()
-            stream = self.streams.open(stream_id)
-        return stream
+        return self.open(stream_id) if stream is None else stream
+
+    def open(self, stream_id: cython.uint) -> Stream:
+        """Open a stream of an id that has none."""
+        while self.streams.count() >= self._max_streams:
+            self.make_room()
+        return self.streams.open(stream_id)
 
     def make_room(self) -> cython.int:
         """Let the oldest stream go. A half of it that has not begun may still be told, on its own."""
@@ -135,11 +137,11 @@ class Exchanges:
         message.missing = REQUEST_PSEUDO_HEADERS if side.is_client else RESPONSE_PSEUDO_HEADERS
         return message
 
-    def hold(self, stream: Stream, octets: cython.Py_ssize_t) -> None:
-        """Charge an open stream with fields kept for it; make room if there are too many."""
-        self.streams.hold(stream, octets)
+    def relieve(self) -> cython.int:
+        """Make room if too much is kept for the open streams."""
         while self.streams.held_bytes > self.max_open_bytes and self.streams.count() > 0:
             self.make_room()
+        return 0
 
     def finish(self, side: Side, stream: Stream, message: Message, ended: Ended) -> None:
         """End a half; where octets of it are missing it is not complete."""

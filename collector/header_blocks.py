@@ -18,14 +18,14 @@ if cython.compiled:
     from cython.cimports.collector.hpack import Decoder
     from cython.cimports.collector.objects import sbiscope_list
     from cython.cimports.collector.side import Side
-    from cython.cimports.collector.stream import Stream
+    from cython.cimports.collector.stream import Stream, Streams
 else:
     from collector.exchanges import Exchanges
     from collector.frames import END_STREAM, FAULT_GAP, FAULT_MALFORMED, HEADERS, PUSH_PROMISE, Splitter
     from collector.halves import Message
     from collector.hpack import Decoder
     from collector.side import Side
-    from collector.stream import Stream
+    from collector.stream import Stream, Streams
 
 METHOD = cython.declare(object, shared_name(b":method"))
 PATH = cython.declare(object, shared_name(b":path"))
@@ -87,6 +87,7 @@ def read_block(exchanges: Exchanges, side: Side) -> cython.int:
     headers: list[Any] = _no_fields()
     facts: cython.int = 0
     decoder.window = side.window
+    decoder.window.approach()
     if decoder.decode(splitter.p, splitter.at, splitter.at + splitter.size, headers):
         facts = READ | _pseudo_headers(headers)
     else:
@@ -177,12 +178,16 @@ def _prove_roles(exchanges: Exchanges, side: Side, facts: cython.int) -> cython.
 def _dispatch(exchanges: Exchanges, side: Side, headers: list[Any], facts: cython.int) -> cython.int:
     """Find the stream a block belongs to, begun now if need be; a stream that has ended takes no more."""
     stream_id: cython.uint = side.splitter.stream
-    if side.is_client and exchanges.streams.is_new(stream_id):
-        exchanges.streams.began(stream_id)
-    elif exchanges.streams.get(stream_id) is None and exchanges.streams.is_over(stream_id):
+    streams: Streams = exchanges.streams
+    stream: Stream | None = streams.get(stream_id)
+    if side.is_client and streams.is_new(stream_id):
+        streams.began(stream_id)
+    elif stream is None and streams.is_over(stream_id):
         exchanges.traffic.add(reasons.LATE_FRAMES)
         return 0
-    _take(exchanges, side, exchanges.stream(stream_id), headers, facts)
+    if stream is None:
+        stream = exchanges.open(stream_id)
+    _take(exchanges, side, stream, headers, facts)
     return 0
 
 
@@ -215,13 +220,13 @@ def _take(exchanges: Exchanges, side: Side, stream: Stream, headers: list[Any], 
         return 0
     if facts & HOLED:
         message._holed = True
+    exchanges.streams.hold(stream, exchanges.decoder.list_bytes)
     if facts & BROKEN:
         exchanges.malformed(side, stream)
     elif effect == BEGIN_END or effect == REPLACE_END or effect == TRAILERS:
         exchanges.finish(side, stream, message, COMPLETE)
         exchanges.settle(side, stream)
-    if exchanges.streams.get(stream.id) is stream:
-        exchanges.hold(stream, exchanges.decoder.list_bytes)
+    exchanges.relieve()
     return 0
 
 
@@ -347,5 +352,6 @@ def _promise(exchanges: Exchanges, side: Side, headers: list[Any], facts: cython
     stream.set_state(client.index, CLOSED)
     _fill(exchanges, side, message, headers, facts)
     exchanges.finish(client, stream, message, MALFORMED if facts & BROKEN else COMPLETE)
-    exchanges.hold(stream, exchanges.decoder.list_bytes)
+    exchanges.streams.hold(stream, exchanges.decoder.list_bytes)
+    exchanges.relieve()
     return 0

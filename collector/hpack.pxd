@@ -30,7 +30,7 @@ cdef class Decoder:
     cdef Py_ssize_t _string_bytes(self, bint exactly) except -2
     cdef bint _unread_value(self, bint indexing, Py_ssize_t name_bytes)
     cdef int _emit(self, tuple field, list headers) except -1
-    cdef void _emit_unknown(self, tuple field, long long identity, list headers)
+    cdef int _emit_unknown(self, tuple field, long long identity, list headers) except -1
 
 cpdef bytes shared_name(bytes name)
 cpdef Decoder shared_decoder(Selection selection, Py_ssize_t max_list_bytes)

@@ -312,19 +312,20 @@ class Decoder:
         else:
             headers.append(field)
 
-    def _emit_unknown(self, field: tuple[Any, ...], identity: cython.longlong, headers: list[Any]) -> None:
+    def _emit_unknown(self, field: tuple[Any, ...], identity: cython.longlong, headers: list[Any]) -> cython.int:
         value: bytes | None = field[1]
         self.list_bytes += ENTRY_OVERHEAD
         if value is not None:
             self.list_bytes += PyBytes_GET_SIZE(value)
         if self.list_bytes > self._max_list_bytes:
             self.cut_fields += 1
-            return
+            return 0
         unknown: list[Any] | None = self.unknown
         if unknown is None:
             self.unknown = unknown = []
         unknown.append((len(headers), identity))
         headers.append(field)
+        return 0
 
 
 _shared = cython.declare(Decoder, Decoder(EVERYTHING, False))

@@ -1,8 +1,12 @@
+from cpython.object cimport PyObject
+
 cdef Py_ssize_t ENTRY_OVERHEAD
 cdef Py_ssize_t MAX_INDEX
 
 cdef class Window:
     cdef list _ring
+    cdef PyObject **_items
+    cdef Py_ssize_t _mask
     cdef long long head
     cdef Py_ssize_t count
     cdef Py_ssize_t bytes
@@ -20,6 +24,7 @@ cdef class Window:
     cdef int allow(self, Py_ssize_t table_bytes) except -1
     cdef int forget_allowance(self) except -1
     cdef int resize(self, Py_ssize_t table_bytes) except -1
+    cdef void approach(self) noexcept
     cdef object slot(self, Py_ssize_t index)
     cdef long long identity(self, Py_ssize_t index)
     cdef bint may_hold(self, Py_ssize_t index) noexcept
@@ -29,4 +34,6 @@ cdef class Window:
     cdef int _grow(self) except -1
     cdef int _evict(self, Py_ssize_t limit) except -1
     cdef Py_ssize_t _known_bytes(self, tuple field, long long place)
+    cdef int _hold(self, list ring) except -1
+    cdef int _put(self, Py_ssize_t place, object slot) except -1
     cdef int _clear(self) except -1

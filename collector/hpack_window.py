@@ -16,6 +16,7 @@ from typing import Any
 import cython
 
 if cython.compiled:
+    from cython.cimports.collector.objects import sbiscope_fetch, sbiscope_items, sbiscope_put
     from cython.cimports.cpython.bytes import PyBytes_GET_SIZE
 else:
     PyBytes_GET_SIZE = len
@@ -45,9 +46,7 @@ class Window:
         self.origin = 0
         self.head = 0
         self._name_identities: dict[int, int] | None = None
-        self._ring: list[Any] = []
-        self.count = 0
-        self.bytes = 0
+        self._clear()
 
     def begin(self) -> None:
         """Take the next block for the connection's first: the encoder's table is empty."""
@@ -96,8 +95,15 @@ class Window:
 
     def slot(self, index: cython.Py_ssize_t) -> object:
         """Return what stands at an index below `count`, 0 = the newest."""
-        ring: list[Any] = self._ring
-        return ring[(self.head - 1 - index) & (len(ring) - 1)]
+        return cython.cast(object, self._items[(self.head - 1 - index) & self._mask])
+
+    def approach(self) -> None:
+        """Have fetched what the next block will evict: of many connections, most are not in a cache."""
+        if cython.compiled and self.count > 8:
+            oldest: cython.longlong = self.head - self.count
+            sbiscope_fetch(self._items[oldest & self._mask])
+            sbiscope_fetch(self._items[(oldest + 1) & self._mask])
+            sbiscope_fetch(self._items[(oldest + 2) & self._mask])
 
     def identity(self, index: cython.Py_ssize_t) -> cython.longlong:
         """Return what tells the entry at an index, or the one it has its unknown name from, from all others."""
@@ -118,9 +124,9 @@ class Window:
             self.whole = self._bound_proved
             return 0
         self._evict(self._bound - size)
-        if self.count == len(self._ring):
+        if self.count > self._mask:
             self._grow()
-        self._ring[self.head & (len(self._ring) - 1)] = slot
+        self._put(self.head & self._mask, slot)
         self.head += 1
         self.count += 1
         self.bytes += size
@@ -148,7 +154,22 @@ class Window:
         place: cython.longlong
         for place in range(self.head - self.count, self.head):
             ring[place & (room - 1)] = old[place & (len(old) - 1)]
+        self._hold(ring)
+
+    def _hold(self, ring: list[Any]) -> None:
+        """Take a list, which is as long as it will ever be, for the entries; `_items` are its places."""
         self._ring = ring
+        self._mask = len(ring) - 1
+        if cython.compiled:
+            self._items = sbiscope_items(ring)
+        else:
+            self._items = ring
+
+    def _put(self, place: cython.Py_ssize_t, slot: object) -> None:
+        if cython.compiled:
+            sbiscope_put(self._items, place, slot)
+        else:
+            self._items[place] = slot
 
     def _evict(self, limit: cython.Py_ssize_t) -> None:
         """Drop the oldest until the rest fits in `limit` octets."""
@@ -157,9 +178,9 @@ class Window:
         slot: object
         while self.bytes > limit and self.count > 0:
             oldest = self.head - self.count
-            place = oldest & (len(self._ring) - 1)
-            slot = self._ring[place]
-            self._ring[place] = None
+            place = oldest & self._mask
+            slot = cython.cast(object, self._items[place])
+            self._put(place, None)
             self.count -= 1
             if isinstance(slot, tuple):
                 self.bytes -= self._known_bytes(slot, oldest)
@@ -177,7 +198,7 @@ class Window:
         return ENTRY_OVERHEAD + PyBytes_GET_SIZE(name) + PyBytes_GET_SIZE(value)
 
     def _clear(self) -> None:
-        self._ring = []
+        self._hold([])
         self.count = 0
         self.bytes = 0
         self._name_identities = None

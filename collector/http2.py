@@ -12,6 +12,7 @@ if cython.compiled:
     from cython.cimports.collector.exchanges import Exchanges
     from cython.cimports.collector.frames import BLOCK, BROKEN, CONTROL, DATA_PIECE, LOST_BLOCK, Splitter
     from cython.cimports.collector.halves import NEVER, Message
+    from cython.cimports.collector.objects import sbiscope_fetch
     from cython.cimports.collector.selection import Selection
     from cython.cimports.collector.side import Side
     from cython.cimports.collector.stream import Stream
@@ -161,6 +162,9 @@ class Http2:
         splitter: Splitter = side.reader()
         event: cython.int
         exchanges.now = time_ns
+        if cython.compiled:
+            sbiscope_fetch(cython.cast(cython.p_void, side.window))
+            sbiscope_fetch(cython.cast(cython.p_void, exchanges.streams))
         splitter.push(data, time_ns)
         while True:
             event = splitter.next()

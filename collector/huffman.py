@@ -98,21 +98,16 @@ def decode(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_
     window: cython.ulonglong = 0  # the next bits, left-aligned
     held: cython.int = 0  # how many of them are taken from the input; true bits may follow
     length: cython.Py_ssize_t = 0
+    last: cython.Py_ssize_t = end - 8 if end - at >= 8 else -1  # where eight octets stand last; -1: nowhere
     entry: cython.uint
     bits: cython.int
+    taken: cython.Py_ssize_t
     while True:
-        if end - at >= 8:
-            if cython.compiled:
-                window |= _eight(p + at) >> held
-            else:
-                window |= _eight(p[at : at + 8]) >> held
-            at += (63 - held) >> 3
-            held |= 56
-        else:
-            while held <= 56 and at < end:
-                window |= cython.cast(cython.ulonglong, p[at]) << (56 - held)
-                held += 8
-                at += 1
+        if at < end:
+            window |= _next(p, at, last, end) >> held
+            taken = min(end - at, (63 - held) >> 3)
+            at += taken
+            held += taken << 3
         if not cython.compiled:
             window &= 0xFFFFFFFFFFFFFFFF
         entry = _PEEKED[window >> 52]
@@ -150,6 +145,26 @@ def decode(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_
         length += 1
         window <<= bits
         held -= bits
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _next(
+    p: cython.p_const_uchar, at: cython.Py_ssize_t, last: cython.Py_ssize_t, end: cython.Py_ssize_t
+) -> cython.ulonglong:
+    """Return the octets from `at` on, at most eight, the first one highest."""
+    if not cython.compiled:
+        return int.from_bytes((p[at:end] + bytes(8))[:8], "big")
+    if at <= last:
+        return _eight(p + at)
+    if last >= 0:
+        return _eight(p + last) << ((at - last) << 3)
+    word: cython.ulonglong = 0
+    place: cython.Py_ssize_t
+    for place in range(at, end):
+        word |= cython.cast(cython.ulonglong, p[place]) << (56 - ((place - at) << 3))
+    return word
 
 
 @cython.cfunc

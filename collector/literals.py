@@ -15,7 +15,8 @@ if cython.compiled:
     from cython.cimports.libc.string import memcmp, memcpy
 
 LONGEST = cython.declare(cython.Py_ssize_t, 64)  # octets of a value kept, coded as it is, and of a name
-PLACES = cython.declare(cython.uint, 1024)
+PLACES = 1024
+LAST_PLACE = cython.declare(cython.uint, PLACES - 1)  # so many bits of a hash: no division
 CODED = cython.declare(cython.uint, 128)  # the bit that tells Huffman's code, as RFC 7541 5.2 has it
 
 # By place: the octets as they stood in the block, their number and whether they are coded, the field they gave.
@@ -33,7 +34,7 @@ def met(
     """Return the field called `name` whose value stands in p[at:at+size], None if none is at hand."""
     global _place
     if cython.compiled and size <= LONGEST:
-        _place = _hash(p + at, size, cython.cast(cython.ulonglong, cython.cast(cython.p_void, name))) % PLACES
+        _place = _hash(p + at, size, cython.cast(cython.ulonglong, cython.cast(cython.p_void, name))) & LAST_PLACE
         if _sizes[_place] != (size | (CODED if coded else 0)):
             return None
         found: object = _fields[_place]

@@ -8,4 +8,4 @@ cdef class NetworkFunctions:
 
     cpdef object consumer(self, str user_agent, str requester, str callback_of, str address, str process)
     cpdef object producer(self, str service_nf, str target, str receiver, str place, str service, str process)
-    cdef void _forget(self)
+    cdef int _forget(self) except -1

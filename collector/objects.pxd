@@ -1,3 +1,5 @@
+from cpython.object cimport PyObject
+
 cdef extern from *:
     """
     /* The UTF-8 of a text: of a plain one where it stands, without asking CPython for it. */
@@ -34,8 +36,25 @@ cdef extern from *:
         Py_SET_SIZE(list, size + 1);
         return 0;
     }
+
+    /* Where the items of a list stand, as long as nothing is appended to it. */
+    static CYTHON_INLINE PyObject **sbiscope_items(PyObject *list) { return ((PyListObject *)list)->ob_item; }
+
+    /* Have the CPU fetch what will be read soon. */
+    static CYTHON_INLINE void sbiscope_fetch(const void *at) { __builtin_prefetch(at); }
+
+    /* Put another object in one's place. */
+    static CYTHON_INLINE void sbiscope_put(PyObject **items, Py_ssize_t place, PyObject *item) {
+        PyObject *old = items[place];
+        Py_INCREF(item);
+        items[place] = item;
+        Py_DECREF(old);
+    }
     """
     const char *sbiscope_utf8(object text, Py_ssize_t *length) except NULL
     Py_ssize_t sbiscope_told(tuple values, Py_ssize_t at, Py_ssize_t end)
     list sbiscope_list(Py_ssize_t room)
     int sbiscope_append(list items, object item) except -1
+    PyObject **sbiscope_items(list items)
+    void sbiscope_fetch(const void *at)
+    void sbiscope_put(PyObject **items, Py_ssize_t place, object item)

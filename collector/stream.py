@@ -17,6 +17,7 @@ IDLE = cython.declare(cython.int, int(State.IDLE))
 CLOSED = cython.declare(cython.int, int(State.CLOSED))
 
 
+@cython.no_gc  # its messages do not know it
 @cython.freelist(64)
 @cython.final
 @cython.cclass

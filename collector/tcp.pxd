@@ -33,15 +33,15 @@ cdef class Tracker:
     cdef dict _directions
     cdef object _flows
 
-    cpdef void segment(self, bytes ends, long long sequence, long long acknowledged, int flags, bytes payload, long long cut, long long time_ns, long long packet)
+    cpdef int segment(self, bytes ends, long long sequence, long long acknowledged, int flags, bytes payload, long long cut, long long time_ns, long long packet) except -1
     cdef Direction _data(self, Direction direction, bytes ends, long long sequence, bytes payload, long long cut, long long time_ns, long long packet)
-    cdef void _synchronise(self, bytes ends, long long initial, long long acknowledged, int flags, long long time_ns, long long packet)
+    cdef int _synchronise(self, bytes ends, long long initial, long long acknowledged, int flags, long long time_ns, long long packet) except -1
     cdef Direction _join(self, bytes ends, long long time_ns, long long packet)
     cdef Flow _begin(self, bytes ends, long long time_ns, long long packet, bint from_start)
-    cdef void _end(self, Direction direction, long long time_ns)
-    cdef void _drop(self, Flow flow, long long time_ns)
-    cdef void _open(self, Flow flow, long long time_ns)
-    cdef void _reopen(self, Flow flow, long long time_ns, long long packet)
+    cdef int _end(self, Direction direction, long long time_ns) except -1
+    cdef int _drop(self, Flow flow, long long time_ns) except -1
+    cdef int _open(self, Flow flow, long long time_ns) except -1
+    cdef int _reopen(self, Flow flow, long long time_ns, long long packet) except -1
 
 cdef bint _is_closed(Direction direction)
 cdef bint _answers(Direction direction, long long initial)

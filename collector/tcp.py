@@ -104,7 +104,7 @@ class Tracker:
         cut: cython.longlong,
         time_ns: cython.longlong,
         packet: cython.longlong,
-    ) -> None:
+    ) -> cython.int:
         """Take one segment with payload, SYN, FIN or RST.
 
         `ends`: source address, destination address, source port, destination port, as on the wire. `cut`: bytes of
@@ -116,7 +116,7 @@ class Tracker:
         direction: Direction | None = self._directions.get(ends)
         if direction is None:
             if not payload and not cut:
-                return
+                return 0
             direction = self._join(ends, time_ns, packet)
         flow: Flow = direction.flow
         if time_ns - flow.touched_ns > TOUCH_NS:
@@ -130,6 +130,7 @@ class Tracker:
             if flags & RST or (flow.client.finished and flow.server.finished):
                 flow.closed = True
                 self._connections.close(flow.key, time_ns)
+        return 0
 
     def _data(
         self,
@@ -175,15 +176,15 @@ class Tracker:
         flags: cython.int,
         time_ns: cython.longlong,
         packet: cython.longlong,
-    ) -> None:
+    ) -> cython.int:
         direction: Direction | None = self._directions.get(ends)
         if direction is not None and direction.initial == initial and not _is_closed(direction):
-            return  # sent again
+            return 0  # sent again
         if not flags & ACK:
             if direction is not None:
                 self._end(direction, time_ns)
             self._begin(ends, time_ns, packet, True).client.begin(initial)
-            return
+            return 0
         before: cython.longlong = (acknowledged - 1) & 0xFFFFFFFF
         if direction is None or not _answers(direction, before):
             if direction is not None:
@@ -192,6 +193,7 @@ class Tracker:
             flow.client.begin(before)
             direction = flow.server
         direction.begin(initial)
+        return 0
 
     def _join(self, ends: bytes, time_ns: cython.longlong, packet: cython.longlong) -> Direction:
         """Begin a flow whose SYN was not seen: the lower port is taken for the server's until content corrects it."""

@@ -23,10 +23,11 @@ def observe(observers: list[Connection], stream: list[tuple[int, bool, bytes, in
     """Give chunks to their connections; return how many messages they made."""
     count: cython.Py_ssize_t = 0
     chunk: tuple
+    messages: list
     for chunk in stream:
-        observer: Connection = observers[chunk[0]]
-        observer.feed(chunk[1], chunk[2], chunk[3])
+        place: cython.Py_ssize_t = chunk[0]
+        observer: Connection = observers[place]
+        observer.feed(chunk[1] is True, chunk[2], chunk[3])
         messages = observer.take()
-        if messages:
-            count += len(messages)
+        count += len(messages)
     return count
