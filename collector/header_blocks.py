@@ -94,6 +94,7 @@ def read_block(exchanges: Exchanges, side: Side) -> cython.int:
         facts = BROKEN
         headers.clear()  # either end will close the connection, or what was taken for a block is none
         exchanges.loss.add(reasons.BLOCKS_MALFORMED)
+    side.window.depart()
     if decoder.cut_fields:
         exchanges.loss.add(reasons.FIELDS_CUT, decoder.cut_fields)
     if splitter.kind == PUSH_PROMISE:

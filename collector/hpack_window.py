@@ -98,12 +98,21 @@ class Window:
         return cython.cast(object, self._items[(self.head - 1 - index) & self._mask])
 
     def approach(self) -> None:
-        """Have fetched what the next block will evict: of many connections, most are not in a cache."""
+        """Have fetched what the next block will read and evict: of many connections, most are not in a cache."""
+        if cython.compiled and self.count > 8:
+            sbiscope_fetch(self._items + ((self.head - self.count) & self._mask))
+            sbiscope_fetch(self._items + ((self.head - 1) & self._mask))
+            sbiscope_fetch(self._leaving[0])
+            sbiscope_fetch(self._leaving[1])
+            sbiscope_fetch(self._leaving[2])
+
+    def depart(self) -> None:
+        """Keep where the entries stand that will be evicted first; they may be gone when that is looked at."""
         if cython.compiled and self.count > 8:
             oldest: cython.longlong = self.head - self.count
-            sbiscope_fetch(self._items[oldest & self._mask])
-            sbiscope_fetch(self._items[(oldest + 1) & self._mask])
-            sbiscope_fetch(self._items[(oldest + 2) & self._mask])
+            self._leaving[0] = self._items[oldest & self._mask]
+            self._leaving[1] = self._items[(oldest + 1) & self._mask]
+            self._leaving[2] = self._items[(oldest + 2) & self._mask]
 
     def identity(self, index: cython.Py_ssize_t) -> cython.longlong:
         """Return what tells the entry at an index, or the one it has its unknown name from, from all others."""

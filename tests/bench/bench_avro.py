@@ -11,7 +11,9 @@ two messages in nine say; NFs, operations and ids of resources were met. "Met be
 
 import gc
 import statistics
+import tempfile
 import time
+from types import ModuleType
 
 from collector.avro import BatchHeader, encode_batch
 from collector.batch import Batcher, BatchRules
@@ -21,7 +23,9 @@ from collector.message import Endpoints, Limits, Vantage
 from collector.observer import YOUNG_OBJECTS
 from collector.pseudonym import Pseudonyms
 from collector.repair import Repair
+from tests.bench import around
 from tests.bench.bench_observer import Stream, in_order, observe
+from tests.bench.compiled import compiled
 from tests.bench.line import show
 from tests.bench.other_subscribers import of_others
 from tests.messages import messages
@@ -75,7 +79,7 @@ def _set_aside() -> None:
     gc.freeze()
 
 
-def bench_batches() -> None:
+def bench_batches(loops: ModuleType) -> None:
     """Octets to batches, beside the bar and the decoding alone."""
     connections = recorded(SUITE)
     number, stream = len(connections), in_order(connections)
@@ -92,7 +96,7 @@ def bench_batches() -> None:
             _set_aside()
             count, seconds = to_avro(octets, number, kept, 2 * turn + (name == "met before"))
             spent[name].append(seconds / count)
-        count, seconds = observe(stream, number)
+        count, seconds = observe(loops, stream, number)
         decoded.append(seconds / count)
     for name, each in spent.items():
         best = round(1 / min(each))
@@ -132,5 +136,6 @@ def bench_meaning() -> None:
 
 
 if __name__ == "__main__":
-    bench_batches()
+    with tempfile.TemporaryDirectory() as folder:
+        bench_batches(compiled(around, folder))
     bench_meaning()
