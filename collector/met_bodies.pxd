@@ -9,4 +9,4 @@ cdef class MetBodies:
 
     cpdef Read read(self, str kind, str coding, bytes body, Py_ssize_t body_bytes)
     cdef Read _met(self, bytes mark, str kind, str coding, bytes body)
-    cdef int _remember(self, bytes mark, Read read) except -1
+    cdef int _remember(self, Read read) except -1

@@ -32,7 +32,8 @@ LONGEST_KIND = cython.declare(cython.Py_ssize_t, 256)  # characters of such a bo
 class MetBodies:
     """Reads bodies, whole ones once as long as they are remembered: by what stands for their octets (octets_mark).
 
-    What a body says takes a fifth of the room of its octets, so five times as many come again without being read.
+    What is read stays at hand until another one takes its place, and then among others until MOST_BYTES of such came
+    twice. What a body says takes a fifth of the room of its octets, so five times as many come again without being read.
     """
 
     def __init__(self, redact: Callable[[str], str]) -> None:
@@ -49,13 +50,17 @@ class MetBodies:
         if size != body_bytes or size == 0 or size > LARGEST or _is_long(kind) or _is_long(coding):
             return Read(read_body(kind, coding, body, body_bytes), self._redact)
         mark: bytes = octets_mark(body, KEY)
-        m: cython.p_const_uchar = mark
-        at: cython.Py_ssize_t = (m[0] | m[1] << 8) & (NEAR - 1)
-        read: Read | None = self._near[at]
-        if read is None or not _is_of(read, kind, coding, mark):
-            read = self._met(mark, kind, coding, body)
-            if read.weight <= HEAVIEST_NEAR:
-                self._near[at] = read
+        at: cython.Py_ssize_t = _place(mark)
+        near: Read | None = self._near[at]
+        if near is not None and _is_of(near, kind, coding, mark):
+            return near
+        read: Read = self._met(mark, kind, coding, body)
+        if read.weight > HEAVIEST_NEAR:
+            self._remember(read)
+            return read
+        self._near[at] = read
+        if near is not None:  # what leaves the places at hand is young: others were asked for less lately
+            self._remember(near)
         return read
 
     def _met(self, mark: bytes, kind: str | None, coding: str | None, body: bytes) -> Read:
@@ -63,19 +68,19 @@ class MetBodies:
         if read is not None and _is_of(read, kind, coding, mark):
             return read
         read = self._reads_before.get(mark)
-        if read is None or not _is_of(read, kind, coding, mark):
-            read = Read(read_body(kind, coding, body, len(body)), self._redact)
-            read.mark = mark
-            read.kind = kind
-            read.coding = coding
-            read.weight = weight_of(read)
-            if read.weight > HEAVIEST:
-                return read
-        self._remember(mark, read)
+        if read is not None and _is_of(read, kind, coding, mark):
+            return read
+        read = Read(read_body(kind, coding, body, len(body)), self._redact)
+        read.mark = mark
+        read.kind = kind
+        read.coding = coding
+        read.weight = weight_of(read)
         return read
 
-    def _remember(self, mark: bytes, read: Read) -> cython.int:
-        replaced: Read | None = self._reads.get(mark)
+    def _remember(self, read: Read) -> cython.int:
+        replaced: Read | None = self._reads.get(read.mark)
+        if replaced is read or read.weight > HEAVIEST:
+            return 0
         if replaced is not None:  # it came under another kind
             self.held_bytes -= replaced.weight
         self.held_bytes += read.weight
@@ -83,7 +88,7 @@ class MetBodies:
             self._reads_before = self._reads
             self._reads = {}
             self.held_bytes = read.weight
-        self._reads[mark] = read
+        self._reads[read.mark] = read
         return 0
 
 
@@ -98,3 +103,16 @@ def _is_long(text: str | None) -> cython.bint:
 @cython.inline
 def _is_of(read: Read, kind: str | None, coding: str | None, mark: bytes) -> cython.bint:
     return read.mark == mark and read.kind == kind and read.coding == coding
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _place(mark: bytes) -> cython.Py_ssize_t:
+    """Return where what has this mark is at hand. By all its bits: bodies that differ little have many alike."""
+    if not cython.compiled:
+        return int.from_bytes(mark[:2], "little") & (NEAR - 1)
+    words: cython.p_ulonglong = cython.cast(cython.p_ulonglong, cython.cast(cython.p_char, mark))
+    factor: cython.ulonglong = 0x9E3779B9
+    factor = factor << 32 | 0x7F4A7C15  # in two parts: a literal above 31 bits would be a Python int
+    return ((words[0] ^ words[1] ^ words[2] ^ words[3]) * factor) >> 40 & (NEAR - 1)
