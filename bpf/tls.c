@@ -111,14 +111,14 @@ int tls_enter(struct pt_regs *ctx) {
             return 0;
     }
     /* BoringSSL's reads and writes call for the handshake that they need: they go on behind it. */
-    if (call->is_inside && call->object == ctx->di && IS_HANDSHAKE(cookie))
+    if (is_within(call) && call->object == ctx->di && IS_HANDSHAKE(cookie))
         return 0;
     call->object = ctx->di;
     call->buffer = cookie & TLS_TYPED ? third : second;
     call->length_at = cookie & TLS_FIFTH ? fifth : fourth;
     call->cookie = cookie;
     call->socket = call->key = 0;
-    call->is_inside = 1;
+    call->is_inside = control(TLS_PROBED);
     return 0;
 }
 
@@ -225,7 +225,7 @@ int go_enter(struct pt_regs *ctx) {
     }
     if (!s)
         find_go_socket(call, conn);
-    call->is_inside = 1;
+    call->is_inside = control(TLS_PROBED);
     return 0;
 }
 

@@ -375,6 +375,6 @@ class Connections:
             del self._open[entry.key]
 
 
-def _last_byte_ns(taken: tuple[Endpoints, Message]) -> int:
-    ended: int = taken[1].last_byte_ns
-    return ended
+def _last_byte_ns(taken: tuple[Endpoints, Message]) -> cython.longlong:
+    message: Message = taken[1]
+    return message.last_byte_ns

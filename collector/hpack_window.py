@@ -24,6 +24,7 @@ else:
 ENTRY_OVERHEAD = cython.declare(cython.Py_ssize_t, 32)  # RFC 7541 4.1
 INITIAL_TABLE_BYTES = cython.declare(cython.Py_ssize_t, 4096)  # RFC 9113 6.5.2
 MAX_INDEX = cython.declare(cython.Py_ssize_t, 1 << 20)  # no table of 32 MiB exists
+FEW = cython.declare(cython.Py_ssize_t, 8)  # entries that are not worth fetching ahead: three are, so two at least
 EPOCH = cython.declare(cython.longlong, 1 << 40)  # apart from each other: identities before and after a loss
 
 
@@ -99,7 +100,7 @@ class Window:
 
     def approach(self) -> None:
         """Have fetched what the next block will read and evict: of many connections, most are not in a cache."""
-        if cython.compiled and self.count > 8:
+        if cython.compiled and self.count > FEW:
             sbiscope_fetch(self._items + ((self.head - self.count) & self._mask))
             sbiscope_fetch(self._items + ((self.head - 1) & self._mask))
             sbiscope_fetch(self._leaving[0])
@@ -107,8 +108,8 @@ class Window:
             sbiscope_fetch(self._leaving[2])
 
     def depart(self) -> None:
-        """Keep where the entries stand that will be evicted first; they may be gone when that is looked at."""
-        if cython.compiled and self.count > 8:
+        """Keep where the entries stand that will be evicted first; what was freed by then is fetched and never read."""
+        if cython.compiled and self.count > FEW:
             oldest: cython.longlong = self.head - self.count
             self._leaving[0] = self._items[oldest & self._mask]
             self._leaving[1] = self._items[(oldest + 1) & self._mask]

@@ -22,7 +22,8 @@ LARGEST = cython.declare(cython.Py_ssize_t, MOST_MARKED)  # octets of a body tha
 KEY = cython.declare(bytes, SECRET)
 MOST_BYTES = 1_048_576  # twice
 HEAVIEST = cython.declare(cython.Py_ssize_t, MOST_BYTES // 16)  # of what is remembered: some of it is left for others
-NEAR = cython.declare(cython.Py_ssize_t, 1_024)  # at hand without a dict; a power of two
+NEAR_BITS = cython.declare(cython.int, 10)
+NEAR = cython.declare(cython.Py_ssize_t, 1 << NEAR_BITS)  # at hand without a dict
 HEAVIEST_NEAR = cython.declare(cython.Py_ssize_t, 1_536)  # octets that what is at hand takes
 LONGEST_KIND = cython.declare(cython.Py_ssize_t, 256)  # characters of such a body's content-type, and of its coding
 
@@ -32,8 +33,9 @@ LONGEST_KIND = cython.declare(cython.Py_ssize_t, 256)  # characters of such a bo
 class MetBodies:
     """Reads bodies, whole ones once as long as they are remembered: by what stands for their octets (octets_mark).
 
-    What is read stays at hand until another one takes its place, and then among others until MOST_BYTES of such came
-    twice. What a body says takes a fifth of the room of its octets, so five times as many come again without being read.
+    What is read stays at hand until another one takes its place (NEAR of HEAVIEST_NEAR octets at most), then among
+    others until MOST_BYTES of such came twice. What a body says takes a fifth of the room of its octets, so five times
+    as many come again without being read.
     """
 
     def __init__(self, redact: Callable[[str], str]) -> None:
@@ -59,7 +61,7 @@ class MetBodies:
             self._remember(read)
             return read
         self._near[at] = read
-        if near is not None:  # what leaves the places at hand is young: others were asked for less lately
+        if near is not None:
             self._remember(near)
         return read
 
@@ -115,4 +117,4 @@ def _place(mark: bytes) -> cython.Py_ssize_t:
     words: cython.p_ulonglong = cython.cast(cython.p_ulonglong, cython.cast(cython.p_char, mark))
     factor: cython.ulonglong = 0x9E3779B9
     factor = factor << 32 | 0x7F4A7C15  # in two parts: a literal above 31 bits would be a Python int
-    return ((words[0] ^ words[1] ^ words[2] ^ words[3]) * factor) >> 40 & (NEAR - 1)
+    return ((words[0] ^ words[1] ^ words[2] ^ words[3]) * factor) >> (64 - NEAR_BITS)

@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from collector import c_memory
-from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_UNSUPPORTED
+from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
 from collector.tls_further import FURTHER, Further, further_code, hides_bodies
@@ -74,6 +74,7 @@ class Attacher:
         self._programs = descriptors
         self._uses = _words(descriptors["tls_uses"], MOST_FILES * 4)
         self._counters = _words(descriptors["counters"], COUNTER_SLOTS)
+        self._counters[TLS_PROBED] = 0  # the probes of an attacher end with it
         self._files: dict[FileId, Attached] = {}
         self._seen: dict[object, Attached | None] = {}  # None: nothing of TLS in it
         self._further = Further(descriptors["shown_processes"], self._counters)
@@ -174,6 +175,7 @@ class Attacher:
         """Attach to what the file has of TLS; False if that is nothing, or not possible, which is counted."""
         # Streams older than this have moved what nobody saw.
         self._uses[file.number * 4 + PROBED] = time.monotonic_ns() >> 20 & PROBED_MASK
+        self._counters[TLS_PROBED] = self._counters[TLS_PROBED] or time.monotonic_ns()  # before the first call comes
         try:
             with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
                 for found in further_code(code) if file.is_further else tls_code(code):
@@ -182,6 +184,7 @@ class Attacher:
             self._tell_unfollowed(os.path.realpath(path), str(error) or repr(error))
         file.since_s = time.monotonic()
         file.calls = self._calls(file)
+        self._note_none(file)
         return bool(file.links)
 
     def _tell_unfollowed(self, what: str, why: str) -> None:
@@ -238,6 +241,11 @@ class Attacher:
         while file.links:
             os.close(file.links.pop())
         file.since_s = time.monotonic()
+        self._note_none(file)
+
+    def _note_none(self, file: Attached) -> None:
+        if not file.links and not self.is_probing:
+            self._counters[TLS_PROBED] = 0
 
     @property
     def is_probing(self) -> bool:

@@ -1,5 +1,6 @@
 """Bodies that come again are read once, and only what is octet for octet the same is taken for the same."""
 
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -58,12 +59,14 @@ def test_bodies_that_differ_in_a_number_are_each_read_once_whatever_their_order(
 
 
 def test_what_is_held_is_bounded_and_what_came_last_is_in_it() -> None:
-    bodies = met()
-    for number in range(2_000):
+    bodies, held = met(), [0]
+    for number in range(7_000):
         body = b'{"a":%d,"b":"%s"}' % (number, b"x" * 2_000)
         read = bodies.read(JSON, None, body, len(body))
-        assert bodies.held_bytes <= MOST_BYTES
+        held.append(bodies.held_bytes)
         assert bodies.read(JSON, None, body, len(body)) is read
+    assert MOST_BYTES // 2 < max(held) <= MOST_BYTES
+    assert any(after < before for before, after in pairwise(held))  # they were let go of
 
 
 def test_what_comes_again_and_again_is_never_read_anew() -> None:

@@ -211,7 +211,7 @@ def main() -> None:
     """Measure in turn and print."""
     words = argparse.ArgumentParser()
     words.add_argument("--rounds", type=int, default=2)
-    words.add_argument("--seconds", type=float, default=2.0)
+    words.add_argument("--seconds", type=float, default=5.0)
     said = words.parse_args()
     random.seed(1)
     with tempfile.TemporaryDirectory() as name:

@@ -220,13 +220,13 @@ class Exchanges:
             (":path", f"/nsmf-pdusession/v1/sm-contexts/{OWN.decode()}{number}/modify"),
             ("content-type", "application/json"),
             ("user-agent", "AMF"),
-            ("3gpp-sbi-sender-timestamp", f"Sun, 22 Nov 2026 21:17:{number % 60:02}.437 GMT"),
+            ("3gpp-sbi-sender-timestamp", f"Sun, 22 Nov 2026 21:{number // 60 % 60:02}:{number % 60:02}.437 GMT"),
         ]
         response = [
             (":status", "200"),
             ("content-type", "application/json"),
             ("server", "Open5GS v2.7.7"),
-            ("date", f"Sun, 22 Nov 2026 21:17:{number % 60:02} GMT"),
+            ("date", f"Sun, 22 Nov 2026 21:{number // 60 % 60:02}:{number % 60:02} GMT"),
         ]
         body = b'{"n2SmInfoType":"PDU_RES_SETUP_RSP"}' * 6
         return [
@@ -284,9 +284,9 @@ def bench_connections(burst: int) -> None:
     """Cost of a message with few and many connections, each of which takes so many exchanges in turn.
 
     One exchange a turn shows the memory: each octet of a connection's state comes from DRAM, not from a cache, as does
-    what an insertion evicts. Paths
-    are each connection's own, stamps and agents are the same on many, as those of real traffic. Few and many take
-    turns, and the ratio is the median of those of each turn, since a machine's speed changes from one to the next.
+    what an insertion evicts. Paths are each connection's own, stamps and agents are the same on many, as those of real
+    traffic. Few and many take turns, and the ratio is the median of those of each turn, since a machine's speed changes
+    from one to the next.
     """
     for number in CONNECTIONS[1:]:
         few, crowd = Crowd(CONNECTIONS[0], burst), Crowd(number, burst)
