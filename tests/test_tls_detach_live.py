@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,7 +20,7 @@ from collector.window import Dials
 from schemas.config import Collector
 from tests.chattering import PYTHON, begin, chattering, line_of, own_libraries
 from tests.kernel import LIVE
-from tests.live_peers import Recorder, observed
+from tests.live_peers import Recorder, connected, observed, pattern, receive
 from tests.test_agent_live import agent, each, seen
 from tests.test_tls_live import ROOT, children, command_line, followed, identity, python, serving
 from tests.tls_peers import BODY, BlockingClient
@@ -112,3 +113,36 @@ def test_back_off_takes_every_probe_off_and_a_connection_from_before_is_joined_a
         for one in (first, second):
             assert one.gaps == []
             assert one.text[False].count(BODY) == COUNT
+
+
+def test_what_a_thread_says_is_its_own_if_the_probes_went_while_it_was_within_a_call(identity: tuple[str, str]) -> None:
+    recorder, are_back, said = Recorder(), threading.Event(), pattern(997)
+    with serving(python("blocking", *identity)) as (_, port):
+        probes = Probes(begun(Collector()))
+        assert probes.await_tls()
+        dials, ours = Dials(probes.maps), openssl_of_ours()
+        before = links(os.getpid(), ours)
+        with observed(KernelSource(probes.window(), 5, detach=probes.close), recorder), connected() as (asks, answers):
+            ends = asks.getsockname()[1], asks.getpeername()[1]
+            client = BlockingClient(port)
+            client.exchange()
+
+            def wait_and_say() -> None:
+                client.await_nothing()
+                are_back.wait()
+                asks.sendall(said)
+                receive(answers, len(said))
+
+            thread = threading.Thread(target=wait_and_say)
+            thread.start()
+            time.sleep(0.2)  # it waits within SSL_read
+            dials.control(TLS_OFF, 1)
+            until(lambda: links(os.getpid()) == 0)
+            client.hang_up()
+            dials.control(TLS_OFF, 0)
+            until(lambda: links(os.getpid(), ours) == before)
+            are_back.set()
+            thread.join()
+            client.close()
+    assert bytes(recorder.of(Vantage.CLIENT, *ends).text[True]) == said
+    assert bytes(recorder.of(Vantage.SERVER, *ends).text[True]) == said

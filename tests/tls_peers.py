@@ -114,6 +114,14 @@ class BlockingClient:
             pass
         self._link.sendall(self._connection.data_to_send())
 
+    def await_nothing(self) -> None:
+        """Wait until this end hangs up."""
+        with contextlib.suppress(OSError):
+            assert not self._link.recv(1)
+
+    def hang_up(self) -> None:
+        socket.socket.shutdown(self._link, socket.SHUT_RDWR)  # of TCP alone
+
     def close(self) -> None:
         self._link.close()
 
