@@ -20,9 +20,12 @@ cdef extern from *:
 
     /* An empty list with room. */
     static CYTHON_INLINE PyObject *sbiscope_list(Py_ssize_t room) {
-        PyObject *list = PyList_New(room);
-        if (list != NULL)
-            Py_SET_SIZE(list, 0);
+        PyObject *list = PyList_New(0);
+        PyObject **items = list == NULL ? NULL : PyMem_Malloc(room * sizeof(PyObject *));
+        if (items != NULL) { /* else it grows as any other */
+            ((PyListObject *)list)->ob_item = items;
+            ((PyListObject *)list)->allocated = room;
+        }
         return list;
     }
 

