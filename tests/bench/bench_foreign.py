@@ -9,6 +9,7 @@ agent, once its library is known to serve no SBI and is let go, and alone again.
 
 import argparse
 import random
+import re
 import socket
 import statistics
 import subprocess
@@ -84,11 +85,11 @@ def beside_bulk(rounds: int, seconds: float, place: Path) -> None:
                 octets, began_s = sink.octets, time.monotonic()
                 beside.append(Run(both, False, seconds, running).agent_us)
                 rates.append((sink.octets - octets) * 8e-9 / (time.monotonic() - began_s))
-        said = running.end()
+        lost = re.search(r"lost: (.*)", running.end())
     growth = [more / less for more, less in zip(beside, without, strict=True)]
     show("agent, h2c: CPU a message beside foreign TCP", statistics.median(beside), "us", "without it",
          statistics.median(without), foreign_gbit_s=round(statistics.median(rates), 2),
-         spread=[round(min(growth), 3), round(max(growth), 3)], lost="nothing lost" not in said)  # fmt: skip
+         spread=[round(min(growth), 3), round(max(growth), 3)], lost=lost[1] if lost else "nothing")  # fmt: skip
 
 
 class Heard:
