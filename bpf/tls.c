@@ -118,7 +118,7 @@ int tls_enter(struct pt_regs *ctx) {
     call->length_at = cookie & TLS_FIFTH ? fifth : fourth;
     call->cookie = cookie;
     call->socket = call->key = 0;
-    call->is_inside = control(TLS_PROBED);
+    call->is_inside = probed_since(cookie);
     return 0;
 }
 
@@ -150,7 +150,7 @@ static inline int leave_tls(struct tls_call *call, u64 cookie, s64 result) {
 int tls_leave(struct pt_regs *ctx) {
     u64 cookie = bpf_get_attach_cookie(ctx);
     struct tls_call *call = tls_thread();
-    if (!call || !call->is_inside)
+    if (!call || !is_within(call))
         return 0;
     if (call->cookie == cookie)
         call->is_inside = 0;
@@ -225,14 +225,14 @@ int go_enter(struct pt_regs *ctx) {
     }
     if (!s)
         find_go_socket(call, conn);
-    call->is_inside = control(TLS_PROBED);
+    call->is_inside = probed_since(cookie);
     return 0;
 }
 
 static inline int leave_go(struct pt_regs *ctx, int direction) {
     struct tls_call *call = go_call(ctx->r14, direction);
     s64 result = ctx->ax;
-    if (!call || !call->is_inside)
+    if (!call || !is_within(call))
         return 0;
     call->is_inside = 0;
     return result > 0 && move(call, result, direction);

@@ -15,7 +15,7 @@ struct tls_call {
     u64 socket, key;       /* struct sock used inside the call, its key; 0 = none */
     u64 heard;             /* struct sock last received from outside of any call, since the last call */
     u64 cookie;            /* what tls.c's probe was attached with */
-    u64 is_inside;         /* TLS_PROBED when it was entered, 0 = it is over */
+    u64 is_inside;         /* since when its file was probed as it was entered, 0 = it is over */
     u64 beside;            /* struct sock that the thread used last, or began to connect */
     struct work work;
 };
@@ -53,9 +53,9 @@ static inline u64 tls_place(u64 object) {
     return (object >> 3 | bpf_get_current_pid_tgid() >> 32 << 44) & ~(1ULL << 63);
 }
 
-/* Of a call that was entered before all probes were taken off, nobody saw the end. */
+/* Of a call that was entered before its file's probes were taken off, nobody may have seen the end. */
 static inline int is_within(struct tls_call *call) {
-    return call->is_inside && call->is_inside == control(TLS_PROBED);
+    return call->is_inside && call->is_inside == probed_since(call->cookie);
 }
 
 /* Note a socket of a thread that makes TLS calls. 1 = its bytes are TLS's own, not to be captured. */

@@ -75,6 +75,8 @@ class Attacher:
         self._uses = _words(descriptors["tls_uses"], MOST_FILES * 4)
         self._counters = _words(descriptors["counters"], COUNTER_SLOTS)
         self._counters[TLS_PROBED] = 0  # the probes of an attacher end with it
+        for number in range(MOST_FILES):
+            self._uses[number * 4 + PROBED] = 0
         self._files: dict[FileId, Attached] = {}
         self._seen: dict[object, Attached | None] = {}  # None: nothing of TLS in it
         self._further = Further(descriptors["shown_processes"], self._counters)
@@ -174,8 +176,8 @@ class Attacher:
     def _attach(self, file: Attached, path: str) -> bool:
         """Attach to what the file has of TLS; False if that is nothing, or not possible, which is counted."""
         # Streams older than this have moved what nobody saw.
-        self._uses[file.number * 4 + PROBED] = time.monotonic_ns() >> 20 & PROBED_MASK
-        self._counters[TLS_PROBED] = self._counters[TLS_PROBED] or time.monotonic_ns()  # before the first call comes
+        self._uses[file.number * 4 + PROBED] = time.monotonic_ns() >> 20 & PROBED_MASK or 1
+        self._counters[TLS_PROBED] = 1  # before the first call comes
         try:
             with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
                 for found in further_code(code) if file.is_further else tls_code(code):
@@ -232,12 +234,14 @@ class Attacher:
         was_off, self.is_off = self.is_off, bool(self._counters[TLS_OFF])
         if self.is_off:
             for file in self._files.values():
-                self._detach(file)
+                if file.links:
+                    self._detach(file)
                 file.since_s = -TRIAL_S  # to be probed again at once
         elif was_off:
             self.scan()
 
     def _detach(self, file: Attached) -> None:
+        self._uses[file.number * 4 + PROBED] = 0  # who is within a call of it is so no more
         while file.links:
             os.close(file.links.pop())
         file.since_s = time.monotonic()

@@ -26,6 +26,7 @@ enum {
     LONGEST_PAUSE_MS = 30000,
     CALM_S = 60,     /* so long without a death: the next one is the first again */
     TLS_DEATHS = 16, /* of the kernel side's counters; collector/record.py's */
+    TLS_PROBED = 29,
     PAGE = 4096,
     NOT_STARTED = 127,
 };
@@ -62,6 +63,7 @@ static void count_death(int counters) {
         return;
     }
     words[TLS_DEATHS]++;
+    words[TLS_PROBED] = 0; /* its probes have ended with it */
     munmap(words, PAGE);
 }
 

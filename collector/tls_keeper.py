@@ -15,7 +15,8 @@ from collector import c_memory
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 30.0
 CALM_S = 60.0  # so long without a death: the next one is the first again
-TLS_DEATHS = 16  # of the kernel side's counters; collector.record's: importing it takes memory for good
+# Of the kernel side's counters; collector.record's: importing it takes memory for good.
+TLS_DEATHS, TLS_PROBED = 16, 29
 PR_SET_PDEATHSIG, SIGKILL = 1, 9  # prctl(2), signal(7): the module signal is half a megabyte
 NOT_STARTED = 127
 
@@ -60,6 +61,7 @@ def _count(counters: int) -> None:
     try:
         with mmap.mmap(counters, mmap.PAGESIZE) as mapped, memoryview(mapped) as octets, octets.cast("Q") as words:
             words[TLS_DEATHS] += 1
+            words[TLS_PROBED] = 0  # its probes have ended with it
     except OSError as error:
         told = f"sbiscope: a death of the attacher of TLS was not counted: {error.strerror}"
         print(told, file=sys.stderr, flush=True)

@@ -129,11 +129,11 @@ def test_what_a_thread_says_is_its_own_if_the_probes_went_while_it_was_within_a_
 
             def wait_and_say() -> None:
                 client.await_nothing()
-                are_back.wait()
+                are_back.wait(WAIT_S)
                 asks.sendall(said)
                 receive(answers, len(said))
 
-            thread = threading.Thread(target=wait_and_say)
+            thread = threading.Thread(target=wait_and_say, daemon=True)
             thread.start()
             time.sleep(0.2)  # it waits within SSL_read
             dials.control(TLS_OFF, 1)
@@ -142,7 +142,7 @@ def test_what_a_thread_says_is_its_own_if_the_probes_went_while_it_was_within_a_
             dials.control(TLS_OFF, 0)
             until(lambda: links(os.getpid(), ours) == before)
             are_back.set()
-            thread.join()
+            thread.join(WAIT_S)
             client.close()
     assert bytes(recorder.of(Vantage.CLIENT, *ends).text[True]) == said
     assert bytes(recorder.of(Vantage.SERVER, *ends).text[True]) == said
