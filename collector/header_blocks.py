@@ -87,14 +87,14 @@ def read_block(exchanges: Exchanges, side: Side) -> cython.int:
     headers: list[Any] = _no_fields()
     facts: cython.int = 0
     decoder.window = side.window
-    decoder.window.approach()
+    decoder.window.fetch_ahead()
     if decoder.decode(splitter.p, splitter.at, splitter.at + splitter.size, headers):
         facts = READ | _pseudo_headers(headers)
     else:
         facts = BROKEN
         headers.clear()  # either end will close the connection, or what was taken for a block is none
         exchanges.loss.add(reasons.BLOCKS_MALFORMED)
-    side.window.depart()
+    side.window.note_leaving()
     if decoder.cut_fields:
         exchanges.loss.add(reasons.FIELDS_CUT, decoder.cut_fields)
     if splitter.kind == PUSH_PROMISE:

@@ -25,8 +25,8 @@ cdef class Window:
     cdef int forget_allowance(self) except -1
     cdef int resize(self, Py_ssize_t table_bytes) except -1
     cdef const void *_leaving[3]
-    cdef void approach(self) noexcept
-    cdef void depart(self) noexcept
+    cdef void fetch_ahead(self) noexcept
+    cdef void note_leaving(self) noexcept
     cdef object slot(self, Py_ssize_t index)
     cdef long long identity(self, Py_ssize_t index)
     cdef bint may_hold(self, Py_ssize_t index) noexcept

@@ -24,7 +24,7 @@ else:
 ENTRY_OVERHEAD = cython.declare(cython.Py_ssize_t, 32)  # RFC 7541 4.1
 INITIAL_TABLE_BYTES = cython.declare(cython.Py_ssize_t, 4096)  # RFC 9113 6.5.2
 MAX_INDEX = cython.declare(cython.Py_ssize_t, 1 << 20)  # no table of 32 MiB exists
-FEW = cython.declare(cython.Py_ssize_t, 8)  # entries that are not worth fetching ahead: three are, so two at least
+FEW = cython.declare(cython.Py_ssize_t, 8)  # of so few entries none is fetched ahead; not below 2, as three are noted
 EPOCH = cython.declare(cython.longlong, 1 << 40)  # apart from each other: identities before and after a loss
 
 
@@ -98,8 +98,8 @@ class Window:
         """Return what stands at an index below `count`, 0 = the newest."""
         return cython.cast(object, self._items[(self.head - 1 - index) & self._mask])
 
-    def approach(self) -> None:
-        """Have fetched what the next block will read and evict: of many connections, most are not in a cache."""
+    def fetch_ahead(self) -> None:
+        """Have the CPU fetch what a block will read and evict: of many connections, most are in no cache."""
         if cython.compiled and self.count > FEW:
             sbiscope_fetch(self._items + ((self.head - self.count) & self._mask))
             sbiscope_fetch(self._items + ((self.head - 1) & self._mask))
@@ -107,8 +107,8 @@ class Window:
             sbiscope_fetch(self._leaving[1])
             sbiscope_fetch(self._leaving[2])
 
-    def depart(self) -> None:
-        """Keep where the entries stand that will be evicted first; what was freed by then is fetched and never read."""
+    def note_leaving(self) -> None:
+        """Note, for the next block, where the entries stand that are evicted first; those may be freed by then."""
         if cython.compiled and self.count > FEW:
             oldest: cython.longlong = self.head - self.count
             self._leaving[0] = self._items[oldest & self._mask]

@@ -162,7 +162,7 @@ class Http2:
         splitter: Splitter = side.reader()
         event: cython.int
         exchanges.now = time_ns
-        if cython.compiled:
+        if cython.compiled:  # of many connections, most are in no cache
             sbiscope_fetch(cython.cast(cython.p_void, side.window))
             sbiscope_fetch(cython.cast(cython.p_void, exchanges.streams))
         splitter.push(data, time_ns)

@@ -111,7 +111,7 @@ def _is_of(read: Read, kind: str | None, coding: str | None, mark: bytes) -> cyt
 @cython.inline
 @cython.exceptval(check=False)
 def _place(mark: bytes) -> cython.Py_ssize_t:
-    """Return where what has this mark is at hand. By all its bits: bodies that differ little have many alike."""
+    """Return where what has this mark is at hand, by both its sums whole: similar bodies have many bits alike."""
     if not cython.compiled:
         return int.from_bytes(mark[:2], "little") & (NEAR - 1)
     words: cython.p_ulonglong = cython.cast(cython.p_ulonglong, cython.cast(cython.p_char, mark))

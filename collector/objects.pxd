@@ -43,7 +43,7 @@ cdef extern from *:
     /* Where the items of a list stand, as long as nothing is appended to it. */
     static CYTHON_INLINE PyObject **sbiscope_items(PyObject *list) { return ((PyListObject *)list)->ob_item; }
 
-    /* Have the CPU fetch what will be read soon. */
+    /* Have the CPU fetch what will be read soon. Nothing is read here: what stands there may have been freed. */
     static CYTHON_INLINE void sbiscope_fetch(const void *at) { __builtin_prefetch(at); }
 
     /* Put another object in one's place. */

@@ -186,7 +186,8 @@ class Attacher:
             self._tell_unfollowed(os.path.realpath(path), str(error) or repr(error))
         file.since_s = time.monotonic()
         file.calls = self._calls(file)
-        self._note_none(file)
+        if not file.links:
+            self._detach(file)
         return bool(file.links)
 
     def _tell_unfollowed(self, what: str, why: str) -> None:
@@ -245,10 +246,7 @@ class Attacher:
         while file.links:
             os.close(file.links.pop())
         file.since_s = time.monotonic()
-        self._note_none(file)
-
-    def _note_none(self, file: Attached) -> None:
-        if not file.links and not self.is_probing:
+        if not self.is_probing:
             self._counters[TLS_PROBED] = 0
 
     @property

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from collector.record import COUNTER_SLOTS, TLS_UNSUPPORTED
-from collector.tls_attacher import MOST_FILES, Attacher
+from collector.record import COUNTER_SLOTS, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
+from collector.tls_attacher import MOST_FILES, PROBED, Attached, Attacher
 from collector.tls_files import Code, code_of, file_id, open_code
 from tests.chattering import PYTHON, own_libraries
 
@@ -132,5 +132,19 @@ def test_whatever_a_file_leads_to_is_counted_once_and_others_are_looked_at(
     with attacher() as (one, counters), elsewhere(tmp_path / "lib") as process_id:
         one.look_at(process_id)
         one.look_at(process_id)
-        assert counters[TLS_UNSUPPORTED] == 1
+        assert (counters[TLS_UNSUPPORTED], counters[TLS_PROBED], sum(one._uses)) == (1, 0, 0)
     assert "libssl" in capfd.readouterr().err
+
+
+def test_the_kernel_side_is_told_which_files_are_probed_and_whether_any_is() -> None:
+    with attacher() as (one, counters):
+        for number in range(3):
+            one._files[number, 0, 0] = file = Attached(number)
+            file.links = [os.open("/dev/null", os.O_RDONLY) for _ in range(2)]
+            one._uses[4 * number + PROBED] = 7 + number
+        counters[TLS_PROBED] = 1
+        one._detach(one._files[1, 0, 0])
+        assert (counters[TLS_PROBED], *one._uses[PROBED : 3 * 4 : 4]) == (1, 7, 0, 9)
+        counters[TLS_OFF] = 1
+        one.obey()
+        assert (counters[TLS_PROBED], *one._uses[PROBED : 3 * 4 : 4]) == (0, 0, 0, 0)

@@ -63,6 +63,11 @@ def openssl_of_ours() -> Path:
     return Path(next(line.split()[-1] for line in lines if "/libssl" in line))
 
 
+def is_reading(thread: threading.Thread) -> bool:
+    """Tell whether a thread is within read(2), number 0, as it is within SSL_read of a silent peer."""
+    return Path(f"/proc/self/task/{thread.native_id}/syscall").read_text().split()[0] == "0"
+
+
 def until(holds: Callable[[], bool]) -> None:
     end_s = time.monotonic() + WAIT_S
     while not holds():
@@ -135,7 +140,7 @@ def test_what_a_thread_says_is_its_own_if_the_probes_went_while_it_was_within_a_
 
             thread = threading.Thread(target=wait_and_say, daemon=True)
             thread.start()
-            time.sleep(0.2)  # it waits within SSL_read
+            until(lambda: is_reading(thread))
             dials.control(TLS_OFF, 1)
             until(lambda: links(os.getpid()) == 0)
             client.hang_up()

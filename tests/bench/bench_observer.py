@@ -162,26 +162,25 @@ class Plain:
         return done
 
 
-def plain(stream: Stream, connections: int) -> tuple[int, float]:
+def plain(passed: around.Passed, connections: int) -> tuple[int, float]:
     """Decode the same octets with hyperframe and hpack; return how many messages, and the seconds it took."""
     readers = [(Plain(False), Plain(True)) for _ in range(connections)]
     count = 0
     began = time.process_time()
-    for number, from_client, data, time_ns in stream:
-        count += len(readers[number][from_client].feed(data, time_ns))
+    for whose, data, time_ns in zip(passed.whose, passed.chunks, passed.times_ns, strict=True):
+        count += len(readers[whose >> 1][whose & 1].feed(data, time_ns))
     return count, time.process_time() - began
 
 
 def bench_messages(loops: ModuleType, connections: list[list[Chunk]]) -> None:
     """Chunks to messages, in turn, each for as long as the other."""
-    stream = in_order(connections)
-    passed = around.Passed(stream)
+    passed = around.Passed(in_order(connections))
     ours, theirs, count = [], [], 0
     for _ in range(TURNS):
         for _ in range(TIMES):
             count, seconds = observe(loops, passed, len(connections))
             ours.append(seconds)
-        same, seconds = plain(stream, len(connections))
+        same, seconds = plain(passed, len(connections))
         theirs.append(seconds)
         assert abs(same - count) < 20
     value, baseline = count / statistics.median(ours), round(count / statistics.median(theirs))
