@@ -141,7 +141,8 @@ def test_a_process_with_openssl_and_boringssl_has_each_told_once(
         assert len(as_told(events, unseen, vantage, is_tls=True)) == len(asked) == COUNT
     assert seen(events, other) == each(CONNECTIONS * COUNT)
     assert len({one["process_id"] for one in events if one["vantage"] == "client"}) == 2
-    assert {one["server_port"] for one in events} == {port, other, unseen}
+    odd = [one for one in events if one["server_port"] not in {port, other, unseen}]
+    assert not odd, odd
 
 
 def is_probed(running: Agent, file: Path) -> bool:
