@@ -16,6 +16,7 @@ HEADER = Struct("<16xHHIQQQIHHHHHH")  # type, machine, version, entry, program a
 SECTION = Struct("<IIQQQQIIQQ")  # name, type, flags, address, offset, size, link, info, alignment, size of an entry
 SEGMENT = Struct("<IIQQQQQQ")  # type, flags, offset, address, physical address, size in the file, in memory, alignment
 LOADED = 1  # PT_LOAD
+RELOCATED = 0x6474E552  # PT_GNU_RELRO
 NO_OCTETS = 8  # SHT_NOBITS: only its size stands in the file
 SYMBOL_TABLES = frozenset({2, 11})  # SHT_SYMTAB, SHT_DYNSYM
 MOST_BYTES = 1 << 28  # of one section: programs of 130 MB have tables of 40 MB
@@ -80,7 +81,7 @@ class Elf:
     """An open file's parts."""
 
     def __init__(self, file: BinaryIO) -> None:
-        """Read the tables. Raises NotElfError, OSError."""
+        """Read the tables. `relocated`: what is written by the dynamic linker alone. Raises NotElfError, OSError."""
         self._file = file
         self._end = file.seek(0, os.SEEK_END)
         head = self._read(0, HEADER.size)
@@ -92,7 +93,8 @@ class Elf:
         if machine != X86_64:
             raise NotElfError
         try:
-            self.segments = tuple(self._segments(segments_at, size, min(count, MOST_SEGMENTS)))
+            self.segments = tuple(self._segments(LOADED, segments_at, size, min(count, MOST_SEGMENTS)))
+            self.relocated = next(self._segments(RELOCATED, segments_at, size, min(count, MOST_SEGMENTS)), None)
             self.sections = self._sections(sections_at, section_size, min(sections, MOST_SECTIONS), names)
         except (error, IndexError) as reason:
             raise NotElfError from reason
@@ -117,13 +119,11 @@ class Elf:
         """Return the first section of that name."""
         return next((one for one in self.sections if one.name == name), None)
 
-    def _segments(self, at: int, size: int, count: int) -> list[Segment]:
-        found = []
+    def _segments(self, kind: int, at: int, size: int, count: int) -> Iterator[Segment]:
         for number in range(count):
-            kind, _, offset, address, _, octets, _, _ = SEGMENT.unpack(self._read(at + number * size, SEGMENT.size))
-            if kind == LOADED:
-                found.append(Segment(address, octets, offset))
-        return found
+            found, _, offset, address, _, octets, _, _ = SEGMENT.unpack(self._read(at + number * size, SEGMENT.size))
+            if found == kind:
+                yield Segment(address, octets, offset)
 
     def _sections(self, at: int, size: int, count: int, names: int) -> tuple[Section, ...]:
         if not count:

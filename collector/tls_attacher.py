@@ -34,6 +34,7 @@ FILE_SHIFT = 3  # in a cookie: the file's number stands above the function,
 FORM_SHIFT = FILE_SHIFT + (MOST_FILES - 1).bit_length()  # and where the arguments are above it
 LOOK_S = 1.0
 GATHER_S = 0.002  # a program that starts maps its libraries one after another
+AGAIN_S = 0.004  # while a program is being linked
 IDLE_S = 3_600.0
 # By library: the programs, and which functions have no probe at their return.
 PROGRAMS = {
@@ -118,11 +119,18 @@ class Attacher:
             elif self._open(file, name, is_further=False):
                 self._further.drop(code.process_id)
 
+    def look_again(self) -> None:
+        """Look at what was mapped by programs that were not linked yet."""
+        for code, file_name in self._further.early:
+            self._look_further(code, file_name)
+
     def _look_further(self, code: Code, file_name: object) -> None:
         """Look at a libnghttp2 for a process that maps it: another one, or none, may need it."""
         name = (mounts_of(code.process_id), code.path, file_name)
-        if self._seen.get(name, UNSEEN) is None or not (
-            code.process_id in self._further or self._needs_further(code.process_id)
+        if self._seen.get(name, UNSEEN) is None:
+            return
+        if code.process_id not in self._further and (
+            self._further.is_early(code, file_name) or not self._needs_further(code.process_id)
         ):
             return
         file = open_code(code)
@@ -139,7 +147,9 @@ class Attacher:
     def _needs_further(self, process_id: int) -> bool:
         """Tell whether a process runs nothing that shows its TLS, and hands whole exchanges to libnghttp2."""
         mounts, codes = mounts_of(process_id), list(code_of(process_id))
-        program = mounts, "bodies", codes[0].path if codes else ""
+        if not codes:
+            return False  # it is gone by now
+        program = mounts, "bodies", codes[0].path
         if program in self._seen:
             return False
         for code in codes:
@@ -250,6 +260,13 @@ class Attacher:
             self._counters[TLS_PROBED] = 0
 
     @property
+    def pause_s(self) -> float:
+        """How long nothing has to be looked at, unless something new is mapped."""
+        if self._further.early:
+            return AGAIN_S
+        return LOOK_S if self.is_probing or self.is_off else IDLE_S
+
+    @property
     def is_probing(self) -> bool:
         """Whether any file is probed."""
         return any(file.links for file in self._files.values())
@@ -267,8 +284,7 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
     own_code = c_memory.let_go_of_code()
     looked_s = time.monotonic()
     while True:
-        is_awake = attacher.is_probing or attacher.is_off
-        woken_by = [descriptor for descriptor, _ in poll.poll(LOOK_S if is_awake else IDLE_S)]
+        woken_by = [descriptor for descriptor, _ in poll.poll(attacher.pause_s)]
         if control.fileno() in woken_by:
             return
         if woken_by:
@@ -282,6 +298,7 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
                 else:
                     code = Code(mapped.process_id, mapped.path, mapped.file[2])
                     attacher.look(code, mapped.file)
+        attacher.look_again()
         if time.monotonic() - looked_s >= LOOK_S:
             looked_s = time.monotonic()
             attacher.let_go()

@@ -26,6 +26,15 @@ class Code:
     inode: int
 
 
+@dataclass(frozen=True, slots=True)
+class Mapping:
+    """A stretch of a process's memory with a file in it; `rights` as proc(5) writes them."""
+
+    begin: int
+    end: int
+    rights: str
+
+
 def process_ids() -> list[int]:
     """Return the processes there are."""
     return [int(name) for name in os.listdir("/proc") if name.isdecimal()]  # noqa: PTH208
@@ -33,12 +42,7 @@ def process_ids() -> list[int]:
 
 def code_of(process_id: int) -> Iterator[Code]:
     """Give the files that a process runs code of; nothing of one that is gone."""
-    try:
-        with open(f"/proc/{process_id}/maps", errors="surrogateescape") as maps:  # noqa: PTH123
-            lines = maps.read().splitlines()
-    except OSError:
-        return
-    yield from codes(process_id, lines)
+    yield from codes(process_id, _mapped(process_id))
 
 
 def codes(process_id: int, lines: list[str]) -> Iterator[Code]:
@@ -52,6 +56,15 @@ def codes(process_id: int, lines: list[str]) -> Iterator[Code]:
         if (inode, path) not in seen:
             seen.add((inode, path))
             yield Code(process_id, path, inode)
+
+
+def mappings(code: Code) -> Iterator[Mapping]:
+    """Give where a file stands in its process's memory, from its begin on; nothing of one that is gone."""
+    for line in _mapped(code.process_id):
+        words = line.split(None, 5)
+        if len(words) == 6 and words[5] == code.path and words[4] == str(code.inode):
+            begin, _, end = words[0].partition("-")
+            yield Mapping(int(begin, 16), int(end, 16), words[1])
 
 
 def open_code(code: Code) -> BinaryIO | None:
@@ -89,6 +102,14 @@ def file_id(descriptor: int) -> FileId:
     if _filesystem(descriptor) == OVERLAYFS:
         return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
     return state.st_dev, state.st_ino
+
+
+def _mapped(process_id: int) -> list[str]:
+    try:
+        with open(f"/proc/{process_id}/maps", errors="surrogateescape") as maps:  # noqa: PTH123
+            return maps.read().splitlines()
+    except OSError:
+        return []
 
 
 def _filesystem(descriptor: int) -> int:

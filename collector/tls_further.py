@@ -6,6 +6,7 @@ one, so what reads its file is imported when one is met: a third of a megabyte.
 
 import os
 import re
+import time
 from collections.abc import Iterable
 from typing import BinaryIO, Protocol
 
@@ -13,14 +14,16 @@ from collector.record import HTTP2_FOLLOWED
 from collector.tls_files import Code, open_code
 from collector.tls_library import TlsCode
 
+LINKED_S = 0.1  # a program is linked in milliseconds; one that is stopped meanwhile is not waited for
 SHOWN_HTTP2 = 1  # of bpf/shown.c
 FURTHER = re.compile(r"/libnghttp2\.so[^/]*$")
 
 
 class File(Protocol):
-    """A libnghttp2 in hand."""
+    """A file in hand: a libnghttp2, or a library of TLS."""
 
     number: int
+    is_further: bool
     links: list[int]
 
 
@@ -32,10 +35,29 @@ class Further:
         self._shown = shown
         self._counters = counters
         self._files: dict[int, File] = {}
+        self._early: dict[tuple[Code, object], float] = {}
 
     def __contains__(self, process_id: int) -> bool:
         """Tell whether a process is known to need it."""
         return process_id in self._files
+
+    def is_early(self, code: Code, file_name: object) -> bool:
+        """Tell whether its process is still being linked: what shows its TLS may be mapped behind it.
+
+        Then it is one of `early`, to be asked about again.
+        """
+        from collector.linking import is_linked
+
+        name, now_s = (code, file_name), time.monotonic()
+        if now_s < self._early.setdefault(name, now_s + LINKED_S) and not is_linked(code):
+            return True
+        del self._early[name]
+        return False
+
+    @property
+    def early(self) -> list[tuple[Code, object]]:
+        """What is mapped by processes that were not linked yet, with the file's name."""
+        return list(self._early)
 
     def begin(self) -> None:
         """Let the kernel side know that a file is about to be probed."""
@@ -68,8 +90,8 @@ class Further:
         return any(one is file for one in self._files.values())
 
     def let_go(self, files: Iterable[File]) -> None:
-        """Tell the kernel side when none of the files is probed any more."""
-        self._counters[HTTP2_FOLLOWED] = int(any(file.links for file in files))
+        """Tell the kernel side when no libnghttp2 is probed any more."""
+        self._counters[HTTP2_FOLLOWED] = int(any(file.links for file in files if file.is_further))
 
 
 def hides_bodies(codes: Iterable[Code]) -> bool:

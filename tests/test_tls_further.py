@@ -56,13 +56,17 @@ def test_the_last_process_of_a_probed_file_is_told_when_it_is_gone() -> None:
         assert not one.is_needed(probed)
 
 
-def test_the_kernel_side_is_told_whether_any_file_is_probed() -> None:
-    file = Attached(0, is_further=True)
+def test_the_kernel_side_is_told_whether_any_libnghttp2_is_probed() -> None:
+    file, openssl = Attached(0, is_further=True), Attached(1)
+    openssl.links.append(-1)
     with further() as (one, _, counters):
         one.begin()
         assert counters[HTTP2_FOLLOWED] == 1
-        one.let_go([file])
+        one.let_go([file, openssl])
         assert counters[HTTP2_FOLLOWED] == 0
+        file.links.append(-1)
+        one.let_go([file, openssl])
+        assert counters[HTTP2_FOLLOWED] == 1
 
 
 @pytest.mark.parametrize(
