@@ -93,7 +93,6 @@ static inline void free_object(u64 object) {
 
 int tls_enter(struct pt_regs *ctx) {
     u64 cookie = bpf_get_attach_cookie(ctx), thread = bpf_get_current_pid_tgid();
-    struct tls_call *call = tls_threads.lookup(&thread);
     u64 second = ctx->si, third = ctx->dx, fourth = ctx->cx, fifth = ctx->r8;
     /* Else one read at a chosen place: the verifier refuses that. */
     asm volatile("" : "+r"(second), "+r"(third), "+r"(fourth), "+r"(fifth));
@@ -103,13 +102,9 @@ int tls_enter(struct pt_regs *ctx) {
         free_object(ctx->di);
         return 0;
     }
-    if (!call) {
-        struct tls_call new = {};
-        tls_threads.update(&thread, &new);
-        call = tls_threads.lookup(&thread);
-        if (!call)
-            return 0;
-    }
+    struct tls_call *call = tls_call_of(thread);
+    if (!call)
+        return 0;
     /* BoringSSL's reads and writes call for the handshake that they need: they go on behind it. */
     if (is_within(call) && call->object == ctx->di && IS_HANDSHAKE(cookie))
         return 0;

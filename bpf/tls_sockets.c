@@ -7,6 +7,7 @@
    sockets (memory BIOs) has the thread receive first and call then. */
 
 #define TLS_CALLS 16384 /* threads and goroutines at a time */
+#define THREAD_MARKS 16384
 
 /* The TLS call that a thread or goroutine is in, or was in last. */
 struct tls_call {
@@ -36,16 +37,40 @@ static inline u32 probed_since(u64 cookie) {
     return since ? *since : 0;
 }
 
+/* Which threads may have a place in `tls_threads`, an octet each, shared by those whose numbers end alike: most have
+   none, and a look into a hash is what costs most of a send or receive. */
+struct marks {
+    u8 of[THREAD_MARKS];
+};
+BPF_ARRAY(tls_marks, struct marks, 1);
+
+static inline u8 *mark_of(u64 thread) {
+    int only = 0;
+    struct marks *marks = tls_marks.lookup(&only);
+    return marks ? &marks->of[thread & (THREAD_MARKS - 1)] : 0;
+}
+
+/* Return the call of a thread, a new one if there is none. */
+static inline struct tls_call *tls_call_of(u64 thread) {
+    struct tls_call *call = tls_threads.lookup(&thread);
+    if (call)
+        return call;
+    struct tls_call new = {};
+    u8 *mark = mark_of(thread);
+    if (mark)
+        *mark = 1;
+    tls_threads.update(&thread, &new);
+    return tls_threads.lookup(&thread);
+}
+
 /* A thread is known by its calls. While a libnghttp2 is probed, each is known from its first socket on: TLS of which
    nobody sees a call comes before a session. */
 static inline struct tls_call *tls_thread(void) {
     u64 thread = bpf_get_current_pid_tgid();
-    struct tls_call *call = tls_threads.lookup(&thread);
-    if (call || !control(HTTP2_FOLLOWED))
-        return call;
-    struct tls_call new = {};
-    tls_threads.update(&thread, &new);
-    return tls_threads.lookup(&thread);
+    if (control(HTTP2_FOLLOWED))
+        return tls_call_of(thread);
+    u8 *mark = mark_of(thread);
+    return mark && *mark ? tls_threads.lookup(&thread) : 0;
 }
 
 /* Where a stream stands in `sockets`: below the kernel's addresses, which begin with a 1 bit. */
