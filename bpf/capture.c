@@ -110,9 +110,12 @@ static inline u64 allowed(struct socket *s, u64 bytes) {
    is its very end; of one in progress the kernel is asked (Linux 5.15), as late as it goes: most calls end before. 1 =
    there is more to copy. */
 static inline int handle(u64 sk, int result, int flags, int direction, u64 registers, int is_in_progress) {
-    struct tls_call *thread = control(TLS_PROBED) ? tls_thread() : 0;
+    int is_probed = control(TLS_PROBED) != 0;
+    struct tls_call *thread = is_probed ? tls_thread() : 0;
     if (!thread && result <= 0)
         return 0;
+    if (!thread && is_probed && direction == RECEIVED)
+        note_heard(sk);
     struct socket *s = known(sk);
     if ((!s && !is_tcp(sk)) || (thread && is_under_tls(thread, sk, result, direction)) || result <= 0)
         return 0;

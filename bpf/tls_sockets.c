@@ -7,7 +7,7 @@
    sockets (memory BIOs) has the thread receive first and call then. */
 
 #define TLS_CALLS 16384 /* threads and goroutines at a time */
-#define THREAD_MARKS 16384
+#define THREAD_MARKS 8192
 
 /* The TLS call that a thread or goroutine is in, or was in last. */
 struct tls_call {
@@ -37,17 +37,18 @@ static inline u32 probed_since(u64 cookie) {
     return since ? *since : 0;
 }
 
-/* Which threads may have a place in `tls_threads`, an octet each, shared by those whose numbers end alike: most have
-   none, and a look into a hash is what costs most of a send or receive. */
-struct marks {
-    u8 of[THREAD_MARKS];
+/* What is known of a thread before its first call, in a place that it shares with those whose numbers end alike. Most
+   threads make none, and a look into a hash is what costs most of a send or receive. */
+struct mark {
+    u64 is_known; /* one of these threads may have a place in `tls_threads` */
+    u64 thread;   /* which of them has received last, */
+    u64 heard;    /* and from where */
 };
-BPF_ARRAY(tls_marks, struct marks, 1);
+BPF_ARRAY(tls_marks, struct mark, THREAD_MARKS);
 
-static inline u8 *mark_of(u64 thread) {
-    int only = 0;
-    struct marks *marks = tls_marks.lookup(&only);
-    return marks ? &marks->of[thread & (THREAD_MARKS - 1)] : 0;
+static inline struct mark *mark_of(u64 thread) {
+    u32 place = thread & (THREAD_MARKS - 1);
+    return tls_marks.lookup(&place);
 }
 
 /* Return the call of a thread, a new one if there is none. */
@@ -56,11 +57,24 @@ static inline struct tls_call *tls_call_of(u64 thread) {
     if (call)
         return call;
     struct tls_call new = {};
-    u8 *mark = mark_of(thread);
-    if (mark)
-        *mark = 1;
+    struct mark *mark = mark_of(thread);
+    if (mark) {
+        mark->is_known = 1;
+        if (mark->thread == thread)
+            new.heard = mark->heard;
+    }
     tls_threads.update(&thread, &new);
     return tls_threads.lookup(&thread);
+}
+
+/* Note where a thread that has made no call has received, if it is about to make one. */
+static inline void note_heard(u64 sk) {
+    u64 thread = bpf_get_current_pid_tgid();
+    struct mark *mark = mark_of(thread);
+    if (!mark)
+        return;
+    mark->thread = thread;
+    mark->heard = sk;
 }
 
 /* A thread is known by its calls. While a libnghttp2 is probed, each is known from its first socket on: TLS of which
@@ -69,8 +83,8 @@ static inline struct tls_call *tls_thread(void) {
     u64 thread = bpf_get_current_pid_tgid();
     if (control(HTTP2_FOLLOWED))
         return tls_call_of(thread);
-    u8 *mark = mark_of(thread);
-    return mark && *mark ? tls_threads.lookup(&thread) : 0;
+    struct mark *mark = mark_of(thread);
+    return mark && mark->is_known ? tls_threads.lookup(&thread) : 0;
 }
 
 /* Where a stream stands in `sockets`: below the kernel's addresses, which begin with a 1 bit. */

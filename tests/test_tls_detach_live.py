@@ -117,7 +117,8 @@ def test_back_off_takes_every_probe_off_and_a_connection_from_before_is_joined_a
         assert (first.from_start, second.from_start) == (True, False)
         for one in (first, second):
             assert one.gaps == []
-            assert one.text[False].count(BODY) == COUNT
+            said = vantage, recorder.counters.by_reason, recorder.traffic.by_reason
+            assert one.text[False].count(BODY) == COUNT, said
 
 
 def test_what_a_thread_says_is_its_own_if_the_probes_went_while_it_was_within_a_call(identity: tuple[str, str]) -> None:

@@ -198,9 +198,25 @@ def test_two_libraries_in_one_process_are_told_apart(identity: tuple[str, str], 
         assert by == {(proxy.pid, "two_libraries")}
 
 
-def test_a_connection_older_than_the_agent_is_joined(identity: tuple[str, str], tmp_path: Path) -> None:
-    with serving(python("blocking", *identity)) as (_, port):
+@pytest.mark.parametrize("server", ["blocking", "asyncio"])
+def test_a_connection_older_than_the_agent_is_joined(identity: tuple[str, str], tmp_path: Path, server: str) -> None:
+    with serving(python(server, *identity)) as (_, port):
         check_joined(BlockingClient(port), port, tmp_path)
+
+
+def test_the_first_call_on_memory_is_tied_to_what_its_thread_has_just_received(
+    identity: tuple[str, str], tmp_path: Path
+) -> None:
+    with serving(python("asyncio", *identity)) as (process, port):
+        client = BlockingClient(port)
+        client.exchange()
+        with agent(tmp_path) as running:
+            for _ in range(COUNT):
+                client.exchange()
+            client.close()
+            running.end()
+    ports = {one["server_port"] for one in running.events() if one["process_id"] == process.pid}
+    assert ports == {port}
 
 
 def test_the_attacher_has_one_right_and_ends_with_the_observer(tmp_path: Path) -> None:
