@@ -114,11 +114,11 @@ static inline int handle(u64 sk, int result, int flags, int direction, u64 regis
     struct tls_call *thread = is_probed ? tls_thread() : 0;
     if (!thread && result <= 0)
         return 0;
-    if (!thread && is_probed && direction == RECEIVED)
-        note_heard(sk);
     struct socket *s = known(sk);
     if ((!s && !is_tcp(sk)) || (thread && is_under_tls(thread, sk, result, direction)) || result <= 0)
         return 0;
+    if (is_probed && !thread && direction == RECEIVED)
+        note_heard(sk);
     if (direction == RECEIVED && flags & (MSG_PEEK | MSG_OOB | MSG_ERRQUEUE)) {
         count(PEEKED, 1);
         return 0;

@@ -102,7 +102,7 @@ int tls_enter(struct pt_regs *ctx) {
         free_object(ctx->di);
         return 0;
     }
-    struct tls_call *call = tls_call_of(thread);
+    struct tls_call *call = begun_call(thread);
     if (!call)
         return 0;
     /* BoringSSL's reads and writes call for the handshake that they need: they go on behind it. */
@@ -144,7 +144,8 @@ static inline int leave_tls(struct tls_call *call, u64 cookie, s64 result) {
 
 int tls_leave(struct pt_regs *ctx) {
     u64 cookie = bpf_get_attach_cookie(ctx);
-    struct tls_call *call = tls_thread();
+    u64 thread = bpf_get_current_pid_tgid();
+    struct tls_call *call = tls_threads.lookup(&thread);
     if (!call || !is_within(call))
         return 0;
     if (call->cookie == cookie)
@@ -157,7 +158,8 @@ int tls_leave(struct pt_regs *ctx) {
 }
 
 int tls_go_on(struct pt_regs *ctx) {
-    struct tls_call *call = tls_thread();
+    u64 thread = bpf_get_current_pid_tgid();
+    struct tls_call *call = tls_threads.lookup(&thread);
     if (call && copy(&call->work)) {
         tls_programs.call(ctx, 0);
         cut(&call->work);

@@ -37,37 +37,46 @@ static inline u32 probed_since(u64 cookie) {
     return since ? *since : 0;
 }
 
-/* What is known of a thread before its first call, in a place that it shares with those whose numbers end alike. Most
-   threads make none, and a look into a hash is what costs most of a send or receive. */
+/* What is known of a thread without a look into a hash, which is what costs most of a send or receive: a place that it
+   shares with a few others, mostly one that makes no calls. The age of the word in TLS_PROBED (EPOCH_S of
+   collector/tls_attacher.py) lets threads that are gone be forgotten. */
 struct mark {
-    u64 is_known; /* one of these threads may have a place in `tls_threads` */
-    u64 thread;   /* which of them has received last, */
-    u64 heard;    /* and from where */
+    u64 called; /* that word as one of these threads made its last call; 0 = none has */
+    u64 thread; /* which of them has received last, having made none; 0 = none */
+    u64 heard;  /* and from where; another one's if two write here at once, which the tie to it checks as any */
 };
 BPF_ARRAY(tls_marks, struct mark, THREAD_MARKS);
 
 static inline struct mark *mark_of(u64 thread) {
-    u32 place = thread & (THREAD_MARKS - 1);
+    u32 place =
+        thread * 3 & (THREAD_MARKS - 1); /* threads of one program have numbers in a row: a line of cache each */
     return tls_marks.lookup(&place);
 }
 
-/* Return the call of a thread, a new one if there is none. */
 static inline struct tls_call *tls_call_of(u64 thread) {
     struct tls_call *call = tls_threads.lookup(&thread);
     if (call)
         return call;
     struct tls_call new = {};
-    struct mark *mark = mark_of(thread);
-    if (mark) {
-        mark->is_known = 1;
-        if (mark->thread == thread)
-            new.heard = mark->heard;
-    }
     tls_threads.update(&thread, &new);
     return tls_threads.lookup(&thread);
 }
 
-/* Note where a thread that has made no call has received, if it is about to make one. */
+/* Return the call that a thread begins. */
+static inline struct tls_call *begun_call(u64 thread) {
+    struct tls_call *call = tls_call_of(thread);
+    struct mark *mark = mark_of(thread);
+    if (!call || !mark)
+        return call;
+    mark->called = control(TLS_PROBED);
+    if (mark->thread == thread && !control(HTTP2_FOLLOWED)) {
+        call->heard = mark->heard;
+        mark->thread = 0;
+    }
+    return call;
+}
+
+/* Note where a thread that has made no call has received: it may be about to make one. */
 static inline void note_heard(u64 sk) {
     u64 thread = bpf_get_current_pid_tgid();
     struct mark *mark = mark_of(thread);
@@ -84,7 +93,7 @@ static inline struct tls_call *tls_thread(void) {
     if (control(HTTP2_FOLLOWED))
         return tls_call_of(thread);
     struct mark *mark = mark_of(thread);
-    return mark && mark->is_known ? tls_threads.lookup(&thread) : 0;
+    return mark && mark->called && mark->called + 1 >= control(TLS_PROBED) ? tls_threads.lookup(&thread) : 0;
 }
 
 /* Where a stream stands in `sockets`: below the kernel's addresses, which begin with a 1 bit. */

@@ -29,7 +29,7 @@ HOST = Place()
 def place_of(text: str) -> Place:
     """Return what `/proc/PID/cgroup` says (cgroups(7)), version 1, 2 or both: the line that tells most counts."""
     found = HOST
-    for line in text.splitlines():
+    for line in text.split("\n"):  # names of groups may hold other ends of lines
         place = place_in(line.split(":", 2)[-1])
         if told(place) > told(found):
             found = place

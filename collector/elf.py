@@ -93,8 +93,9 @@ class Elf:
         if machine != X86_64:
             raise NotElfError
         try:
-            self.segments = tuple(self._segments(LOADED, segments_at, size, min(count, MOST_SEGMENTS)))
-            self.relocated = next(self._segments(RELOCATED, segments_at, size, min(count, MOST_SEGMENTS)), None)
+            segments = list(self._segments(segments_at, size, min(count, MOST_SEGMENTS)))
+            self.segments = tuple(segment for kind, segment in segments if kind == LOADED)
+            self.relocated = next((segment for kind, segment in segments if kind == RELOCATED), None)
             self.sections = self._sections(sections_at, section_size, min(sections, MOST_SECTIONS), names)
         except (error, IndexError) as reason:
             raise NotElfError from reason
@@ -119,11 +120,10 @@ class Elf:
         """Return the first section of that name."""
         return next((one for one in self.sections if one.name == name), None)
 
-    def _segments(self, kind: int, at: int, size: int, count: int) -> Iterator[Segment]:
+    def _segments(self, at: int, size: int, count: int) -> Iterator[tuple[int, Segment]]:
         for number in range(count):
-            found, _, offset, address, _, octets, _, _ = SEGMENT.unpack(self._read(at + number * size, SEGMENT.size))
-            if found == kind:
-                yield Segment(address, octets, offset)
+            kind, _, offset, address, _, octets, _, _ = SEGMENT.unpack(self._read(at + number * size, SEGMENT.size))
+            yield kind, Segment(address, octets, offset)
 
     def _sections(self, at: int, size: int, count: int, names: int) -> tuple[Section, ...]:
         if not count:

@@ -59,7 +59,7 @@ def _is_mapped(users: str, user: int) -> bool:
 
 def _user(proc: Path, process_id: int) -> int | None:
     """Return the real user; the owner of its directory is root's for any program that cannot be dumped."""
-    for line in _text(proc, process_id, "status").splitlines():
+    for line in _text(proc, process_id, "status").split("\n"):  # a name may hold other ends of lines
         if line.startswith("Uid:"):
             return int(line.split()[1])
     return None

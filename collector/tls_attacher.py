@@ -16,10 +16,10 @@ from contextlib import suppress
 from typing import BinaryIO
 
 from collector import c_memory
-from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
+from collector.record import COUNTER_SLOTS, HTTP2_FOLLOWED, IGNORED, SBI, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
-from collector.tls_further import FURTHER, Further, further_code, hides_bodies
+from collector.tls_further import FURTHER, LINKED_S, Further, further_code, hides_bodies
 from collector.tls_library import Function, Library, Place, TlsCode, tls_code
 from collector.tls_link import attach
 
@@ -50,6 +50,7 @@ UNRETURNING = {
     Library.NGHTTP2: {Function.FREES, Function.SENDS},
 }
 FOREIGN_CALLS = 200  # so many calls, none of them SBI's: the file serves something else
+EPOCH_S = 600.0  # of the word in TLS_PROBED
 TRIAL_S = 60.0  # a file let go is probed again for a new process, but not more often
 
 
@@ -75,12 +76,14 @@ class Attacher:
         self._programs = descriptors
         self._uses = _words(descriptors["tls_uses"], MOST_FILES * 4)
         self._counters = _words(descriptors["counters"], COUNTER_SLOTS)
-        self._counters[TLS_PROBED] = 0  # the probes of an attacher end with it
+        self._counters[TLS_PROBED] = self._counters[HTTP2_FOLLOWED] = 0  # the probes of an attacher end with it
         for number in range(MOST_FILES):
             self._uses[number * 4 + PROBED] = 0
         self._files: dict[FileId, Attached] = {}
         self._seen: dict[object, Attached | None] = {}  # None: nothing of TLS in it
         self._further = Further(descriptors["shown_processes"], self._counters)
+        self._is_missed = False  # a process was gone before it could be asked
+        self._missed_s = -TRIAL_S  # when all were looked at for that
         self.is_off = False  # back-off wants nothing probed
 
     def scan(self) -> None:
@@ -99,7 +102,7 @@ class Attacher:
         A path and a number of an inode are another file's in another mount namespace: there disks may be cloned.
         """
         if FURTHER.search(code.path):
-            self._look_further(code, file_name)
+            self._look_further(code, file_name, time.monotonic() + LINKED_S)
             return
         is_library, is_other = LIBRARY.search(code.path), OTHER_LIBRARY.search(code.path)
         name = (mounts_of(code.process_id), code.path, file_name)
@@ -121,16 +124,16 @@ class Attacher:
 
     def look_again(self) -> None:
         """Look at what was mapped by programs that were not linked yet."""
-        for code, file_name in self._further.early:
-            self._look_further(code, file_name)
+        for (code, file_name), until_s in self._further.take_early().items():
+            self._look_further(code, file_name, until_s)
 
-    def _look_further(self, code: Code, file_name: object) -> None:
+    def _look_further(self, code: Code, file_name: object, until_s: float) -> None:
         """Look at a libnghttp2 for a process that maps it: another one, or none, may need it."""
         name = (mounts_of(code.process_id), code.path, file_name)
         if self._seen.get(name, UNSEEN) is None:
             return
         if code.process_id not in self._further and (
-            self._further.is_early(code, file_name) or not self._needs_further(code.process_id)
+            self._further.is_early(code, file_name, until_s) or not self._needs_further(code.process_id)
         ):
             return
         file = open_code(code)
@@ -147,8 +150,9 @@ class Attacher:
     def _needs_further(self, process_id: int) -> bool:
         """Tell whether a process runs nothing that shows its TLS, and hands whole exchanges to libnghttp2."""
         mounts, codes = mounts_of(process_id), list(code_of(process_id))
-        if not codes:
-            return False  # it is gone by now
+        if not any(FURTHER.search(code.path) for code in codes):
+            self._is_missed |= not codes  # gone by now; it may have left children, of which no mapping tells
+            return False
         program = mounts, "bodies", codes[0].path
         if program in self._seen:
             return False
@@ -187,7 +191,7 @@ class Attacher:
         """Attach to what the file has of TLS; False if that is nothing, or not possible, which is counted."""
         # Streams older than this have moved what nobody saw.
         self._uses[file.number * 4 + PROBED] = time.monotonic_ns() >> 20 & PROBED_MASK or 1
-        self._counters[TLS_PROBED] = 1  # before the first call comes
+        self._counters[TLS_PROBED] = epoch()  # before the first call comes
         try:
             with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
                 for found in further_code(code) if file.is_further else tls_code(code):
@@ -225,7 +229,7 @@ class Attacher:
 
         Likewise from a libnghttp2 that no living process needs, of which other calls tell.
         """
-        if self._further.drop_dead():
+        if self._further.drop_dead() or self._has_missed():
             self.scan()
         for file in self._files.values():
             if not file.links:
@@ -239,11 +243,22 @@ class Attacher:
                 self._detach(file)
                 file.since_s = -TRIAL_S  # the next process that needs it has it at once
         self._further.let_go(self._files.values())
+        if self.is_probing:
+            self._counters[TLS_PROBED] = epoch()
+
+    def _has_missed(self) -> bool:
+        """Tell whether all processes are to be looked at for one that was gone: not more often than files are tried."""
+        now_s = time.monotonic()
+        if not self._is_missed or now_s - self._missed_s < TRIAL_S:
+            return False
+        self._is_missed, self._missed_s = False, now_s
+        return True
 
     def obey(self) -> None:
         """Take every probe off where the supervisor's back-off wants it, and probe again once it does not."""
         was_off, self.is_off = self.is_off, bool(self._counters[TLS_OFF])
         if self.is_off:
+            self._further.take_early()  # all are looked at once it ends
             for file in self._files.values():
                 if file.links:
                     self._detach(file)
@@ -262,14 +277,19 @@ class Attacher:
     @property
     def pause_s(self) -> float:
         """How long nothing has to be looked at, unless something new is mapped."""
-        if self._further.early:
+        if self._further.is_awaiting:
             return AGAIN_S
-        return LOOK_S if self.is_probing or self.is_off else IDLE_S
+        return LOOK_S if self.is_probing or self.is_off or self._is_missed else IDLE_S
 
     @property
     def is_probing(self) -> bool:
         """Whether any file is probed."""
         return any(file.links for file in self._files.values())
+
+
+def epoch() -> int:
+    """Return what tells the kernel side that libraries are probed: threads silent for two of these are forgotten."""
+    return 2 + int(time.monotonic() / EPOCH_S)
 
 
 def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRing]) -> None:
@@ -287,6 +307,7 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
         woken_by = [descriptor for descriptor, _ in poll.poll(attacher.pause_s)]
         if control.fileno() in woken_by:
             return
+        attacher.look_again()
         if woken_by:
             time.sleep(GATHER_S)
         for descriptor in woken_by:
@@ -298,7 +319,6 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
                 else:
                     code = Code(mapped.process_id, mapped.path, mapped.file[2])
                     attacher.look(code, mapped.file)
-        attacher.look_again()
         if time.monotonic() - looked_s >= LOOK_S:
             looked_s = time.monotonic()
             attacher.let_go()

@@ -105,9 +105,10 @@ def file_id(descriptor: int) -> FileId:
 
 
 def _mapped(process_id: int) -> list[str]:
+    """Return the lines; names may hold whatever else ends one, for the kernel escapes line feeds alone."""
     try:
-        with open(f"/proc/{process_id}/maps", errors="surrogateescape") as maps:  # noqa: PTH123
-            return maps.read().splitlines()
+        with open(f"/proc/{process_id}/maps", errors="surrogateescape", newline="\n") as maps:  # noqa: PTH123
+            return maps.read().split("\n")
     except OSError:
         return []
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterable
 from typing import BinaryIO, Protocol
 
+from collector.linking import is_linked
 from collector.record import HTTP2_FOLLOWED
 from collector.tls_files import Code, open_code
 from collector.tls_library import TlsCode
@@ -41,23 +42,25 @@ class Further:
         """Tell whether a process is known to need it."""
         return process_id in self._files
 
-    def is_early(self, code: Code, file_name: object) -> bool:
+    def is_early(self, code: Code, file_name: object, until_s: float) -> bool:
         """Tell whether its process is still being linked: what shows its TLS may be mapped behind it.
 
-        Then it is one of `early`, to be asked about again.
+        Then it is kept, to be asked about again, as long as the monotonic clock is before `until_s`.
         """
-        from collector.linking import is_linked
-
-        name, now_s = (code, file_name), time.monotonic()
-        if now_s < self._early.setdefault(name, now_s + LINKED_S) and not is_linked(code):
-            return True
-        del self._early[name]
-        return False
+        if time.monotonic() >= until_s or is_linked(code):
+            return False
+        self._early[code, file_name] = until_s
+        return True
 
     @property
-    def early(self) -> list[tuple[Code, object]]:
-        """What is mapped by processes that were not linked yet, with the file's name."""
-        return list(self._early)
+    def is_awaiting(self) -> bool:
+        """Whether there are processes that were not linked when they were asked about."""
+        return bool(self._early)
+
+    def take_early(self) -> dict[tuple[Code, object], float]:
+        """Give out what those have mapped, with the file's name, until when it may be early."""
+        taken, self._early = self._early, {}
+        return taken
 
     def begin(self) -> None:
         """Let the kernel side know that a file is about to be probed."""

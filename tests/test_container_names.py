@@ -249,6 +249,12 @@ def test_a_monitor_is_believed_outside_of_containers_by_users_that_may_say_it(
     assert name_above(host.proc, 21, OTHER_ID) == wanted
 
 
+def test_a_monitor_is_not_of_the_user_that_its_name_says(host: Host) -> None:
+    host.runs(20, 1, MONITOR, "x\rUid:\t0", "/user.slice/user-1000.slice/x.scope", 1_000)
+    host.runs(21, 20, ["/bin/amf"], "amf", PODMAN, 0, "0 0 4294967295")
+    assert name_above(host.proc, 21, OTHER_ID) is None
+
+
 def test_docker_is_believed_before_a_monitor(host: Host) -> None:
     host.docker_runs(OTHER_ID, "/smf-lab")
     host.runs(20, 1, MONITOR, "conmon")

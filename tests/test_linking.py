@@ -1,5 +1,6 @@
 """collector/linking.py: a library of a program that the dynamic linker has in hand, and of one that runs."""
 
+import mmap
 import os
 import subprocess
 import time
@@ -10,14 +11,15 @@ import pytest
 
 from collector.elf import Segment
 from collector.linking import is_linked, is_protected
-from collector.record import TLS_UNSUPPORTED
-from collector.tls_attacher import AGAIN_S
-from collector.tls_files import Code, Mapping, code_of
-from collector.tls_further import LINKED_S, Further
+from collector.record import TLS_OFF, TLS_UNSUPPORTED
+from collector.tls_attacher import AGAIN_S, IDLE_S, LOOK_S
+from collector.tls_files import Code, Mapping, code_of, mappings
+from collector.tls_further import Further
 from tests.test_tls_attacher import attacher
 
 LIBRARY = next(Path("/usr/lib/x86_64-linux-gnu").glob("libnghttp2.so.*"), None)
 WAIT_S = 20.0
+MAPPED: list[mmap.mmap] = []
 BASE = 0x7F00_0000_0000
 FIRST, RELOCATED = Segment(0, 0x4E98, 0), Segment(0x2BF50, 0x20B0, 0x2BF50)
 
@@ -57,9 +59,29 @@ def test_less_than_a_page_is_never_protected() -> None:
 
 
 def test_what_runs_is_linked_and_so_is_what_tells_nothing(tmp_path: Path) -> None:
-    assert all(map(is_linked, code_of(os.getpid())))
+    own = list(code_of(os.getpid()))
+    assert all(is_linked(one) for one in own if "/libc." in one.path or "/ld-" in one.path)
     assert is_linked(Code(1 << 30, "/usr/lib/libnghttp2.so.14", 1))
     assert is_linked(Code(os.getpid(), str(tmp_path), 1))
+    assert is_linked(text_to_be_run(tmp_path / "text"))
+
+
+def text_to_be_run(file: Path) -> Code:
+    """Map a file that is no program as one is mapped."""
+    file.write_bytes(b"text")
+    with file.open("rb") as opened:
+        MAPPED.append(mmap.mmap(opened.fileno(), 4, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC))
+    return next(one for one in code_of(os.getpid()) if one.path == str(file))
+
+
+@pytest.mark.parametrize("end", "\r\v\f\x1c\x85\u2028")
+def test_a_name_forges_no_line(tmp_path: Path, end: str) -> None:
+    folder = tmp_path / f"x{end}q x q q q "
+    folder.mkdir()
+    found = text_to_be_run(folder / f"y{end}zz-yy r-xp 0 0 77 ")
+    assert found.path == str(folder / f"y{end}zz-yy r-xp 0 0 77 ")
+    (mapped,) = mappings(found)
+    assert mapped.rights == "r-xp"
 
 
 @pytest.fixture
@@ -89,9 +111,10 @@ def awaited(process_id: int) -> Code:
 
 
 def let_on(pipe: Path) -> None:
-    """Give the linker what it waits for: nothing that is a library, so it leaves that out."""
-    with pipe.open("wb") as octets:
-        octets.write(b"none")
+    """Give the linker, which waits in open(2), what it waits for: nothing that is a library, so it leaves that out."""
+    octets = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    os.write(octets, b"none")
+    os.close(octets)
 
 
 def until_linked(code: Code) -> None:
@@ -111,16 +134,16 @@ def test_a_program_that_is_being_linked_is_not_linked(held: tuple[Code, Path]) -
 
 def test_it_is_early_until_it_is_linked_or_too_slow(held: tuple[Code, Path]) -> None:
     code, pipe = held
-    further = Further(-1, memoryview(bytearray(8)).cast("Q"))
-    assert further.is_early(code, "a name")
-    assert further.early == [(code, "a name")]
-    time.sleep(LINKED_S)
-    assert not further.is_early(code, "a name")
-    assert further.early == []
+    further, late_s = Further(-1, memoryview(bytearray(8)).cast("Q")), time.monotonic() + WAIT_S
+    assert further.is_early(code, "a name", late_s)
+    assert further.is_awaiting
+    assert further.take_early() == {(code, "a name"): late_s}
+    assert not further.is_awaiting
+    assert not further.is_early(code, "a name", time.monotonic())
     let_on(pipe)
     until_linked(code)
-    assert not further.is_early(code, "a name")
-    assert further.early == []
+    assert not further.is_early(code, "a name", late_s)
+    assert not further.is_awaiting
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose is /proc")
@@ -133,6 +156,19 @@ def test_the_attacher_looks_at_it_once_it_is_linked(held: tuple[Code, Path]) -> 
         until_linked(code)
         one.look_again()
         assert (one.pause_s > AGAIN_S, counters[TLS_UNSUPPORTED]) == (True, 1)  # its programs are none
+        one.look(code, "another name")  # of a file that has nothing to be probed
+        assert one.pause_s > AGAIN_S
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose is /proc")
+def test_back_off_waits_for_nobody(held: tuple[Code, Path]) -> None:
+    code, _ = held
+    with attacher() as (one, counters):
+        one.look(code, "a name")
+        counters[TLS_OFF] = 1
+        one.obey()
+        one.look_again()
+        assert (one.pause_s > AGAIN_S, counters[TLS_UNSUPPORTED]) == (True, 0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, whose is /proc")
@@ -141,4 +177,6 @@ def test_a_program_that_is_gone_needs_nothing() -> None:
         pytest.skip("libnghttp2 is not installed")
     with attacher() as (one, counters):
         one.look(Code(1 << 30, str(LIBRARY), LIBRARY.stat().st_ino), "a name")
-        assert counters[TLS_UNSUPPORTED] == 0
+        assert (counters[TLS_UNSUPPORTED], one.pause_s) == (0, LOOK_S)
+        one.let_go()  # looks at all processes once: it may have left children
+        assert one.pause_s in {IDLE_S, AGAIN_S}

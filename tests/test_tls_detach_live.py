@@ -15,7 +15,7 @@ from collector.kernel_source import KernelSource
 from collector.loading import begun
 from collector.message import Vantage
 from collector.probes import Probes
-from collector.record import TLS_OFF
+from collector.record import TLS_OFF, TLS_PROBED
 from collector.window import Dials
 from schemas.config import Collector
 from tests.chattering import PYTHON, begin, chattering, line_of, own_libraries
@@ -152,3 +152,21 @@ def test_what_a_thread_says_is_its_own_if_the_probes_went_while_it_was_within_a_
             client.close()
     assert bytes(recorder.of(Vantage.CLIENT, *ends).text[True]) == said
     assert bytes(recorder.of(Vantage.SERVER, *ends).text[True]) == said
+
+
+def test_threads_that_were_silent_for_long_lose_no_word(identity: tuple[str, str]) -> None:
+    recorder = Recorder()
+    with serving(python("blocking", *identity)) as (_, port):
+        probes = Probes(begun(replace(Collector(), ports=str(port))))
+        assert probes.await_tls()
+        dials = Dials(probes.maps)
+        with observed(KernelSource(probes.window(), 5, detach=probes.close), recorder):
+            client = BlockingClient(port)
+            for later in range(COUNT):
+                dials.control(TLS_PROBED, 1_000_003 * (later + 1))  # the server's thread is within a call
+                client.exchange()
+            client.close()
+    for vantage in (Vantage.CLIENT, Vantage.SERVER):
+        (own,) = (one for one in recorder.taken if one.ends.vantage is vantage and one.ends.server_port == port)
+        assert (own.ends.tls, own.from_start, own.gaps) == (True, True, [])
+        assert own.text[False].count(BODY) == COUNT
