@@ -47,9 +47,9 @@ struct mark {
 };
 BPF_ARRAY(tls_marks, struct mark, THREAD_MARKS);
 
+/* Threads of one program have numbers in a row: each gets a line of cache of its own. */
 static inline struct mark *mark_of(u64 thread) {
-    u32 place =
-        thread * 3 & (THREAD_MARKS - 1); /* threads of one program have numbers in a row: a line of cache each */
+    u32 place = thread * 3 & (THREAD_MARKS - 1);
     return tls_marks.lookup(&place);
 }
 

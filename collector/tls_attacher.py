@@ -249,7 +249,7 @@ class Attacher:
     def _has_missed(self) -> bool:
         """Tell whether all processes are to be looked at for one that was gone: not more often than files are tried."""
         now_s = time.monotonic()
-        if not self._is_missed or now_s - self._missed_s < TRIAL_S:
+        if not self._is_missed or self.is_off or now_s - self._missed_s < TRIAL_S:
             return False
         self._is_missed, self._missed_s = False, now_s
         return True

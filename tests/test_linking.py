@@ -178,5 +178,9 @@ def test_a_program_that_is_gone_needs_nothing() -> None:
     with attacher() as (one, counters):
         one.look(Code(1 << 30, str(LIBRARY), LIBRARY.stat().st_ino), "a name")
         assert (counters[TLS_UNSUPPORTED], one.pause_s) == (0, LOOK_S)
+        one.is_off = True
+        one.let_go()  # nor under back-off
+        assert (counters[TLS_UNSUPPORTED], one.pause_s) == (0, LOOK_S)
+        one.is_off = False
         one.let_go()  # looks at all processes once: it may have left children
         assert one.pause_s in {IDLE_S, AGAIN_S}
