@@ -73,10 +73,12 @@ def test_an_agent_of_a_nested_node(tmp_path: Path, only_own: bool) -> None:
     lines = tmp_path / "events.jsonl"
     with producers() as port, node(lines, only_own) as one:
         inside = one.talk(port, COUNT)
-        outside = {exchange.client_port for exchange in talk(COUNT)}
+        outside = {(exchange.client_port, exchange.server_port) for exchange in talk(COUNT)}
     events = [json.loads(line) for line in lines.read_text().splitlines()]
-    seen = {(event["vantage"], event["process_id"]) for event in events if event["client_port"] in inside["ports"]}
-    beyond = {event["process_id"] for event in events if event["client_port"] in outside}
+    by_ports = [((event["client_port"], event["server_port"]), event) for event in events]  # a client's may come again
+    own = {(one, port) for one in inside["ports"]}
+    seen = {(event["vantage"], event["process_id"]) for ports, event in by_ports if ports in own}
+    beyond = {event["process_id"] for ports, event in by_ports if ports in outside}
     assert inside["process"] == 1  # as its own namespace has it
     if only_own:
         assert (seen, beyond) == ({("client", 1)}, set())
