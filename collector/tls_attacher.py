@@ -237,7 +237,7 @@ class Attacher:
             other, sbi, foreign = (now - then for now, then in zip(self._calls(file), file.calls, strict=True))
             if file.is_further and other >= FOREIGN_CALLS:
                 self._further.drop_cleartext()
-            if foreign >= FOREIGN_CALLS and not sbi:
+            if foreign >= FOREIGN_CALLS and not sbi and self._may_let_go(file):
                 self._detach(file)
             elif file.is_further and not self._further.is_needed(file):
                 self._detach(file)
@@ -245,6 +245,11 @@ class Attacher:
         self._further.let_go(self._files.values())
         if self.is_probing:
             self._counters[TLS_PROBED] = epoch()
+
+    def _may_let_go(self, file: Attached) -> bool:
+        """Tell whether a file has never served SBI, or has had time to: others' calls may all come before the first."""
+        has_served = self._calls(file)[1] > 0
+        return not has_served or time.monotonic() - file.since_s > TRIAL_S
 
     def _has_missed(self) -> bool:
         """Tell whether all processes are to be looked at for one that was gone: not more often than files are tried."""

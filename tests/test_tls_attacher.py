@@ -3,14 +3,15 @@
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
-from collector.record import COUNTER_SLOTS, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
-from collector.tls_attacher import MOST_FILES, PROBED, Attached, Attacher
+from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
+from collector.tls_attacher import FOREIGN_CALLS, MOST_FILES, PROBED, TRIAL_S, Attached, Attacher, epoch
 from collector.tls_files import Code, code_of, file_id, open_code
 from tests.chattering import PYTHON, own_libraries
 
@@ -148,3 +149,26 @@ def test_the_kernel_side_is_told_which_files_are_probed_and_whether_any_is() -> 
         counters[TLS_OFF] = 1
         one.obey()
         assert (counters[TLS_PROBED], *one._uses[PROBED : 3 * 4 : 4]) == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("served", "probed_s", "is_let_go"),
+    [(0, 0.0, True), (1, 0.0, False), (1, TRIAL_S - 2, False), (1, TRIAL_S + 2, True)],
+    ids=["never", "before it was probed anew", "before, and silent for a while", "before, and silent for long"],
+)
+def test_a_library_of_others_calls_is_let_go_unless_it_has_served_sbi_and_may_again(
+    served: int, probed_s: float, is_let_go: bool
+) -> None:
+    with attacher() as (one, counters):
+        one._files[0, 0, 0] = file = Attached(0)
+        one._uses[SBI], one._uses[IGNORED] = served, 7
+        file.links, file.calls = [os.open("/dev/null", os.O_RDONLY)], one._calls(file)
+        file.since_s = time.monotonic() - probed_s
+        one._uses[IGNORED] += FOREIGN_CALLS - 1
+        one.let_go()
+        assert (bool(file.links), counters[TLS_PROBED]) == (True, epoch())
+        one._uses[IGNORED] += 1
+        one.let_go()
+        assert bool(file.links) != is_let_go
+        while file.links:
+            os.close(file.links.pop())
