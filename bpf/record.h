@@ -50,7 +50,7 @@ enum counter {
     FLOW_MINUTE = 26,     /* likewise: changes each minute, 0 = no records of kind FLOW */
     TLS_OFF = 27,         /* likewise, for the attacher: 1 = no library shall be probed */
     HTTP2_FOLLOWED = 28,  /* written by the attacher: 1 = a libnghttp2 is probed */
-    TLS_PROBED = 29,      /* likewise: 0 = no library is probed, else a number that grows from time to time */
+    TLS_PROBED = 29,      /* likewise: 0 = no library is probed, else a number that grows each ten minutes */
     /* Bytes of connections that are left out by back-off, each processor in a line of cache of its own, or one it
        shares with few: where each call counts, one counter for all makes them wait for each other. */
     LEFT_OUT = 32,

@@ -142,6 +142,7 @@ static inline int leave_tls(struct tls_call *call, u64 cookie, s64 result) {
     return length && move(call, length, function & TLS_RECEIVES ? RECEIVED : SENT);
 }
 
+/* The thread is looked for in the hash itself: the call may have begun longer ago than marks are believed. */
 int tls_leave(struct pt_regs *ctx) {
     u64 cookie = bpf_get_attach_cookie(ctx);
     u64 thread = bpf_get_current_pid_tgid();

@@ -91,7 +91,7 @@ FATAL_RECORDS = 23  # its place, the observer's to write
 COPY_AT_MOST, ONE_IN, FLOW_MINUTE = 24, 25, 26  # written by the supervisor: what the kernel side shall do
 TLS_OFF = 27  # likewise, for the attacher
 HTTP2_FOLLOWED = 28  # written by the attacher: a libnghttp2 is probed
-TLS_PROBED = 29  # likewise: 0 = no library is probed, else a number that grows from time to time
+TLS_PROBED = 29  # likewise: 0 = no library is probed, else a number that grows each ten minutes
 LEFT_OUT = range(32, 160, 8)  # the places of sampled_out_bytes, whose sum it is
 COUNTER_SLOTS = 160
 BY_PLACE = {**dict(enumerate(COUNTERS)), **FURTHER}

@@ -77,8 +77,8 @@ class Attacher:
         self._uses = _words(descriptors["tls_uses"], MOST_FILES * 4)
         self._counters = _words(descriptors["counters"], COUNTER_SLOTS)
         self._counters[TLS_PROBED] = self._counters[HTTP2_FOLLOWED] = 0  # the probes of an attacher end with it
-        for number in range(MOST_FILES):
-            self._uses[number * 4 + PROBED] = 0
+        for place in range(MOST_FILES * 4):  # an attacher before this one may have numbered the files otherwise
+            self._uses[place] = 0
         self._files: dict[FileId, Attached] = {}
         self._seen: dict[object, Attached | None] = {}  # None: nothing of TLS in it
         self._further = Further(descriptors["shown_processes"], self._counters)
@@ -150,8 +150,9 @@ class Attacher:
     def _needs_further(self, process_id: int) -> bool:
         """Tell whether a process runs nothing that shows its TLS, and hands whole exchanges to libnghttp2."""
         mounts, codes = mounts_of(process_id), list(code_of(process_id))
+        if not codes:
+            self._is_missed = True  # gone by now; it may have left children, of which no mapping tells
         if not any(FURTHER.search(code.path) for code in codes):
-            self._is_missed |= not codes  # gone by now; it may have left children, of which no mapping tells
             return False
         program = mounts, "bodies", codes[0].path
         if program in self._seen:
@@ -248,8 +249,8 @@ class Attacher:
 
     def _may_let_go(self, file: Attached) -> bool:
         """Tell whether a file has never served SBI, or has had time to: others' calls may all come before the first."""
-        has_served = self._calls(file)[1] > 0
-        return not has_served or time.monotonic() - file.since_s > TRIAL_S
+        _, sbi, _ = self._calls(file)
+        return not sbi or time.monotonic() - file.since_s > TRIAL_S
 
     def _has_missed(self) -> bool:
         """Tell whether all processes are to be looked at for one that was gone: not more often than files are tried."""

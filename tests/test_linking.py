@@ -5,6 +5,7 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,6 @@ from tests.test_tls_attacher import attacher
 
 LIBRARY = next(Path("/usr/lib/x86_64-linux-gnu").glob("libnghttp2.so.*"), None)
 WAIT_S = 20.0
-MAPPED: list[mmap.mmap] = []
 BASE = 0x7F00_0000_0000
 FIRST, RELOCATED = Segment(0, 0x4E98, 0), Segment(0x2BF50, 0x20B0, 0x2BF50)
 
@@ -63,25 +63,26 @@ def test_what_runs_is_linked_and_so_is_what_tells_nothing(tmp_path: Path) -> Non
     assert all(is_linked(one) for one in own if "/libc." in one.path or "/ld-" in one.path)
     assert is_linked(Code(1 << 30, "/usr/lib/libnghttp2.so.14", 1))
     assert is_linked(Code(os.getpid(), str(tmp_path), 1))
-    assert is_linked(text_to_be_run(tmp_path / "text"))
+    with text_to_be_run(tmp_path / "text") as text:
+        assert is_linked(text)
 
 
-def text_to_be_run(file: Path) -> Code:
-    """Map a file that is no program as one is mapped."""
+@contextmanager
+def text_to_be_run(file: Path) -> Iterator[Code]:
+    """Have a file mapped as a program is, that is none."""
     file.write_bytes(b"text")
-    with file.open("rb") as opened:
-        MAPPED.append(mmap.mmap(opened.fileno(), 4, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC))
-    return next(one for one in code_of(os.getpid()) if one.path == str(file))
+    rights = mmap.PROT_READ | mmap.PROT_EXEC
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 4, mmap.MAP_PRIVATE, rights):
+        yield next(one for one in code_of(os.getpid()) if one.path == str(file))
 
 
 @pytest.mark.parametrize("end", "\r\v\f\x1c\x85\u2028")
 def test_a_name_forges_no_line(tmp_path: Path, end: str) -> None:
     folder = tmp_path / f"x{end}q x q q q "
     folder.mkdir()
-    found = text_to_be_run(folder / f"y{end}zz-yy r-xp 0 0 77 ")
-    assert found.path == str(folder / f"y{end}zz-yy r-xp 0 0 77 ")
-    (mapped,) = mappings(found)
-    assert mapped.rights == "r-xp"
+    with text_to_be_run(folder / f"y{end}zz-yy r-xp 0 0 77 ") as found:
+        (mapped,) = mappings(found)
+        assert mapped.rights == "r-xp"
 
 
 @pytest.fixture

@@ -67,9 +67,8 @@ def test_another_begins_until_one_ends_in_order_and_each_death_is_counted(keeper
     begun = tmp_path / "begun"
     ours, theirs = socket.socketpair()
     with ours, theirs, counters() as deaths:
-        os.pwrite(
-            deaths, (1).to_bytes(8, sys.byteorder), 8 * record.TLS_PROBED
-        )  # by the first, whose probes end with it
+        # As by the first, whose probes end with it.
+        os.pwrite(deaths, (1).to_bytes(8, sys.byteorder), 8 * record.TLS_PROBED)
         status, said = kept(keeper, theirs.fileno(), deaths, sys.executable, "-c", THRICE, str(begun))
         words = memoryview(os.pread(deaths, mmap.PAGESIZE, 0)).cast("Q")
     assert (status, begun.read_text()) == (0, "...")
