@@ -1,4 +1,4 @@
-"""Probes are taken off a TLS library that serves no SBI, and off all by back-off's last step; programs go on."""
+"""Probes come onto a TLS library and are taken off while programs go on: without SBI, by back-off's last step."""
 
 import os
 import subprocess
@@ -170,3 +170,19 @@ def test_threads_that_were_silent_for_long_lose_no_word(identity: tuple[str, str
         (own,) = (one for one in recorder.taken if one.ends.vantage is vantage and one.ends.server_port == port)
         assert (own.ends.tls, own.from_start, own.gaps) == (True, True, [])
         assert own.text[False].count(BODY) == COUNT
+
+
+def test_the_first_call_on_memory_is_tied_to_what_its_thread_has_just_received(identity: tuple[str, str]) -> None:
+    recorder = Recorder()
+    with serving(python("asyncio", *identity)) as (process, port):
+        client = BlockingClient(port)
+        client.exchange()
+        probes = Probes(begun(Collector()))
+        assert probes.await_tls()
+        with observed(KernelSource(probes.window(), 5, detach=probes.close), recorder):
+            for _ in range(COUNT):
+                client.exchange()
+            client.close()
+    (own,) = (one for one in recorder.taken if one.ends.tls and one.ends.process_id == process.pid)
+    assert (own.ends.server_port, own.from_start, own.gaps) == (port, False, [])
+    assert own.text[False].count(BODY) == COUNT
