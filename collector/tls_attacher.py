@@ -11,59 +11,32 @@ import select
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import BinaryIO
 
 from collector import c_memory
-from collector.record import COUNTER_SLOTS, HTTP2_FOLLOWED, IGNORED, SBI, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
+from collector.record import COUNTER_SLOTS, HTTP2_FOLLOWED, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
+from collector.tls_attached import FOREIGN_CALLS, TRIAL_S, Attached, Calls, Closing
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
 from collector.tls_further import FURTHER, LINKED_S, Further, further_code, hides_bodies
-from collector.tls_library import Function, Library, Place, TlsCode, tls_code
-from collector.tls_link import attach
+from collector.tls_library import tls_code
+from collector.tls_link import reaches_threads
+from collector.tls_probing import MOST_FILES, links
 
 LIBRARY = re.compile(r"/lib(?:ssl|gnutls)[^/]*\.so[^/]*$")
 OTHER_LIBRARY = re.compile(r"\.so(?:\.[\d.]+)?$")
 LEAST_OTHER = 1 << 20  # octets of a library of another name with TLS linked into it; BoringSSL alone has twice as many
-MOST_FILES = 1_024  # TLS_FILES of bpf/tls_sockets.c
 MOST_SEEN = 65_536  # files looked at and not to be looked at again
-PROBED = 3  # of bpf/tls_sockets.c: place of a file beside its verdicts
-PROBED_MASK = 0xFFFF_FFFF
-FILE_SHIFT = 3  # in a cookie: the file's number stands above the function,
-FORM_SHIFT = FILE_SHIFT + (MOST_FILES - 1).bit_length()  # and where the arguments are above it
 LOOK_S = 1.0
 GATHER_S = 0.002  # a program that starts maps its libraries one after another
 AGAIN_S = 0.004  # while a program is being linked
 IDLE_S = 3_600.0
-# By library: the programs, and which functions have no probe at their return.
-PROGRAMS = {
-    Library.OPENSSL: ("tls_enter", "tls_leave"),
-    Library.GNUTLS: ("tls_enter", "tls_leave"),
-    Library.GO: ("go_enter", "go_leave"),
-    Library.NGHTTP2: ("http2_enter", "http2_leave"),
-}
-UNRETURNING = {
-    Library.OPENSSL: {Function.FREES},
-    Library.GNUTLS: {Function.FREES},
-    Library.GO: set(Function),
-    Library.NGHTTP2: {Function.FREES, Function.SENDS},
-}
-FOREIGN_CALLS = 200  # so many calls, none of them SBI's: the file serves something else
 EPOCH_S = 600.0  # of the word in TLS_PROBED
-TRIAL_S = 60.0  # a file let go is probed again for a new process, but not more often
-
-
-class Attached:
-    """A file in hand: its links while it is probed, and since when. `is_further`: it is a libnghttp2."""
-
-    def __init__(self, number: int, is_further: bool = False) -> None:
-        self.number = number
-        self.is_further = is_further
-        self.links: list[int] = []
-        self.since_s = 0.0
-        self.calls = [0, 0, 0]  # by verdict, when it was attached
-
+ANEW_S = 600.0  # who has let a file go alone is tried again: it may serve SBI beside much else
+# Processes for which alone files come to be probed at a time, a millisecond each: when all are looked at, as one maps
+# such a file. Where more come in a second they wait for the next look at all.
+MOST_LOOKED, MOST_NEW = 256, 32
 
 UNSEEN = Attached(-1)
 
@@ -74,15 +47,15 @@ class Attacher:
     def __init__(self, descriptors: dict[str, int]) -> None:
         """Map what the kernel side shares. Raises OSError."""
         self._programs = descriptors
-        self._uses = _words(descriptors["tls_uses"], MOST_FILES * 4)
+        self._calls = Calls(_words(descriptors["tls_uses"], MOST_FILES * 4))
         self._counters = _words(descriptors["counters"], COUNTER_SLOTS)
         self._counters[TLS_PROBED] = self._counters[HTTP2_FOLLOWED] = 0  # the probes of an attacher end with it
-        for place in range(MOST_FILES * 4):  # an attacher before this one may have numbered the files otherwise
-            self._uses[place] = 0
+        self._closing = Closing()
+        self._may_watch = MOST_NEW  # processes, before the next second
         self._files: dict[FileId, Attached] = {}
         self._seen: dict[object, Attached | None] = {}  # None: nothing of TLS in it
         self._further = Further(descriptors["shown_processes"], self._counters)
-        self._is_missed = False  # a process was gone before it could be asked
+        self._is_missed = False  # a process was gone before it could be asked, or came with too many
         self._missed_s = -TRIAL_S  # when all were looked at for that
         self.is_off = False  # back-off wants nothing probed
 
@@ -119,7 +92,7 @@ class Attacher:
         with file:
             if not is_library and is_other and os.fstat(file.fileno()).st_size < LEAST_OTHER:
                 self._remember(name, None)
-            elif self._open(file, name, is_further=False):
+            elif self._open(file, name, code.process_id, is_further=False):
                 self._further.drop(code.process_id)
 
     def look_again(self) -> None:
@@ -141,7 +114,7 @@ class Attacher:
             return
         with file:
             self._further.begin()
-            known = self._open(file, name, is_further=True)
+            known = self._open(file, name, code.process_id, is_further=True)
             if known:
                 self._further.add(code.process_id, known)
             else:
@@ -168,20 +141,40 @@ class Attacher:
             return False
         return True
 
-    def _open(self, file: BinaryIO, name: object, is_further: bool) -> Attached | None:
+    def _open(self, file: BinaryIO, name: object, process_id: int, is_further: bool) -> Attached | None:
         """Return what is known of an open file, probed if it may be now; None if it has nothing to be probed."""
         path, identity = f"/proc/self/fd/{file.fileno()}", file_id(file.fileno())
         known = self._files.get(identity)
         if known is None:
-            new = Attached(len(self._files), is_further)
-            if new.number >= MOST_FILES:
-                self._counters[TLS_UNSUPPORTED] += 1
-            elif self._attach(new, path):
+            new = self._numbered(is_further=is_further)
+            if new is not None and self._attach(new, path):
                 self._files[identity] = known = new
-        elif not known.links and time.monotonic() - known.since_s > TRIAL_S:
-            self._attach(known, path)
+            elif new is not None:
+                self._calls.give_back(new)
+        elif not known.links:
+            self._open_again(known, path, process_id)
         self._remember(name, known)
         return known
+
+    def _open_again(self, file: Attached, path: str, process_id: int) -> None:
+        """Probe a file that is not: if others' calls have let it go, for this process alone: they meet no probes."""
+        if not file.is_foreign:
+            if time.monotonic() - file.since_s > TRIAL_S:
+                self._attach(file, path)
+        elif process_id not in file.alone:
+            if not self._may_watch:
+                self._is_missed = True
+            elif (its := self._numbered(process_id=process_id)) is not None:
+                self._may_watch -= 1
+                file.alone[process_id] = its
+                self._attach(its, path)
+
+    def _numbered(self, is_further: bool = False, process_id: int = 0) -> Attached | None:
+        """Return a file, or one as a process alone has it, with a number; nothing where there are too many: counted."""
+        made = self._calls.numbered(is_further, process_id)
+        if made is None:
+            self._counters[TLS_UNSUPPORTED] += 1
+        return made
 
     def _remember(self, name: object, file: Attached | None) -> None:
         if len(self._seen) >= MOST_SEEN:
@@ -190,17 +183,16 @@ class Attacher:
 
     def _attach(self, file: Attached, path: str) -> bool:
         """Attach to what the file has of TLS; False if that is nothing, or not possible, which is counted."""
-        # Streams older than this have moved what nobody saw.
-        self._uses[file.number * 4 + PROBED] = time.monotonic_ns() >> 20 & PROBED_MASK or 1
+        self._closing.wait()  # else a call might meet both
+        self._calls.begin(file)
         self._counters[TLS_PROBED] = epoch()  # before the first call comes
         try:
             with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
                 for found in further_code(code) if file.is_further else tls_code(code):
-                    file.links += self._links(found, file.number << FILE_SHIFT, path)
+                    file.links += links(self._programs, found, file.number, path, file.process_id)
         except Exception as error:  # noqa: BLE001  (anybody's file: whatever it leads to, others are looked at)
             self._tell_unfollowed(os.path.realpath(path), str(error) or repr(error))
-        file.since_s = time.monotonic()
-        file.calls = self._calls(file)
+        self._calls.begun(file)
         if not file.links:
             self._detach(file)
         return bool(file.links)
@@ -209,48 +201,53 @@ class Attacher:
         self._counters[TLS_UNSUPPORTED] += 1
         print(f"sbiscope: TLS of {what} is not followed: {why}", file=sys.stderr, flush=True)
 
-    def _links(self, found: TlsCode, file: int, path: str) -> Iterator[int]:
-        enter, leave = PROGRAMS[found.library]
-        entries = _cookies(file, found.entries)
-        returns = _cookies(file, found.returns)
-        if returns:
-            yield attach(self._programs[leave], path, returns)
-        unreturning = UNRETURNING[found.library]
-        returning = _cookies(file, [place for place in found.entries if place.function not in unreturning])
-        if returning:
-            yield attach(self._programs[leave], path, returning, at_return=True)
-        yield attach(self._programs[enter], path, entries)
-
-    def _calls(self, file: Attached) -> list[int]:
-        """Return how often the file's functions moved bytes, by the verdict of the stream."""
-        return [self._uses[file.number * 4 + verdict] for verdict in (0, SBI, IGNORED)]
-
     def let_go(self) -> None:
-        """Detach from files that serve no SBI: many calls of streams judged foreign, none of SBI, since attached.
+        """Detach from files that serve no SBI, and from a libnghttp2 that no living process needs.
 
-        Likewise from a libnghttp2 that no living process needs, of which other calls tell.
+        A file that is let go is probed for each process that maps it alone: who called was not all of them, maybe.
         """
+        self._may_watch = MOST_LOOKED
         if self._further.drop_dead() or self._has_missed():
             self.scan()
-        for file in self._files.values():
+        is_left = False
+        for file in list(self._files.values()):
+            self._let_go_alone(file)
             if not file.links:
                 continue
-            other, sbi, foreign = (now - then for now, then in zip(self._calls(file), file.calls, strict=True))
-            if file.is_further and other >= FOREIGN_CALLS:
+            if file.is_further and self._calls.unjudged(file) >= FOREIGN_CALLS:
                 self._further.drop_cleartext()
-            if foreign >= FOREIGN_CALLS and not sbi and self._may_let_go(file):
+            if self._calls.let_go(file):
                 self._detach(file)
+                if not file.is_further and reaches_threads():
+                    file.is_foreign = is_left = True
             elif file.is_further and not self._further.is_needed(file):
                 self._detach(file)
                 file.since_s = -TRIAL_S  # the next process that needs it has it at once
+        if is_left:
+            self.scan()
+        self._may_watch = MOST_NEW
         self._further.let_go(self._files.values())
         if self.is_probing:
             self._counters[TLS_PROBED] = epoch()
 
-    def _may_let_go(self, file: Attached) -> bool:
-        """Tell whether a file has never served SBI, or has had time to: others' calls may all come before the first."""
-        _, sbi, _ = self._calls(file)
-        return not sbi or time.monotonic() - file.since_s > TRIAL_S
+    def _let_go_alone(self, file: Attached) -> None:
+        """Do the same for each process for which alone a file is probed; forget who is gone, look at who is forked."""
+        for process_id, its in list(file.alone.items()):
+            if its.is_gone:
+                self._drop_alone(file, process_id)
+            elif its.links:
+                if self._calls.let_go(its):
+                    self._detach(its)
+                for child in its.new_children():
+                    self.look_at(child)
+            elif time.monotonic() - its.since_s > ANEW_S:
+                self._drop_alone(file, process_id)
+                self.look_at(process_id)
+
+    def _drop_alone(self, file: Attached, process_id: int) -> None:
+        its = file.alone.pop(process_id)
+        self._detach(its)
+        self._calls.give_back(its)
 
     def _has_missed(self) -> bool:
         """Tell whether all processes are to be looked at for one that was gone: not more often than files are tried."""
@@ -266,17 +263,17 @@ class Attacher:
         if self.is_off:
             self._further.take_early()  # all are looked at once it ends
             for file in self._files.values():
+                for process_id in list(file.alone):
+                    self._drop_alone(file, process_id)
                 if file.links:
                     self._detach(file)
-                file.since_s = -TRIAL_S  # to be probed again at once
+                file.since_s, file.is_foreign = -TRIAL_S, False  # to be probed again at once
         elif was_off:
             self.scan()
 
     def _detach(self, file: Attached) -> None:
-        self._uses[file.number * 4 + PROBED] = 0  # who is within a call of it is so no more
-        while file.links:
-            os.close(file.links.pop())
-        file.since_s = time.monotonic()
+        self._calls.end(file)
+        self._closing.close(file.links)
         if not self.is_probing:
             self._counters[TLS_PROBED] = 0
 
@@ -285,12 +282,14 @@ class Attacher:
         """How long nothing has to be looked at, unless something new is mapped."""
         if self._further.is_awaiting:
             return AGAIN_S
-        return LOOK_S if self.is_probing or self.is_off or self._is_missed else IDLE_S
+        if self.is_probing or self.is_off or self._is_missed:
+            return LOOK_S
+        return ANEW_S if any(file.is_foreign for file in self._files.values()) else IDLE_S
 
     @property
     def is_probing(self) -> bool:
         """Whether any file is probed."""
-        return any(file.links for file in self._files.values())
+        return any(one.links for file in self._files.values() for one in (file, *file.alone.values()))
 
 
 def epoch() -> int:
@@ -330,11 +329,6 @@ def follow(attacher: Attacher, control: socket.socket, events: dict[int, EventRi
             attacher.let_go()
             attacher.obey()
             c_memory.let_go(own_code)
-
-
-def _cookies(file: int, places: Iterable[Place]) -> list[tuple[int, int]]:
-    """Return offset and cookie of each place."""
-    return [(place.offset, file | place.function | place.form << FORM_SHIFT) for place in places]
 
 
 def mounts_of(process_id: int) -> str:

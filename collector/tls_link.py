@@ -17,16 +17,27 @@ ATTRIBUTES = Struct("<IIIIQQQQIIII")
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def attach(program: int, path: str, places: Sequence[tuple[int, int]], at_return: bool = False) -> int:
-    """Attach `program` at each (file offset, cookie) of the file; return the link's descriptor. Raises OSError."""
+def attach(
+    program: int, path: str, places: Sequence[tuple[int, int]], process_id: int = 0, at_return: bool = False
+) -> int:
+    """Attach `program` at each (file offset, cookie) of the file; return the link's descriptor. Raises OSError.
+
+    With `process_id` for this process alone, all of its threads if `reaches_threads`; others do not meet the probes.
+    """
     name = ctypes.create_string_buffer(os.fsencode(path))
     offsets = (ctypes.c_uint64 * len(places))(*(offset for offset, _ in places))
     cookies = (ctypes.c_uint64 * len(places))(*(cookie for _, cookie in places))
     where = ctypes.addressof(name), ctypes.addressof(offsets), 0, ctypes.addressof(cookies)
     flags = AT_RETURN if at_return else 0
-    attributes = ATTRIBUTES.pack(program, 0, BPF_TRACE_UPROBE_MULTI, 0, *where, len(places), flags, 0, 0)
+    attributes = ATTRIBUTES.pack(program, 0, BPF_TRACE_UPROBE_MULTI, 0, *where, len(places), flags, process_id, 0)
     given = ctypes.create_string_buffer(attributes, len(attributes))
     link = _libc.syscall(SYS_BPF, BPF_LINK_CREATE, given, len(attributes))
     if link < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return int(link)
+
+
+def reaches_threads() -> bool:
+    """Tell whether a link for one process is one for all its threads: since Linux 6.10, else for the first alone."""
+    major, minor = os.uname().release.split(".")[:2]
+    return (int(major), int("".join(filter(str.isdecimal, minor.partition("-")[0])) or 0)) >= (6, 10)

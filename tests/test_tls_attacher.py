@@ -11,8 +11,11 @@ from pathlib import Path
 import pytest
 
 from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
-from collector.tls_attacher import FOREIGN_CALLS, MOST_FILES, PROBED, TRIAL_S, Attached, Attacher, epoch
+from collector.tls_attached import FOREIGN_CALLS, PROBED, TRIAL_S, Attached
+from collector.tls_attacher import ANEW_S, IDLE_S, LOOK_S, MOST_NEW, Attacher, epoch
 from collector.tls_files import Code, code_of, file_id, open_code
+from collector.tls_link import reaches_threads
+from collector.tls_probing import MOST_FILES
 from tests.chattering import PYTHON, own_libraries
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who mounts")
@@ -133,7 +136,7 @@ def test_whatever_a_file_leads_to_is_counted_once_and_others_are_looked_at(
     with attacher() as (one, counters), elsewhere(tmp_path / "lib") as process_id:
         one.look_at(process_id)
         one.look_at(process_id)
-        assert (counters[TLS_UNSUPPORTED], counters[TLS_PROBED], sum(one._uses)) == (1, 0, 0)
+        assert (counters[TLS_UNSUPPORTED], counters[TLS_PROBED], sum(one._calls._uses)) == (1, 0, 0)
     assert "libssl" in capfd.readouterr().err
 
 
@@ -142,13 +145,13 @@ def test_the_kernel_side_is_told_which_files_are_probed_and_whether_any_is() -> 
         for number in range(3):
             one._files[number, 0, 0] = file = Attached(number)
             file.links = [os.open("/dev/null", os.O_RDONLY) for _ in range(2)]
-            one._uses[4 * number + PROBED] = 7 + number
+            one._calls._uses[4 * number + PROBED] = 7 + number
         counters[TLS_PROBED] = 1
         one._detach(one._files[1, 0, 0])
-        assert (counters[TLS_PROBED], *one._uses[PROBED : 3 * 4 : 4]) == (1, 7, 0, 9)
+        assert (counters[TLS_PROBED], *one._calls._uses[PROBED : 3 * 4 : 4]) == (1, 7, 0, 9)
         counters[TLS_OFF] = 1
         one.obey()
-        assert (counters[TLS_PROBED], *one._uses[PROBED : 3 * 4 : 4]) == (0, 0, 0, 0)
+        assert (counters[TLS_PROBED], *one._calls._uses[PROBED : 3 * 4 : 4]) == (0, 0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -161,14 +164,69 @@ def test_a_library_of_others_calls_is_let_go_unless_it_has_served_sbi_and_may_ag
 ) -> None:
     with attacher() as (one, counters):
         one._files[0, 0, 0] = file = Attached(0)
-        one._uses[SBI], one._uses[IGNORED] = served, 7
-        file.links, file.calls = [os.open("/dev/null", os.O_RDONLY)], one._calls(file)
+        one._calls._uses[SBI], one._calls._uses[IGNORED] = served, 7
+        file.links, file.calls = [os.open("/dev/null", os.O_RDONLY)], one._calls.of(file)
         file.since_s = time.monotonic() - probed_s
-        one._uses[IGNORED] += FOREIGN_CALLS - 1
+        one._calls._uses[IGNORED] += FOREIGN_CALLS - 1
         one.let_go()
         assert (bool(file.links), counters[TLS_PROBED]) == (True, epoch())
-        one._uses[IGNORED] += 1
+        one._calls._uses[IGNORED] += 1
         one.let_go()
         assert bool(file.links) != is_let_go
         while file.links:
             os.close(file.links.pop())
+
+
+@contextmanager
+def watched_alone(one: Attacher, file: Attached, process_id: int) -> Iterator[Attached]:
+    """Let a file that was let go be probed for a process, by a link that is none."""
+    made = one._numbered(process_id=process_id)
+    assert made is not None
+    file.alone[process_id] = made
+    made.links = [os.open("/dev/null", os.O_RDONLY)]
+    one._calls.begin(made)
+    one._calls.begun(made)
+    yield made
+    one._closing.wait()
+
+
+def test_for_a_process_alone_a_library_is_let_go_by_its_own_calls_and_by_its_end() -> None:
+    with attacher() as (one, counters), subprocess.Popen(["sleep", "60"]) as ending:
+        one._files[0, 0, 0] = file = one._numbered() or Attached(-1)
+        file.is_foreign = True
+        with watched_alone(one, file, os.getpid()) as ours, watched_alone(one, file, ending.pid) as its:
+            one._calls._uses[4 * its.number + IGNORED] = FOREIGN_CALLS - 1
+            one._calls._uses[4 * ours.number + IGNORED] = FOREIGN_CALLS
+            one.let_go()
+            assert (len(ours.links), len(its.links)) == (0, 1)
+            assert (one.is_probing, counters[TLS_PROBED]) == (True, epoch())
+            ending.kill()
+            ending.wait()
+            one.let_go()
+            assert file.alone == {os.getpid(): ours}
+            assert (one.is_probing, counters[TLS_PROBED], one.pause_s) == (False, 0, ANEW_S)
+        again = one._numbered()
+        assert again is not None
+        assert (again.number, one._calls.of(again)) == (its.number, [0, 0, 0])
+
+
+def test_of_processes_that_come_too_fast_the_rest_waits_for_a_look_at_all(tmp_path: Path) -> None:
+    with attacher(*NO_PROGRAMS) as (one, _):
+        file = one._numbered() or Attached(-1)
+        file.is_foreign = True
+        for process_id in range(MOST_NEW + 1):
+            assert one.pause_s == IDLE_S
+            one._open_again(file, str(tmp_path), process_id)
+        assert len(file.alone) == MOST_NEW
+        assert one.pause_s == LOOK_S
+
+
+@pytest.mark.parametrize(
+    ("release", "reaches"),
+    [("6.18.44-fc-v782", True), ("6.10.0", True), ("6.9.12", False), ("7.0-rc1", True), ("6.6", False)],
+)
+def test_links_for_one_process_reach_its_threads_since_linux_6_10(
+    release: str, reaches: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: os.uname_result(("Linux", "node", release, "", "x86_64")))
+    assert reaches_threads() == reaches

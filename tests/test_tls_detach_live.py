@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -22,7 +23,7 @@ from tests.chattering import PYTHON, begin, chattering, line_of, own_libraries
 from tests.kernel import LIVE
 from tests.live_peers import Recorder, connected, observed, pattern, receive
 from tests.test_agent_live import agent, each, seen
-from tests.test_tls_live import ROOT, children, command_line, followed, identity, python, serving
+from tests.test_tls_live import ROOT, children, command_line, followed, identity, killed_at_last, python, serving
 from tests.tls_peers import BODY, BlockingClient
 
 __all__ = ["followed", "identity"]  # fixtures
@@ -30,6 +31,13 @@ pytestmark = LIVE
 COUNT = 23
 LINKS = 2  # of a file: at the entry and at the return of its functions
 WAIT_S = 60.0
+FORKS = """
+import os, ssl, sys
+from tests import tls_peers
+print("mapped", flush=True)
+assert sys.stdin.readline() == "fork\\n"
+tls_peers.main() if not os.fork() else os.wait()
+"""
 
 
 @pytest.fixture
@@ -92,6 +100,51 @@ def test_a_library_that_speaks_of_something_else_is_let_go_and_sbi_beside_it_is_
             assert [line_of(foreign) for _ in range(2)] == ["400", "600"]
         running.end()
     assert seen(running.events(), port) == each(2 * COUNT)
+
+
+def test_who_was_silent_while_others_let_its_library_go_is_followed_and_they_are_not(
+    libraries: Path, identity: tuple[str, str], tmp_path: Path
+) -> None:
+    """Then the library is probed for each process that maps it alone, until its own calls let it go."""
+    (own,) = libraries.glob("libssl*")
+    server = ["env", f"LD_LIBRARY_PATH={libraries}", *python("blocking", *identity)]
+    with agent(tmp_path) as running, serving(server) as (silent, port), chattering(libraries, identity) as foreign:
+        let_go_by(foreign, running.process.pid, own, silent.pid)
+        subprocess.run(python("call-blocking", port, COUNT), cwd=ROOT, check=True)
+        silent.kill()
+        silent.wait()
+        until(lambda: links(running.process.pid, own) == 0)
+        running.end()
+    assert seen(running.events(), port) == each(COUNT)
+
+
+def test_what_a_silent_process_forks_is_followed_too(
+    libraries: Path, identity: tuple[str, str], tmp_path: Path
+) -> None:
+    (own,) = libraries.glob("libssl*")
+    command = ["env", f"LD_LIBRARY_PATH={libraries}", sys.executable, "-c", FORKS, "blocking", *identity]
+    with agent(tmp_path) as running, killed_at_last(command) as silent, chattering(libraries, identity) as foreign:
+        assert silent.stdin is not None and silent.stdout is not None
+        assert silent.stdout.readline() == "mapped\n"
+        let_go_by(foreign, running.process.pid, own, silent.pid)
+        silent.stdin.write("fork\n")
+        silent.stdin.flush()
+        port = int(silent.stdout.readline())
+        until(lambda: links(running.process.pid, own) == 2 * LINKS)
+        subprocess.run(python("call-blocking", port, COUNT), cwd=ROOT, check=True)
+        running.end()
+    assert seen(running.events(), port) == each(COUNT)
+
+
+def let_go_by(foreign: "subprocess.Popen[str]", supervisor: int, own: Path, silent: int) -> None:
+    """Let a program without SBI call, and wait until a library is probed for the other process alone."""
+    if str(own) not in Path(f"/proc/{silent}/maps").read_text():
+        pytest.skip("this Python has OpenSSL from elsewhere")
+    assert line_of(foreign) == str(own)
+    until(lambda: links(supervisor, own) == LINKS)
+    begin(foreign)
+    until(lambda: links(supervisor, own) == 2 * LINKS)
+    until(lambda: links(supervisor, own) == LINKS)
 
 
 def test_back_off_takes_every_probe_off_and_a_connection_from_before_is_joined_anew(identity: tuple[str, str]) -> None:
