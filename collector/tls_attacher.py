@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from collector import c_memory
 from collector.record import COUNTER_SLOTS, HTTP2_FOLLOWED, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
-from collector.tls_attached import FOREIGN_CALLS, TRIAL_S, Attached, Calls, Closing
+from collector.tls_attached import FOREIGN_CALLS, TRIAL_S, Attached, Calls, Closing, is_gone
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
 from collector.tls_further import FURTHER, LINKED_S, Further, further_code, hides_bodies
@@ -146,10 +146,12 @@ class Attacher:
         path, identity = f"/proc/self/fd/{file.fileno()}", file_id(file.fileno())
         known = self._files.get(identity)
         if known is None:
-            new = self._numbered(is_further=is_further)
-            if new is not None and self._attach(new, path):
+            new = self._calls.numbered(is_further)
+            if new is None:
+                self._counters[TLS_UNSUPPORTED] += 1
+            elif self._attach(new, path):
                 self._files[identity] = known = new
-            elif new is not None:
+            else:
                 self._calls.give_back(new)
         elif not known.links:
             self._open_again(known, path, process_id)
@@ -162,19 +164,15 @@ class Attacher:
             if time.monotonic() - file.since_s > TRIAL_S:
                 self._attach(file, path)
         elif process_id not in file.alone:
-            if not self._may_watch:
+            may = self._may_watch and not file.has_enough and not is_gone(process_id)
+            its = self._calls.numbered(process_id=process_id) if may else None
+            if its is None:
                 self._is_missed = True
-            elif (its := self._numbered(process_id=process_id)) is not None:
+            else:
                 self._may_watch -= 1
+                its.code = file.code
                 file.alone[process_id] = its
                 self._attach(its, path)
-
-    def _numbered(self, is_further: bool = False, process_id: int = 0) -> Attached | None:
-        """Return a file, or one as a process alone has it, with a number; nothing where there are too many: counted."""
-        made = self._calls.numbered(is_further, process_id)
-        if made is None:
-            self._counters[TLS_UNSUPPORTED] += 1
-        return made
 
     def _remember(self, name: object, file: Attached | None) -> None:
         if len(self._seen) >= MOST_SEEN:
@@ -187,14 +185,19 @@ class Attacher:
         self._calls.begin(file)
         self._counters[TLS_PROBED] = epoch()  # before the first call comes
         try:
-            with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
-                for found in further_code(code) if file.is_further else tls_code(code):
-                    file.links += links(self._programs, found, file.number, path, file.process_id)
+            if not file.process_id:
+                with open(path, "rb") as code:  # noqa: PTH123  (/proc/self/fd)
+                    file.code = tuple(further_code(code) if file.is_further else tls_code(code))
+            for found in file.code:
+                file.links += links(self._programs, found, file.number, path, file.process_id)
+        except ProcessLookupError:  # for which alone it was to be probed
+            self._is_missed = True
         except Exception as error:  # noqa: BLE001  (anybody's file: whatever it leads to, others are looked at)
             self._tell_unfollowed(os.path.realpath(path), str(error) or repr(error))
         self._calls.begun(file)
         if not file.links:
             self._detach(file)
+            self._tell_probed()
         return bool(file.links)
 
     def _tell_unfollowed(self, what: str, why: str) -> None:
@@ -206,9 +209,9 @@ class Attacher:
 
         A file that is let go is probed for each process that maps it alone: who called was not all of them, maybe.
         """
-        self._may_watch = MOST_LOOKED
+        self._may_watch = MOST_NEW
         if self._further.drop_dead() or self._has_missed():
-            self.scan()
+            self._look_at_all()
         is_left = False
         for file in list(self._files.values()):
             self._let_go_alone(file)
@@ -224,25 +227,34 @@ class Attacher:
                 self._detach(file)
                 file.since_s = -TRIAL_S  # the next process that needs it has it at once
         if is_left:
-            self.scan()
-        self._may_watch = MOST_NEW
+            self._look_at_all()
         self._further.let_go(self._files.values())
-        if self.is_probing:
-            self._counters[TLS_PROBED] = epoch()
+        self._tell_probed()
+        self._closing.begin()
+
+    def _look_at_all(self) -> None:
+        self._may_watch = MOST_LOOKED
+        self.scan()
+        self._may_watch = MOST_NEW
 
     def _let_go_alone(self, file: Attached) -> None:
         """Do the same for each process for which alone a file is probed; forget who is gone, look at who is forked."""
+        wanted: list[int] = []
         for process_id, its in list(file.alone.items()):
-            if its.is_gone:
+            if is_gone(process_id):
+                self._is_missed |= bool(its.links)  # it may have left children
                 self._drop_alone(file, process_id)
             elif its.links:
+                wanted += its.new_children()
                 if self._calls.let_go(its):
                     self._detach(its)
-                for child in its.new_children():
-                    self.look_at(child)
             elif time.monotonic() - its.since_s > ANEW_S:
                 self._drop_alone(file, process_id)
-                self.look_at(process_id)
+                wanted.append(process_id)
+        most = self._may_watch
+        self._is_missed |= len(wanted) > most
+        for process_id in wanted[:most]:
+            self.look_at(process_id)
 
     def _drop_alone(self, file: Attached, process_id: int) -> None:
         its = file.alone.pop(process_id)
@@ -268,14 +280,17 @@ class Attacher:
                 if file.links:
                     self._detach(file)
                 file.since_s, file.is_foreign = -TRIAL_S, False  # to be probed again at once
+            self._tell_probed()
+            self._closing.begin()
         elif was_off:
             self.scan()
 
     def _detach(self, file: Attached) -> None:
         self._calls.end(file)
-        self._closing.close(file.links)
-        if not self.is_probing:
-            self._counters[TLS_PROBED] = 0
+        self._closing.add(file.links)
+
+    def _tell_probed(self) -> None:
+        self._counters[TLS_PROBED] = epoch() if self.is_probing else 0
 
     @property
     def pause_s(self) -> float:

@@ -22,7 +22,8 @@ def attach(
 ) -> int:
     """Attach `program` at each (file offset, cookie) of the file; return the link's descriptor. Raises OSError.
 
-    With `process_id` for this process alone, all of its threads if `reaches_threads`; others do not meet the probes.
+    With `process_id` for this process alone, all of its threads if `reaches_threads`; others do not meet the probes,
+    but what it forks until it runs another program.
     """
     name = ctypes.create_string_buffer(os.fsencode(path))
     offsets = (ctypes.c_uint64 * len(places))(*(offset for offset, _ in places))

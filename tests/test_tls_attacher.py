@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
-from collector.tls_attached import FOREIGN_CALLS, PROBED, TRIAL_S, Attached
-from collector.tls_attacher import ANEW_S, IDLE_S, LOOK_S, MOST_NEW, Attacher, epoch
+from collector.tls_attached import FOREIGN_CALLS, MOST_ALONE, MOST_CLOSING, PROBED, TRIAL_S, Attached
+from collector.tls_attacher import ANEW_S, LOOK_S, MOST_NEW, Attacher, epoch
 from collector.tls_files import Code, code_of, file_id, open_code
 from collector.tls_link import reaches_threads
 from collector.tls_probing import MOST_FILES
@@ -180,7 +180,7 @@ def test_a_library_of_others_calls_is_let_go_unless_it_has_served_sbi_and_may_ag
 @contextmanager
 def watched_alone(one: Attacher, file: Attached, process_id: int) -> Iterator[Attached]:
     """Let a file that was let go be probed for a process, by a link that is none."""
-    made = one._numbered(process_id=process_id)
+    made = one._calls.numbered(process_id=process_id)
     assert made is not None
     file.alone[process_id] = made
     made.links = [os.open("/dev/null", os.O_RDONLY)]
@@ -192,7 +192,7 @@ def watched_alone(one: Attacher, file: Attached, process_id: int) -> Iterator[At
 
 def test_for_a_process_alone_a_library_is_let_go_by_its_own_calls_and_by_its_end() -> None:
     with attacher() as (one, counters), subprocess.Popen(["sleep", "60"]) as ending:
-        one._files[0, 0, 0] = file = one._numbered() or Attached(-1)
+        one._files[0, 0, 0] = file = one._calls.numbered() or Attached(-1)
         file.is_foreign = True
         with watched_alone(one, file, os.getpid()) as ours, watched_alone(one, file, ending.pid) as its:
             one._calls._uses[4 * its.number + IGNORED] = FOREIGN_CALLS - 1
@@ -202,23 +202,84 @@ def test_for_a_process_alone_a_library_is_let_go_by_its_own_calls_and_by_its_end
             assert (one.is_probing, counters[TLS_PROBED]) == (True, epoch())
             ending.kill()
             ending.wait()
+            assert one.pause_s == LOOK_S
             one.let_go()
             assert file.alone == {os.getpid(): ours}
-            assert (one.is_probing, counters[TLS_PROBED], one.pause_s) == (False, 0, ANEW_S)
-        again = one._numbered()
+            assert (one.is_probing, counters[TLS_PROBED]) == (False, 0)
+            assert one.pause_s == LOOK_S  # it may have left children
+        again = one._calls.numbered()
         assert again is not None
         assert (again.number, one._calls.of(again)) == (its.number, [0, 0, 0])
 
 
+@contextmanager
+def sleeping(count: int) -> Iterator[list["subprocess.Popen[bytes]"]]:
+    with ExitStack() as ending:
+        processes = [ending.enter_context(subprocess.Popen(["sleep", "60"])) for _ in range(count)]
+        for one in processes:
+            ending.callback(one.kill)
+        yield processes
+
+
 def test_of_processes_that_come_too_fast_the_rest_waits_for_a_look_at_all(tmp_path: Path) -> None:
-    with attacher(*NO_PROGRAMS) as (one, _):
-        file = one._numbered() or Attached(-1)
+    with attacher() as (one, _), sleeping(MOST_NEW + 1) as processes:
+        one._files[0, 0, 0] = file = one._calls.numbered() or Attached(-1)
         file.is_foreign = True
-        for process_id in range(MOST_NEW + 1):
-            assert one.pause_s == IDLE_S
-            one._open_again(file, str(tmp_path), process_id)
-        assert len(file.alone) == MOST_NEW
+        for process in processes:
+            assert one.pause_s == ANEW_S
+            one._open_again(file, str(tmp_path), process.pid)
+        assert list(file.alone) == [process.pid for process in processes[:-1]]
         assert one.pause_s == LOOK_S
+
+
+def test_a_library_is_probed_for_a_bounded_number_of_processes_alone(tmp_path: Path) -> None:
+    with attacher() as (one, counters), sleeping(1) as (process,):
+        one._files[0, 0, 0] = file = one._calls.numbered() or Attached(-1)
+        file.is_foreign = True
+        for number in range(MOST_ALONE):
+            file.alone[-number] = its = Attached(1)
+            its.links = [os.open("/dev/null", os.O_RDONLY)]
+        one._open_again(file, str(tmp_path), process.pid)
+        assert (process.pid in file.alone, one.pause_s, counters[TLS_UNSUPPORTED]) == (False, LOOK_S, 0)
+        one._detach(its)
+        one._open_again(file, str(tmp_path), process.pid)
+        assert process.pid in file.alone
+        counters[TLS_OFF] = 1
+        one.obey()
+        one._closing.wait()
+        assert (file.alone, one.is_probing) == ({}, False)
+
+
+def test_of_a_program_that_is_gone_no_number_is_taken(tmp_path: Path) -> None:
+    with attacher() as (one, counters):
+        file = one._calls.numbered() or Attached(-1)
+        file.is_foreign = True
+        one._open_again(file, str(tmp_path), 1 << 30)
+        assert (file.alone, one.pause_s, counters[TLS_UNSUPPORTED]) == ({}, LOOK_S, 0)
+        assert (one._calls.numbered() or file).number == file.number + 1
+
+
+def test_who_has_let_a_library_go_alone_is_tried_again_later() -> None:
+    with attacher() as (one, _), sleeping(1) as (process,):
+        one._files[0, 0, 0] = file = one._calls.numbered() or Attached(-1)
+        file.is_foreign = True
+        with watched_alone(one, file, process.pid) as its:
+            one._detach(its)
+            one.let_go()
+            assert process.pid in file.alone
+            its.since_s -= ANEW_S + 1
+            one.let_go()
+            assert process.pid not in file.alone  # it maps no such library
+
+
+def test_links_are_closed_together_and_before_anything_is_attached(tmp_path: Path) -> None:
+    with attacher() as (one, _):
+        links = [os.open("/dev/null", os.O_RDONLY) for _ in range(3 * MOST_CLOSING + 1)]
+        held = list(links)
+        one._closing.add(links)
+        assert links == []
+        one._attach(Attached(0), str(tmp_path))
+        assert not any(Path(f"/proc/self/fd/{link}").exists() for link in held)
 
 
 @pytest.mark.parametrize(

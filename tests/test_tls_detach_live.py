@@ -36,7 +36,10 @@ import os, ssl, sys
 from tests import tls_peers
 print("mapped", flush=True)
 assert sys.stdin.readline() == "fork\\n"
-tls_peers.main() if not os.fork() else os.wait()
+if not os.fork():
+    tls_peers.main()
+elif {stays}:
+    os.wait()
 """
 
 
@@ -118,11 +121,13 @@ def test_who_was_silent_while_others_let_its_library_go_is_followed_and_they_are
     assert seen(running.events(), port) == each(COUNT)
 
 
+@pytest.mark.parametrize("stays", [True, False], ids=["as a server's worker", "as a daemon"])
 def test_what_a_silent_process_forks_is_followed_too(
-    libraries: Path, identity: tuple[str, str], tmp_path: Path
+    stays: bool, libraries: Path, identity: tuple[str, str], tmp_path: Path
 ) -> None:
     (own,) = libraries.glob("libssl*")
-    command = ["env", f"LD_LIBRARY_PATH={libraries}", sys.executable, "-c", FORKS, "blocking", *identity]
+    program = FORKS.format(stays=stays)
+    command = ["env", f"LD_LIBRARY_PATH={libraries}", sys.executable, "-c", program, "blocking", *identity]
     with agent(tmp_path) as running, killed_at_last(command) as silent, chattering(libraries, identity) as foreign:
         assert silent.stdin is not None and silent.stdout is not None
         assert silent.stdout.readline() == "mapped\n"
@@ -130,7 +135,9 @@ def test_what_a_silent_process_forks_is_followed_too(
         silent.stdin.write("fork\n")
         silent.stdin.flush()
         port = int(silent.stdout.readline())
-        until(lambda: links(running.process.pid, own) == 2 * LINKS)
+        if not stays:
+            until(lambda: links(running.process.pid, own) == 0)
+        until(lambda: links(running.process.pid, own) == LINKS * (1 + stays))
         subprocess.run(python("call-blocking", port, COUNT), cwd=ROOT, check=True)
         running.end()
     assert seen(running.events(), port) == each(COUNT)
