@@ -105,11 +105,15 @@ def test_every_change_is_told(kube: Cluster, pods: Crowd, release: Release) -> N
         used = (watch.cpu_s() - of_watch) / seconds * 100
         show("agent's watch, CPU", used, "% of a core", changes_a_second=round(each_s / NODES))
     gone = {f"nf-{number}" for number in range(0, CHANGES, 5)}
-    until(lambda: told(release) == PODS - len(gone), 120, "the ends of those that were deleted")
-    rows = {name: row for name, *row in release.rows(f"{ROWS} WHERE namespace = 'crowd' {LAST}")}
-    assert len(rows) == PODS
     wanted = {name: ("before", 0) if name in gone else (f"after-{name.removeprefix('nf-')}", 1) for name in done}
-    assert {name: tuple(rows[name][1:]) for name in done} == wanted
+    rows: dict[str, list[Any]] = {}
+
+    def is_told() -> bool:
+        rows.update({name: row for name, *row in release.rows(f"{ROWS} WHERE namespace = 'crowd' {LAST}")})
+        return {name: tuple(rows[name][1:]) for name in done} == wanted
+
+    until(is_told, 120, "the last changes and ends, each right")
+    assert (len(rows), told(release)) == (PODS, PODS - len(gone))
     late = sorted((rows[name][0] - done_us) / 1e6 for name, done_us in done.items())
     show(
         "a change is told after", late[len(late) // 2], "s", longest=late[-1], of_99_percent=late[len(late) * 99 // 100]
