@@ -1,6 +1,5 @@
 """A file with TLS code in hand: its number and links, what calls the kernel side counts of it, when it is let go."""
 
-import _thread
 import os
 import time
 
@@ -13,11 +12,10 @@ PROBED_MASK = 0xFFFF_FFFF
 VERDICTS = (0, SBI, IGNORED)
 LEFT_FREE = MOST_FILES // 2  # numbers, by processes for which alone a file is probed
 FOREIGN_CALLS = 200  # so many calls, none of them SBI's: the file serves something else
-TRIAL_S = 60.0  # a file that has served SBI has so long to do so again
+TRIAL_S = 60.0  # a file that has served SBI has so long to do so again; nothing is tried again more often
 # For how many processes alone a file is probed at a time: each call of one of them passes the links of all, 0.09 us a
 # process.
 MOST_ALONE = 64
-MOST_CLOSING = 16  # links at a time: the kernel waits for calls underway, 50 ms for each, but for many at once
 
 
 class Attached:
@@ -32,6 +30,7 @@ class Attached:
         self.number = number
         self.is_further = is_further
         self.process_id = process_id
+        self.program = program_of(process_id) if process_id else ""
         self.is_foreign = False
         self.links: list[int] = []
         self.since_s = 0.0
@@ -59,13 +58,14 @@ class Attached:
         return [int(one) for one in new]
 
 
-def is_gone(process_id: int) -> bool:
-    """Tell whether a process has ended; nobody may have asked yet what became of it."""
+def program_of(process_id: int) -> str:
+    """Return what a process runs, "" if it has ended, whether or not its parent has asked what became of it."""
     try:
-        os.readlink(f"/proc/{process_id}/exe")  # noqa: PTH115  (an eighth of the time)
+        return os.readlink(f"/proc/{process_id}/exe").removesuffix(" (deleted)")  # noqa: PTH115
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
     except OSError:
-        return True
-    return False
+        return "?"  # not to be seen, but there
 
 
 class Calls:
@@ -122,48 +122,3 @@ class Calls:
         if foreign - file.calls[2] < FOREIGN_CALLS or sbi > file.calls[1]:
             return False
         return not sbi or time.monotonic() - file.since_s > TRIAL_S
-
-
-class Closing:
-    """Links that are to be closed, which waits for calls underway; nothing shall be attached before they are."""
-
-    def __init__(self) -> None:
-        self._links: list[int] = []
-        self._underway: list[_thread.LockType] = []
-
-    def add(self, links: list[int]) -> None:
-        """Take links out of a list, to be closed."""
-        self._links += links
-        links.clear()
-
-    def begin(self) -> None:
-        """Close what was added, some at a time, behind those that are being closed."""
-        if not self._links:
-            return
-        self._join()
-        taken, self._links = self._links, []
-        for links in filter(None, (taken[first::MOST_CLOSING] for first in range(MOST_CLOSING))):
-            done = _thread.allocate_lock()
-            done.acquire()
-            try:
-                _thread.start_new_thread(_close, (links, done))
-            except RuntimeError:  # no thread to be had
-                _close(links, done)
-            self._underway.append(done)
-
-    def wait(self) -> None:
-        """Return when all are closed."""
-        self.begin()
-        self._join()
-
-    def _join(self) -> None:
-        while self._underway:
-            self._underway.pop().acquire()
-
-
-def _close(links: list[int], done: _thread.LockType) -> None:
-    try:
-        for link in links:
-            os.close(link)
-    finally:
-        done.release()

@@ -16,7 +16,8 @@ from typing import BinaryIO
 
 from collector import c_memory
 from collector.record import COUNTER_SLOTS, HTTP2_FOLLOWED, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
-from collector.tls_attached import FOREIGN_CALLS, TRIAL_S, Attached, Calls, Closing, is_gone
+from collector.tls_attached import FOREIGN_CALLS, TRIAL_S, Attached, Calls, program_of
+from collector.tls_closing import Closing
 from collector.tls_events import EventRing
 from collector.tls_files import Code, FileId, code_of, file_id, is_program, open_code, process_ids
 from collector.tls_further import FURTHER, LINKED_S, Further, further_code, hides_bodies
@@ -56,11 +57,13 @@ class Attacher:
         self._seen: dict[object, Attached | None] = {}  # None: nothing of TLS in it
         self._further = Further(descriptors["shown_processes"], self._counters)
         self._is_missed = False  # a process was gone before it could be asked, or came with too many
-        self._missed_s = -TRIAL_S  # when all were looked at for that
+        self._missed_s = -TRIAL_S  # when all were looked at for that,
+        self._looked_s = -TRIAL_S  # or for whatever
         self.is_off = False  # back-off wants nothing probed
 
     def scan(self) -> None:
         """Look at every process."""
+        self._looked_s = time.monotonic()
         for process_id in process_ids():
             self.look_at(process_id)
 
@@ -164,7 +167,7 @@ class Attacher:
             if time.monotonic() - file.since_s > TRIAL_S:
                 self._attach(file, path)
         elif process_id not in file.alone:
-            may = self._may_watch and not file.has_enough and not is_gone(process_id)
+            may = self._may_watch and not file.has_enough and program_of(process_id)
             its = self._calls.numbered(process_id=process_id) if may else None
             if its is None:
                 self._is_missed = True
@@ -238,12 +241,17 @@ class Attacher:
         self._may_watch = MOST_NEW
 
     def _let_go_alone(self, file: Attached) -> None:
-        """Do the same for each process for which alone a file is probed; forget who is gone, look at who is forked."""
+        """Do the same for each process for which alone a file is probed; forget who is gone, look at who is forked.
+
+        A process that runs another program now is another one.
+        """
         wanted: list[int] = []
         for process_id, its in list(file.alone.items()):
-            if is_gone(process_id):
+            program = program_of(process_id)
+            if not program or program != its.program:
                 self._is_missed |= bool(its.links)  # it may have left children
                 self._drop_alone(file, process_id)
+                wanted += [process_id] if program else []
             elif its.links:
                 wanted += its.new_children()
                 if self._calls.let_go(its):
@@ -262,12 +270,18 @@ class Attacher:
         self._calls.give_back(its)
 
     def _has_missed(self) -> bool:
-        """Tell whether all processes are to be looked at for one that was gone: not more often than files are tried."""
+        """Tell whether all processes are to be looked at, each of two causes once a minute at most.
+
+        One was gone before it could be asked, or came with too many; or a file is let go and nobody has looked for as
+        long: what a thread other than the first has forked is not told of.
+        """
         now_s = time.monotonic()
-        if not self._is_missed or self.is_off or now_s - self._missed_s < TRIAL_S:
+        if self.is_off:
             return False
-        self._is_missed, self._missed_s = False, now_s
-        return True
+        if self._is_missed and now_s - self._missed_s >= TRIAL_S:
+            self._is_missed, self._missed_s = False, now_s
+            return True
+        return now_s - self._looked_s >= TRIAL_S and any(file.is_foreign for file in self._files.values())
 
     def obey(self) -> None:
         """Take every probe off where the supervisor's back-off wants it, and probe again once it does not."""
@@ -299,7 +313,7 @@ class Attacher:
             return AGAIN_S
         if self.is_probing or self.is_off or self._is_missed:
             return LOOK_S
-        return ANEW_S if any(file.is_foreign for file in self._files.values()) else IDLE_S
+        return TRIAL_S if any(file.is_foreign for file in self._files.values()) else IDLE_S
 
     @property
     def is_probing(self) -> bool:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from collector.record import COUNTER_SLOTS, IGNORED, SBI, TLS_OFF, TLS_PROBED, TLS_UNSUPPORTED
-from collector.tls_attached import FOREIGN_CALLS, MOST_ALONE, MOST_CLOSING, PROBED, TRIAL_S, Attached
+from collector.tls_attached import FOREIGN_CALLS, MOST_ALONE, PROBED, TRIAL_S, Attached, program_of
 from collector.tls_attacher import ANEW_S, LOOK_S, MOST_NEW, Attacher, epoch
+from collector.tls_closing import MOST_CLOSING
 from collector.tls_files import Code, code_of, file_id, open_code
 from collector.tls_link import reaches_threads
 from collector.tls_probing import MOST_FILES
@@ -226,7 +227,7 @@ def test_of_processes_that_come_too_fast_the_rest_waits_for_a_look_at_all(tmp_pa
         one._files[0, 0, 0] = file = one._calls.numbered() or Attached(-1)
         file.is_foreign = True
         for process in processes:
-            assert one.pause_s == ANEW_S
+            assert one.pause_s == TRIAL_S
             one._open_again(file, str(tmp_path), process.pid)
         assert list(file.alone) == [process.pid for process in processes[:-1]]
         assert one.pause_s == LOOK_S
@@ -270,6 +271,28 @@ def test_who_has_let_a_library_go_alone_is_tried_again_later() -> None:
             its.since_s -= ANEW_S + 1
             one.let_go()
             assert process.pid not in file.alone  # it maps no such library
+
+
+def test_a_program_that_another_one_runs_in_its_place_is_another() -> None:
+    command = ["sh", "-c", "read line; exec sleep 60"]
+    with attacher() as (one, _), subprocess.Popen(command, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        one._files[0, 0, 0] = file = one._calls.numbered() or Attached(-1)
+        file.is_foreign = True
+        before = program_of(process.pid)
+        with watched_alone(one, file, process.pid) as its:
+            one._detach(its)
+            one.let_go()
+            assert file.alone == {process.pid: its}
+            process.stdin.write(b"now\n")
+            process.stdin.flush()
+            while program_of(process.pid) == before:
+                time.sleep(0.01)
+            one.let_go()
+            assert file.alone == {}  # it maps no such library
+        process.kill()
+        process.wait()
+        assert program_of(process.pid) == ""
 
 
 def test_links_are_closed_together_and_before_anything_is_attached(tmp_path: Path) -> None:
