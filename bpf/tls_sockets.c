@@ -13,6 +13,7 @@
 struct tls_call {
     u64 object;
     u64 buffer, length_at; /* the caller's; where the number of bytes is put, 0 = it is the result */
+    u64 length, stack_end; /* of Go: the buffer's; where the stack ends that it is in, 0 = in none */
     u64 socket, key;       /* struct sock used inside the call, its key; 0 = none */
     u64 heard;             /* struct sock last received from outside of any call, since the last call */
     u64 cookie;            /* what tls.c's probe was attached with */

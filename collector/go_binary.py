@@ -3,9 +3,10 @@
 Layout: Go's runtime/symtab.go (moduledata, funcTab, _func) and internal/abi; magic 0xFFFFFFF0 is Go 1.18's,
 0xFFFFFFF1 that of 1.20 and later. Positions here are offsets in `.text`.
 
-Of the table, which has tens of megabytes, a piece is in memory at a time, and of `.text` single octets are read.
+Of the table, which has tens of megabytes, a piece is in memory at a time, and of `.text` a few octets at a time.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -17,7 +18,9 @@ MAGICS = frozenset({0xFFFFFFF0, 0xFFFFFFF1})
 HEADER = Struct("<IHBB8Q")  # magic, 0, instruction quantum, pointer size; then counts and offsets
 PAIR = Struct("<II")  # of the function table: entry, where its _func stands
 STACK_TABLE = 16  # of pcsp in _func
-RET = b"\xc3"
+# RET, maybe behind NOPs: Go puts some where it would else stand across a border of 32 octets (Intel's JCC erratum).
+RET = re.compile(rb"(?:\x66*\x90|\x66*\x0f\x1f(?:\x00|\x40.|\x44..|\x80.{4}|\x84.{5}))*\xc3", re.DOTALL)
+LONGEST_END = 32  # octets of the two
 MOST_TRIES = 1_024  # where a function's name may be named; a few by chance in real tables
 MOST_STACKS = 16_384  # octets of a function's stack heights: some tens in crypto/tls
 
@@ -122,8 +125,8 @@ def _returns(table: _Table, at: int, entry: int, text: Octets) -> Iterator[int]:
     stacks = table.octets.read(table.stacks + _number(table, at + STACK_TABLE), MOST_STACKS)
     is_first = True
     for height, begin, _ in _heights(stacks, table.quantum, entry):
-        if height == 0 and not is_first and text.read(begin, 1) == RET:
-            yield begin
+        if height == 0 and not is_first and (end := RET.match(text.read(begin, LONGEST_END))):
+            yield begin + end.end() - 1
         is_first = False
 
 

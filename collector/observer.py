@@ -132,7 +132,7 @@ def confine(empty: str) -> tuple[str, ...]:
     privilege.become_nobody()
     left = namespaces.leave(empty)
     privilege.drop()
-    os.nice(NICENESS)
+    os.nice(max(0, NICENESS - os.nice(0)))  # a successor's parent is nice by then
     filtered = ("system_calls",) if seccomp.restrict() else ()
     return ("no_new_privs", "no_capabilities", "no_core", *(f"namespace_{name}" for name in left), *filtered)
 

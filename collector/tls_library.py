@@ -5,15 +5,16 @@ is found too, as long as its symbols were left in it.
 """
 
 import enum
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from struct import Struct, error
 from typing import BinaryIO
 
-from collector.elf import SYMBOL_TABLES, Elf, Octets
+from collector.elf import SYMBOL_TABLES, Elf, Octets, Section
 from collector.go_binary import GoFunction, GoTableError, go_functions
+from collector.go_deferred import NAMES, OLD_NAMES, Deferral, deferral
 from collector.go_program import go_begin, go_table
 from collector.probe_place import LONGEST, Form, cheap_place, go_place, inner_function, typed_functions
 from collector.x86_registers import ARGUMENTS, R8, RCX
@@ -88,11 +89,15 @@ TYPED = "gnutls_record_recv"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A file offset to probe, what the function there does, and where it has its arguments."""
+    """A file offset to probe, what the function there does, and where it has its arguments.
+
+    deferral: the place is in what a function of Go defers, which stands for its return.
+    """
 
     offset: int
     function: Function
     form: Form = Form.OWN
+    deferral: Deferral | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,30 +208,49 @@ def _defined(symbols: Octets, names: Octets, functions: Collection[str]) -> dict
 
 
 def _go_code(elf: Elf) -> tuple[TlsCode, ...]:
-    found_table, text = go_table(elf), elf.named(".text")
-    if found_table is None or text is None:
+    found_table, section = go_table(elf), elf.named(".text")
+    if found_table is None or section is None:
         return ()
     table, address = found_table
+    text = elf.octets(section)
+    look = partial(go_functions, table, text, section.address, begin=go_begin(elf, table, address))
     try:
-        found = go_functions(table, elf.octets(text), text.address, tuple(GO), go_begin(elf, table, address))
+        found = look(names=tuple(GO))
     except GoTableError as reason:
         raise UnfollowableError(str(reason)) from reason
     if not NEEDED[Library.GO] <= found.keys():
         return ()
     if not all(found[name].returns for name in NEEDED[Library.GO]):
         raise UnfollowableError("no RET found in crypto/tls")
-    return (_go_places(found, elf.octets(text), text.offset),)
-
-
-def _go_places(found: dict[str, GoFunction], text: Octets, start: int) -> TlsCode:
     entries = tuple(
-        Place(start + one.entry + (go_place(text.read(one.entry, LONGEST)) or 0), GO[name])
+        Place(section.offset + one.entry + (go_place(text.read(one.entry, LONGEST)) or 0), GO[name])
         for name, one in found.items()
     )
-    returns = tuple(
-        Place(start + offset, GO[name])
-        for name, one in found.items()
-        if GO[name] is not Function.SHAKES
-        for offset in one.returns
-    )
-    return TlsCode(Library.GO, entries, returns)
+    returns = _go_returns(found, _deferred(look), text, section)
+    return (TlsCode(Library.GO, entries, tuple(returns)),)
+
+
+def _deferred(look: Callable[..., dict[str, GoFunction]]) -> dict[str, GoFunction]:
+    """Return what Read and Write defer, by their names; `look` finds functions by theirs."""
+    for names in (NAMES, OLD_NAMES):
+        try:
+            found = look(names=tuple(names.values()))
+        except GoTableError:
+            continue
+        if found:
+            return {name: found[one] for name, one in names.items() if one in found}
+    return {}
+
+
+def _go_returns(
+    found: dict[str, GoFunction], deferred: dict[str, GoFunction], text: Octets, section: Section
+) -> Iterator[Place]:
+    """Give where Read and Write are seen to end."""
+    for name, one in found.items():
+        if name not in NEEDED[Library.GO]:
+            continue
+        ended = deferral(one, deferred[name], text, section.address) if name in deferred else None
+        if ended is not None:
+            yield Place(section.offset + ended[0], GO[name], deferral=ended[1])
+        else:
+            yield from (Place(section.offset + offset, GO[name]) for offset in one.returns)

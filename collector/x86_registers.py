@@ -11,7 +11,7 @@ from collector.x86_code import UnknownInstructionError
 RAX, RCX, RDX, RBX, RSP, RSI, RDI, R8, R14 = 0, 1, 2, 3, 4, 6, 7, 8, 14
 ARGUMENTS = frozenset({RDI, RSI, RDX})  # that every function has
 GIVEN_UP = frozenset({RAX, RCX, RDX, RSI, RDI, R8, 9, 10, 11})  # by who calls a function (ABI 3.2.1)
-GO_ARGUMENTS = frozenset({RAX, RBX, R14})  # Go's own ABI: receiver, buffer; goroutine
+GO_ARGUMENTS = frozenset({RAX, RBX, RCX, R14})  # Go's own ABI: receiver, buffer and its length; goroutine
 REGISTERS = 16
 # What a register holds: what another one held at the function's begin, by that one's number, or
 UNKNOWN, FRAME = -1, -2  # anything; an address in the function's frame

@@ -67,6 +67,7 @@ def collect_live(config: Config, to: str) -> int:
         ending.callback(probes.close)
         container_of = names_here(ending)
         privilege.forbid_gain()
+        os.nice(NICENESS)  # before librdkafka's threads begin: each is as nice as the one that began it
         sink = None
         if to == "kafka":
             sink = kafka_sink(config, behind, patient=False)
@@ -82,7 +83,6 @@ def collect_live(config: Config, to: str) -> int:
         if config.collector.metrics_port:
             served(config, watch, ending)
         privilege.drop()
-        os.nice(NICENESS)
         gc.collect()
         gc.freeze()  # what is there by now stays for good
         c_memory.give_back()

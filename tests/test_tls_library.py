@@ -21,6 +21,7 @@ from tests.disassembly import cheap_address
 from tests.foreign_tls import brought_by
 
 GO_METHODS = ("Read", "Write", "clientHandshake")  # of a client
+DEFERRED = {"Read": "Read.deferwrap1", "Write": "Write.deferwrap2"}  # what unlocks; Go 1.21 and later
 GO_SOURCE = """package main
 
 import (
@@ -132,17 +133,42 @@ def test_a_stripped_go_programs_places_are_those_of_gos_own_disassembler(
             (found,) = tls_code(file)
         assert found.library is Library.GO
         for method, does in (("Read", Function.RECEIVES), ("Write", Function.SENDS)):
-            wanted = go_places(tmp_path / "whole", method, "RET")
-            assert wanted
-            assert {one.offset for one in found.returns if one.function is does} == set(wanted)
+            wanted = min(go_places(tmp_path / "whole", DEFERRED[method], "PUSHQ BP"))
+            (one,) = (one for one in found.returns if one.function is does)
+            assert (one.offset, one.deferral and one.deferral.slot) == (wanted, slot_of(tmp_path / "whole", method))
         begins = [min(go_places(tmp_path / "whole", method, "PUSHQ BP")) for method in GO_METHODS]
         assert sorted(one.offset for one in found.entries) == sorted(begins)
 
 
+@pytest.mark.parametrize("options", [["-gcflags=all=-N -l"], ["-race"]], ids=["for a debugger", "for races"])
+def test_a_go_program_that_defers_otherwise_is_probed_at_its_returns(tmp_path: Path, options: list[str]) -> None:
+    if not shutil.which("go") or not shutil.which("gcc"):
+        pytest.skip("no Go or no gcc here")
+    (tmp_path / "one.go").write_text(GO_SOURCE)
+    environment = {**os.environ, "GO111MODULE": "off", "CGO_ENABLED": "1"}
+    subprocess.run(["go", "build", *options, "-o", "one", "one.go"], cwd=tmp_path, check=True, env=environment)
+    with (tmp_path / "one").open("rb") as file:
+        (found,) = tls_code(file)
+    wanted = {place for method in ("Read", "Write") for place in go_places(tmp_path / "one", method, "RET")}
+    assert {one.offset for one in found.returns} == wanted
+    assert not any(one.deferral for one in found.returns)
+
+
+def slot_of(program: Path, method: str) -> int:
+    """Return the word of its frame that a method loads behind each call of what it has deferred."""
+    (slot,) = set(re.findall(r"CALL AX.*\n.*MOVQ 0x([0-9a-f]+)\(SP\), AX", disassembled(program, method)))
+    return int(slot, 16) // 8
+
+
+def disassembled(program: Path, method: str) -> str:
+    """Return what Go's disassembler says of a method of tls.Conn."""
+    command = ["go", "tool", "objdump", "-s", rf"^crypto/tls.\(\*Conn\).{method}$", program]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def go_places(program: Path, method: str, instruction: str) -> list[int]:
     """Return the file offsets of an instruction of a method of tls.Conn."""
-    command = ["go", "tool", "objdump", "-s", rf"^crypto/tls.\(\*Conn\).{method}$", program]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    text = disassembled(program, method)
     sections = subprocess.run(["readelf", "-SW", program], capture_output=True, text=True, check=True).stdout
     code = re.search(r" \.text +PROGBITS +(\w+) (\w+)", sections)
     assert code is not None

@@ -53,16 +53,20 @@ def identity(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     return files
 
 
-@pytest.fixture(scope="module", params=["exe", "pie"])
+# How Go's compiler is asked: for a debugger it defers otherwise, and its functions are probed at each RET.
+GO_BUILDS = {"fixed": ["-buildmode=exe"], "movable": ["-buildmode=pie"], "for a debugger": ["-gcflags=all=-N -l"]}
+
+
+@pytest.fixture(scope="module", params=GO_BUILDS.values(), ids=GO_BUILDS)
 def go_program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the Go peers, stripped: they are found by Go's own function table; `pie` is loaded anywhere."""
+    """Build the Go peers, stripped: they are found by Go's own function table."""
     if not shutil.which("go"):
         pytest.skip("no Go to build its program with")
     program = tmp_path_factory.mktemp("go") / "peers"
     command = [
         "go",
         "build",
-        f"-buildmode={request.param}",
+        *request.param,
         "-ldflags=-s -w",
         "-o",
         str(program),

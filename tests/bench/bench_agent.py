@@ -5,8 +5,8 @@ python -m tests.bench.bench_agent [--rounds N] [--seconds S]
 The load: ten clients together ask 2,000 times a second for JSON bodies of 4 KB, 997 different ones. Both ends are on
 this node, so each message is seen twice: figures of a message are those of a message seen. CPU time is the
 scheduler's (/proc/PID/schedstat). An agent's first run meets paths, subscribers and bodies that it never met; the same
-load again (`met before`) is what it goes on with. Latency is told as a ratio: other work on the machine moves it, and
-`spread` says how far the rounds lie apart.
+load again (`met before`) is what it goes on with. `spread` says how far the rounds lie apart. How much longer a request
+waits is bench_latency's.
 """
 
 import argparse
@@ -44,7 +44,6 @@ class Run:
             beside.settle()
         else:
             time.sleep(2 * SETTLED_S)  # as long: what begins on cores that slept long is slower
-        self.mean_us = played.mean_us
         messages = SEEN_TWICE * played.requests
         self.peers_us = (peers.cpu_s() - own_s + played.client_cpu_s) * 1e6 / messages
         self.agent_us = (beside.cpu_s() - agent_s) * 1e6 / messages if beside else 0.0
@@ -102,8 +101,8 @@ def steady(rounds: int, seconds: float, place: Path) -> None:
             note(packets_us=packets(both, place, seconds))
             for tls, word in ((False, "h2c"), (True, "tls")):
                 more = seen[tls].peers_us - alone[tls].peers_us
-                note(**{f"{word}_ratio": seen[tls].mean_us / alone[tls].mean_us, f"{word}_peers_us": more})
-                note(**{f"{word}_agent_us": seen[tls].agent_us, f"{word}_us": seen[tls].agent_us + more})
+                note(**{f"{word}_peers_us": more, f"{word}_agent_us": seen[tls].agent_us})
+                note(**{f"{word}_us": seen[tls].agent_us + more})
                 more = again[tls].peers_us - alone[tls].peers_us
                 note(**{f"{word}_again_us": again[tls].agent_us + more, f"{word}_again_agent_us": again[tls].agent_us})
                 note(**{f"{word}_bpf_us": bpf[tls][0], f"{word}_traps": bpf[tls][1]})
@@ -116,7 +115,6 @@ def tell(of: dict[str, list[float]]) -> None:
     spread = {name: [round(min(values), 3), round(max(values), 3)] for name, values in of.items()}
     for word in ("h2c", "tls"):
         name = f"agent, {word}, 2,000 requests/s x 4 KB"
-        show(f"{name}: mean latency with / without", median[f"{word}_ratio"], "ratio", spread=spread[f"{word}_ratio"])
         kafka = f"{name}: CPU a message to Kafka, agent and network functions"
         show(kafka, median[f"{word}_us"], "us", spread=spread[f"{word}_us"])
         show(f"{name}: CPU a message, the agent's processes", median[f"{word}_agent_us"], "us",

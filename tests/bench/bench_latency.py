@@ -1,50 +1,102 @@
-"""What a request waits longer beside an agent, by many short pairs of runs; JSON lines. As root.
+"""What a request waits longer beside an agent, under three loads, by many pairs of runs; JSON lines. As root.
 
-python -m tests.bench.bench_latency [PAIRS]         20: four to five minutes
+python -m tests.bench.bench_latency [PAIRS]         12: eleven minutes
 
-The load is bench_agent's: 2,000 requests a second together for 4 KB, both ends on this node. Other work on the machine
-moves a run's mean latency by half, which no median of three rounds undoes: here each run of a second with an agent is
-set against its neighbour without, the order changes from pair to pair, and the median of the pairs' ratios is told with
-the interval that holds it in 95 of 100 cases (order statistics: nothing is assumed of how they are distributed). An
-agent's first second, in which it meets everything for the first time, is told apart from the next one.
-What the network functions' own CPU of a request rises by is told beside it: others' work hardly touches that.
+Each load asks 2,000 times a second over ten connections for bodies of 4 KB, both ends on this node, the agent
+delivering to Kafka. What differs is when: Go's client of the traffic maker asks every half millisecond; ten h2load each
+twice every 10 ms, at moments that stay as they began; one h2load twenty times at once every 10 ms, where each request
+waits for all before it, and so for what the agent adds to them.
+
+Other work on the machine moves a run's mean latency by half, which no median of three rounds undoes: each run with an
+agent is set against its neighbour without, the order changes from pair to pair, and the median of the pairs is told
+with the interval that holds it in 95 of 100 cases (order statistics: nothing is assumed of how they are distributed).
+The programs' first second, in which they start and the agent meets them, does not count.
 """
 
 import math
 import random
 import statistics
+import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 from tests.bench.agent_process import agent
-from tests.bench.bench_agent import SEEN_TWICE, Run
 from tests.bench.line import show
-from tests.bench.peers import Peers, peers
+from tests.bench.peers import BODIES, BODY_BYTES, CONNECTIONS, PATH, RATE, Peers, mean_and_count, peers
 from tests.mock_broker import mock_broker
+from tests.traffic_maker.exchanges import Exchange
+from tests.traffic_maker.maker import NoGo, Server, serving
 
-PAIRS, SECONDS = 20, 1.0
-SECOND = ("an agent's first second", "the next one")
-WORDS = {False: "h2c", True: "tls"}
+PAIRS, SECONDS, BEGINNING_S = 12, 4, 1
+TICKING = "every 10 ms, each asks twice"
+
+Load = Callable[[], float]  # runs for SECONDS, returns the mean latency in us
 
 
-def pair(both: Peers, bootstrap: str, is_agent_first: bool) -> dict[str, float]:
-    """Run both loads twice with an agent and twice without, in this order; return latency's and CPU's ratios."""
-    runs: dict[bool, list[dict[bool, Run]]] = {}
+def paced(server: Server) -> float:
+    """Let Go's client ask at even distances."""
+    played = server.play(CONNECTIONS, RATE * (BEGINNING_S + SECONDS), RATE)
+    return statistics.mean(one.latency_us for one in played if one.number >= RATE * BEGINNING_S)
+
+
+def ten_clients(both: Peers, tls: bool) -> float:
+    """Let ten h2load ask."""
+    return asked([both.client(tls, number, RATE // CONNECTIONS, SECONDS) for number in range(CONNECTIONS)])
+
+
+def at_once(both: Peers) -> float:
+    """Let one h2load ask over all connections."""
+    return asked([both.client(False, 0, RATE // CONNECTIONS, SECONDS, CONNECTIONS)])
+
+
+def asked(commands: list[list[str]]) -> float:
+    """Run clients together; return what they say of a request, of all of them."""
+    begun = [[program, "--warm-up-time", str(BEGINNING_S), *words] for program, *words in commands]
+    clients = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in begun]
+    means = [mean_and_count(client.communicate()[0]) for client in clients]
+    return sum(mean_us * count for mean_us, count in means) / sum(count for _, count in means)
+
+
+def loads(place: Path, ending: ExitStack) -> tuple[dict[str, Load], list[int]]:
+    """Start all servers until `ending`; return what to run, by name, and their ports."""
+    both = ending.enter_context(peers(place))
+    every: dict[str, Load] = {
+        f"h2c, ten h2load, {TICKING}": lambda: ten_clients(both, False),
+        f"tls, ten h2load, {TICKING}": lambda: ten_clients(both, True),
+        "h2c, one h2load, twenty at once": lambda: at_once(both),
+    }
+    policies = [Exchange("GET", f"/{PATH}/{number}", 200, 0, BODY_BYTES) for number in range(BODIES)]
+    try:
+        plain, secure = (
+            ending.enter_context(serving(policies, identity))
+            for identity in ((), (str(place / "certificate"), str(place / "key")))
+        )
+    except NoGo as missing:
+        print(f"bench_latency: no load by Go's programs: {missing}", file=sys.stderr)
+        return every, [*both.ports]
+    evenly = "Go's programs, one each 0.5 ms"
+    first: dict[str, Load] = {
+        f"h2c, {evenly}": lambda: paced(plain),
+        f"tls, {evenly}": lambda: paced(secure),
+    }
+    return first | every, [*both.ports, plain.port, secure.port]
+
+
+def pair(
+    every: dict[str, Load], bootstrap: str, ports: list[int], is_agent_first: bool
+) -> dict[bool, dict[str, float]]:
+    """Run all loads with an agent and without, in this order; return the mean latencies of both."""
+    found: dict[bool, dict[str, float]] = {}
     for with_agent in (is_agent_first, not is_agent_first):
         if with_agent:
-            with agent(bootstrap, both.ports) as running:
-                runs[True] = [{tls: Run(both, tls, SECONDS, running) for tls in WORDS} for _ in SECOND]
+            with agent(bootstrap, ports) as running:
+                found[True] = {name: run() for name, run in every.items()}
                 running.end()
         else:
-            runs[False] = [{tls: Run(both, tls, SECONDS) for tls in WORDS} for _ in SECOND]
-    found = {}
-    for number, when in enumerate(SECOND):
-        for tls, word in WORDS.items():
-            beside, alone = runs[True][number][tls], runs[False][number][tls]
-            found[f"{word}, {when}: mean latency"] = beside.mean_us / alone.mean_us
-            found[f"{word}, {when}: CPU of the network functions"] = beside.peers_us / alone.peers_us
-            found[f"{word}, {when}: CPU of an exchange, alone"] = SEEN_TWICE * alone.peers_us
+            found[False] = {name: run() for name, run in every.items()}
     return found
 
 
@@ -55,20 +107,31 @@ def interval(values: list[float]) -> list[float]:
     return [round(ranked[out], 3), round(ranked[-1 - out], 3)]
 
 
+def tell(name: str, alone: list[float], beside: list[float]) -> None:
+    """Print one load's line: the median of the pairs' ratios, and of what a request waits longer."""
+    ratios = [more / less for less, more in zip(alone, beside, strict=True)]
+    added = [more - less for less, more in zip(alone, beside, strict=True)]
+    show(
+        f"2,000 requests/s x 4 KB, {name}: mean latency",
+        statistics.median(ratios),
+        "with / without agent",
+        interval=interval(ratios),
+        added_us=round(statistics.median(added), 1),
+        added_interval_us=interval(added),
+        alone_us=round(statistics.median(alone), 1),
+        pairs=len(ratios),
+    )
+
+
 def main() -> None:
     """Measure in pairs and print."""
     pairs = int(sys.argv[1]) if len(sys.argv) > 1 else PAIRS
     random.seed(1)
-    of: dict[str, list[float]] = {}
-    with tempfile.TemporaryDirectory() as name, mock_broker() as bootstrap, peers(Path(name)) as both:
-        for number in range(pairs):
-            for what, value in pair(both, bootstrap, number % 2 == 0).items():
-                of.setdefault(what, []).append(value)
-    for what, values in of.items():
-        kind = "us" if what.endswith("alone") else "with / without agent"
-        show(
-            f"2,000 requests/s x 4 KB, {what}", statistics.median(values), kind, interval=interval(values), pairs=pairs
-        )
+    with tempfile.TemporaryDirectory() as name, mock_broker() as bootstrap, ExitStack() as ending:
+        every, ports = loads(Path(name), ending)
+        runs = [pair(every, bootstrap, ports, number % 2 == 0) for number in range(pairs)]
+    for load in every:
+        tell(load, [run[False][load] for run in runs], [run[True][load] for run in runs])
 
 
 if __name__ == "__main__":

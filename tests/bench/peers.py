@@ -48,17 +48,18 @@ class Peers:
         """Put the fixed load on: a client a connection, each with its own files in its own order."""
         before = used_by_children()
         clients = [
-            subprocess.Popen(self._client(tls, number, RATE // CONNECTIONS, seconds), stdout=subprocess.PIPE, text=True)
+            subprocess.Popen(self.client(tls, number, RATE // CONNECTIONS, seconds), stdout=subprocess.PIPE, text=True)
             for number in range(CONNECTIONS)
         ]
         said = [client.communicate()[0] for client in clients]
         means, counts = zip(*map(mean_and_count, said), strict=True)
         return Played(sum(means) / len(means), sum(counts), used_by_children() - before)
 
-    def _client(self, tls: bool, number: int, rate: int, seconds: float) -> list[str]:
+    def client(self, tls: bool, number: int, rate: int, seconds: float, connections: int = 1) -> list[str]:
+        """Return the command of a client that asks `rate` times a second on each connection, for its own files."""
         base = f"{'https' if tls else 'http'}://127.0.0.1:{self.ports[tls]}"
         files = ["-i", str(self._place / f"uris{number}"), f"--base-uri={base}"]
-        return ["h2load", "-c", "1", "--rps", str(rate), "-D", str(max(1, round(seconds))), *files]
+        return ["h2load", "-c", str(connections), "--rps", str(rate), "-D", str(max(1, round(seconds))), *files]
 
     @contextmanager
     def many(self, connections: int) -> Iterator[None]:
@@ -75,7 +76,7 @@ class Peers:
     @contextmanager
     def trickle(self) -> Iterator[None]:
         """Ask a hundred times a second as long as the block lasts."""
-        with subprocess.Popen(self._client(False, 0, 100, 60), stdout=subprocess.DEVNULL) as client:
+        with subprocess.Popen(self.client(False, 0, 100, 60), stdout=subprocess.DEVNULL) as client:
             try:
                 yield
             finally:
