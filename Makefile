@@ -57,9 +57,9 @@ test-kubernetes: setup ## images, a whole Kubernetes, the release on it; root, G
 	@deploy/install.sh kubernetes
 	@SBISCOPE_KUBERNETES=1 $(BIN)/python -m pytest -q -x tests/kubernetes
 
-test-kernels: setup ## the probes on Debian's stock kernel, emulated by QEMU; TESTS="FILE -k WORD" for others; half an hour
+test-kernels: setup ## the probes on Debian's stock kernel, emulated by QEMU; TESTS="FILE -k WORD", KERNEL=PACKAGE for others; 5 to 30 minutes
 	@deploy/install.sh kernels
-	@$(BIN)/python -m tests.other_kernel $(TESTS)
+	@KERNEL=$(KERNEL) $(BIN)/python -m tests.other_kernel $(TESTS)
 
 lock: ## pin every dependency with hashes after a change of pyproject.toml
 	@$(BIN)/python -m pip install --quiet pip-tools
