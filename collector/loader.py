@@ -35,7 +35,7 @@ ROOT_PID_NAMESPACE = 0xEFFF_FFFC  # PROC_PID_INIT_INO
 SHARED = ("sockets", "shown", "copy", "tls_sockets", "capture")
 LOOP = "go_on"  # copies the rest of a call
 STATE, BIRTHS = "set_state", "inet_sock_set_state"
-TLS = ("tls", "http2")
+TLS = ("tls", "go_tls", "http2")
 # Attached by collector.tls_attacher.
 TLS_PROGRAMS = ("tls_enter", "tls_leave", "go_enter", "go_leave", "http2_enter", "http2_leave")
 TLS_LOOPS = ("tls_go_on", "go_go_on")  # copy the rest of a call; places in `tls_programs`

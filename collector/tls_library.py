@@ -27,7 +27,7 @@ MOST_PLACES = 256  # where the wanted names stand in a table of strings: each on
 
 
 class Function(enum.IntEnum):
-    """What a function does, as bpf/tls.c and bpf/http2.c understand it."""
+    """What a function does, as bpf/tls.c, bpf/go_tls.c and bpf/http2.c understand it."""
 
     SENDS = 0
     RECEIVES = 1

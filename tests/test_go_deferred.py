@@ -98,7 +98,7 @@ def test_what_is_deferred_otherwise_is_left_to_the_return(
 def test_a_cookie_says_all_of_it_as_the_program_reads_it(
     distance: int, blocks: int, slot: int, number: int, does: Function
 ) -> None:
-    """The macros of bpf/tls.c; the cookie is an unsigned number of 64 bits there."""
+    """The macros of bpf/go_tls.c; the cookie is an unsigned number of 64 bits there."""
     ((_, cookie),) = _cookies(number, [Place(23, does, deferral=Deferral(distance, blocks, slot))])
     assert 0 <= cookie < 1 << 64
     assert (cookie & 7, cookie >> 3 & 1_023, cookie >> 13 & 3) == (does, number, 0)
