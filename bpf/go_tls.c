@@ -12,6 +12,8 @@
 #define GO_DISTANCE(cookie) ((s64)(cookie) >> 39)
 #define GO_BLOCK 32
 
+#define GO_STACK_END 8 /* in a g: the second of its stack's bounds (runtime2.go) */
+
 struct go_call {
     u64 goroutine;
     u64 process_and_direction;
@@ -55,7 +57,7 @@ static inline struct tls_call *go_call(u64 goroutine, int direction) {
     return go_calls.lookup(&key);
 }
 
-/* Where a goroutine's stack ends: the second word of its g (runtime2.go). 0 = `address` is not in it. */
+/* Where a goroutine's stack ends. 0 = `address` is not in it. */
 static inline u64 stack_end(u64 goroutine, u64 address) {
     u64 stack[2] = {};
     if (read_user(stack, sizeof stack, (void *)goroutine) || address < stack[0] || address >= stack[1])
@@ -118,12 +120,12 @@ static inline int leave_go(struct pt_regs *ctx, u64 cookie, int direction) {
         return 0;
     }
     if (call->stack_end) { /* a stack that has grown was moved: what is in it stands as far from its end */
-        u64 stack[2] = {};
-        if (read_user(stack, sizeof stack, (void *)goroutine)) {
+        u64 end = 0;
+        if (read_user(&end, sizeof end, (void *)(goroutine + GO_STACK_END))) {
             lose(call);
             return 0;
         }
-        call->buffer += stack[1] - call->stack_end;
+        call->buffer += end - call->stack_end;
     }
     return result && move(call, result, direction);
 }

@@ -231,7 +231,10 @@ def _go_code(elf: Elf) -> tuple[TlsCode, ...]:
 
 
 def _deferred(look: Callable[..., dict[str, GoFunction]]) -> dict[str, GoFunction]:
-    """Return what Read and Write defer, by their names; `look` finds functions by theirs."""
+    """Return what Read and Write defer, by their names; `look` finds functions by theirs.
+
+    Where the table is broken there nothing is found, and their RETs are probed.
+    """
     for names in (NAMES, OLD_NAMES):
         try:
             found = look(names=tuple(names.values()))

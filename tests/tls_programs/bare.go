@@ -1,6 +1,7 @@
 // TLS by nothing but Read and Write: `serve CERTIFICATE KEY` prints its port and says what it hears, `call PORT COUNT`
-// speaks on so many connections. The first of the two calls makes the handshake. What is read stands on stacks of
-// goroutines that have just begun: they grow within the first Read, and so are moved.
+// speaks on so many connections, `panic PORT` twice on one, where a Read between ends by a panic. The first of the two
+// calls makes the handshake. What is read stands on stacks of goroutines that have just begun: they grow within the
+// first Read, and so are moved.
 package main
 
 import (
@@ -56,12 +57,27 @@ func serve(certificate, key string) {
 	}
 }
 
-func ask(port string, number int, done chan<- bool) {
+// A connection whose Read panics once it shall.
+type fragile struct{ *net.TCPConn }
+
+var shall bool
+
+func (f fragile) Read(octets []byte) (int, error) {
+	if shall {
+		panic("as it shall")
+	}
+	return f.TCPConn.Read(octets)
+}
+
+func dial(port string) *tls.Conn {
 	plain, err := net.Dial("tcp", "127.0.0.1:"+port)
 	if err != nil {
 		panic(err)
 	}
-	link := tls.Client(plain, &tls.Config{InsecureSkipVerify: true})
+	return tls.Client(fragile{plain.(*net.TCPConn)}, &tls.Config{InsecureSkipVerify: true})
+}
+
+func speak(link *tls.Conn, number int) bool {
 	link.Write(text(number))
 	var got []byte
 	for len(got) < said {
@@ -71,20 +87,46 @@ func ask(port string, number int, done chan<- bool) {
 		}
 		got = append(got, octets...)
 	}
+	return bytes.Equal(got, text(number))
+}
+
+func ask(port string, number int, done chan<- bool) {
+	link := dial(port)
+	answered := speak(link, number)
 	link.Close()
-	done <- bytes.Equal(got, text(number))
+	done <- answered
+}
+
+func askOverPanic(port string) bool {
+	link := dial(port)
+	before := speak(link, 0)
+	func() {
+		defer func() { recover() }()
+		shall = true
+		heard(link)
+	}()
+	shall = false
+	after := speak(link, 1)
+	link.Close()
+	return before && after
 }
 
 func main() {
-	if os.Args[1] == "serve" {
+	switch os.Args[1] {
+	case "serve":
 		serve(os.Args[2], os.Args[3])
-	}
-	count, _ := strconv.Atoi(os.Args[3])
-	done := make(chan bool)
-	for number := 0; number < count; number++ {
-		go ask(os.Args[2], number, done)
-		if !<-done {
+	case "panic":
+		if !askOverPanic(os.Args[2]) {
 			panic("another answer")
+		}
+	case "call":
+		count, _ := strconv.Atoi(os.Args[3])
+		done := make(chan bool)
+		for number := 0; number < count; number++ {
+			go ask(os.Args[2], number, done)
+			if !<-done {
+				panic("another answer")
+			}
 		}
 	}
 }
