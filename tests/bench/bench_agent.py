@@ -49,10 +49,14 @@ class Run:
         self.agent_us = (beside.cpu_s() - agent_s) * 1e6 / messages if beside else 0.0
 
 
-def packets(peers: Peers, place: Path, seconds: float) -> float:
-    """Run the load under tcpdump, then tshark over what it wrote; return CPU in us for each message, told once."""
+def packets(peers: Peers, place: Path, seconds: float, *further: int) -> float:
+    """Run the load under tcpdump, then tshark over what it wrote; return CPU in us for each message, told once.
+
+    `further`: ports that are looked at too.
+    """
     file, port = place / "packets.pcap", peers.port(tls=False)
-    command = ["tcpdump", "-i", "lo", "-B", "65536", "-w", str(file), f"tcp port {port}"]
+    looked_at = " or ".join(f"tcp port {one}" for one in (port, *further))
+    command = ["tcpdump", "-i", "lo", "-B", "65536", "-w", str(file), looked_at]
     dump = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     time.sleep(0.5)
     requests = peers.steady(False, seconds).requests

@@ -2,9 +2,10 @@
 
 python -m tests.bench.bench_foreign [--rounds N] [--seconds S]
 
-Bulk: one TCP connection of 1 Gbit/s in writes of 64 KiB, beside the steady load of bench_agent, in turn with it and
-without. TLS: a program that speaks with itself as fast as it can, over a TLS library of its own: alone, just met by an
-agent, once its library is known to serve no SBI and is let go, and alone again.
+Bulk: one TCP connection of 1 Gbit/s in writes of 64 KiB beside the steady load of bench_agent, with it and without:
+under the agent, in turn, then under tcpdump and tshark; both look at its port too. TLS: a program that speaks with
+itself as fast as it can, over a TLS library of its own: alone, just met by an agent, once its library is known to serve
+no SBI and is let go, and alone again.
 """
 
 import argparse
@@ -22,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench.agent_process import agent
-from tests.bench.bench_agent import Run
+from tests.bench.bench_agent import Run, packets
 from tests.bench.line import show
 from tests.bench.peers import free_port, peers
 from tests.chattering import begin, chattering, line_of, own_libraries
@@ -71,25 +72,30 @@ def bulk(port: int) -> Iterator[None]:
 
 
 def beside_bulk(rounds: int, seconds: float, place: Path) -> None:
-    """The agent's CPU for a message, with and without foreign traffic on a port that it looks at too."""
+    """CPU for a message, the agent's and the packet tools', with and without foreign traffic on a port looked at."""
     port = free_port()
     sink = Sink(port)
     without: list[float] = []
     beside: list[float] = []
     rates: list[float] = []
-    with mock_broker() as bootstrap, peers(place) as both, agent(bootstrap, [*both.ports, port]) as running:
-        both.steady(False, 1.0)
-        for _ in range(rounds):
-            without.append(Run(both, False, seconds, running).agent_us)
-            with bulk(port):
-                octets, began_s = sink.octets, time.monotonic()
-                beside.append(Run(both, False, seconds, running).agent_us)
-                rates.append((sink.octets - octets) * 8e-9 / (time.monotonic() - began_s))
-        lost = re.search(r"lost: (.*)", running.end())
+    with mock_broker() as bootstrap, peers(place) as both:
+        with agent(bootstrap, [*both.ports, port]) as running:
+            both.steady(False, 1.0)
+            for _ in range(rounds):
+                without.append(Run(both, False, seconds, running).agent_us)
+                with bulk(port):
+                    octets, began_s = sink.octets, time.monotonic()
+                    beside.append(Run(both, False, seconds, running).agent_us)
+                    rates.append((sink.octets - octets) * 8e-9 / (time.monotonic() - began_s))
+            lost = re.search(r"lost: (.*)", running.end())
+        tools = packets(both, place, seconds, port)
+        with bulk(port):
+            tools_beside = packets(both, place, seconds, port)
     growth = [more / less for more, less in zip(beside, without, strict=True)]
     show("agent, h2c: CPU a message beside foreign TCP", statistics.median(beside), "us", "without it",
          statistics.median(without), foreign_gbit_s=round(statistics.median(rates), 2),
          spread=[round(min(growth), 3), round(max(growth), 3)], lost=lost[1] if lost else "nothing")  # fmt: skip
+    show("tcpdump + tshark -T fields: the same", tools_beside, "us", "without it", tools)
 
 
 class Heard:
