@@ -24,9 +24,12 @@ PROJECT = ("collector", "bpf", "schemas", "deploy", "streams", "tests", "pyproje
 HEAVY = {".venv", "captures", "golden", "kubernetes", "helm", "grafana", "images", "stack", "clickhouse"}
 # Opened by name while the programs run: ldd does not tell of these.
 OPENED = ("libbcc.so.0", "librt.so.1", "libgcc_s.so.1", "libc.so.6")
+# Tests of TLS make their certificate by it: on kernels from 6.6 on.
+PROGRAMS = ("/usr/bin/openssl", "/usr/lib/ssl/openssl.cnf")
 HEAD = "070701" + "%08X" * 13  # cpio(5), the new portable format
 WANTED_BY = """
 import sys, pytest
+import collector.observer_start, collector.tls_attacher_start, deploy.cli, deploy.live  # tests run the agent itself
 pytest.main(["--collect-only", "-qq", "-p", "no:cacheprovider", *sys.argv[1:]])
 print("\\n".join(str(getattr(module, "__file__", None) or "") for module in list(sys.modules.values())))
 """
@@ -34,8 +37,9 @@ print("\\n".join(str(getattr(module, "__file__", None) or "") for module in list
 
 def files(tests: Iterable[str]) -> list[Path]:
     """Return every file that a machine needs to run these files of tests."""
-    wanted = {*standard_library(), *packages(tests), *project(), *tree(BCC), Path(sys.executable).resolve()}
-    code = [file for file in wanted if ".so" in file.name or file == Path(sys.executable).resolve()]
+    programs = [Path(sys.executable).resolve(), *filter(Path.is_file, map(Path, PROGRAMS))]
+    wanted = {*standard_library(), *packages(tests), *project(), *tree(BCC), *programs}
+    code = [file for file in wanted if ".so" in file.name or file in programs]
     return sorted({*wanted, *libraries([*code, *opened()]), *opened()})
 
 
@@ -45,7 +49,7 @@ def standard_library() -> Iterator[Path]:
 
 
 def packages(tests: Iterable[str]) -> set[Path]:
-    """Return all files of the installed packages that the tests import."""
+    """Return all files of the installed packages that the tests and the agent import."""
     place = Path(sysconfig.get_path("purelib"))
     command = [sys.executable, "-c", WANTED_BY, *tests]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
